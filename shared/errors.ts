@@ -1,0 +1,121 @@
+/**
+ * One error class, one table of codes. Callers switch on `code`, never on text; docs/ERRORS.md lists the same codes and a
+ * test holds the two against each other.
+ */
+
+interface ErrorRow {
+  /** What a person does about it. */
+  readonly remedy: string;
+  /** Whether the same call may succeed later without anyone changing its input. */
+  readonly retryable: boolean;
+  /** The exit status of the command line where this ends it. */
+  readonly exit: number;
+}
+
+/** Exit statuses of the command line: 0 done, 1 failed, 2 bad input, 3 refused by trust, 4 the world is not ready. */
+export const EXIT = { done: 0, failed: 1, input: 2, trust: 3, world: 4 } as const;
+
+const row = (exit: number, retryable: boolean, remedy: string): ErrorRow => ({ exit, retryable, remedy });
+
+export const ERROR_TABLE = {
+  E_ARGUMENT: row(EXIT.input, false, 'See the --help of the command.'),
+  E_CONFIG: row(EXIT.input, false, 'Mend the setting that is named; docs/OPERATIONS.md lists them all.'),
+  E_ID: row(EXIT.input, false, 'Use 1 to 64 of A-Z, a-z, 0-9, _ and -.'),
+  E_TOPIC_PREFIX: row(
+    EXIT.input,
+    false,
+    'Use one to four segments of A-Z, a-z, 0-9, _ and -, joined by /, at most 110 bytes.',
+  ),
+  E_FILE_UNREADABLE: row(EXIT.input, false, 'Check the path and its permissions.'),
+  E_FILE_EMPTY: row(EXIT.input, false, 'Give a file with at least one byte.'),
+  E_FILE_TOO_LARGE: row(EXIT.input, false, 'An artifact has at most 64 GiB; split it.'),
+  E_FILE_CHANGED: row(EXIT.failed, true, 'The file changed while it was read; run again when it is still.'),
+  E_FLEET_EXISTS: row(EXIT.input, false, 'Choose an empty folder, or use the fleet that is there.'),
+  E_FLEET_MISSING: row(EXIT.input, false, 'Make a fleet with `chunkmesh init`, or name its folder with --fleet.'),
+  E_DEVICE_EXISTS: row(EXIT.input, false, 'Choose another id, or use the bundle that was made.'),
+  E_BUNDLE: row(EXIT.input, false, 'Make the bundle anew with `chunkmesh enroll`.'),
+  E_KEY_FILE_MODE: row(
+    EXIT.trust,
+    false,
+    'Run `chmod 600` on the file; if others could have read it, enroll the device anew.',
+  ),
+  E_CERT_INVALID: row(
+    EXIT.trust,
+    false,
+    'The certificate is malformed or names its holder wrongly; enroll the device anew.',
+  ),
+  E_CERT_FOREIGN: row(EXIT.trust, false, 'The certificate is not of this fleet; use a bundle that this fleet made.'),
+  E_CERT_EXPIRED: row(EXIT.trust, false, 'Check the clock; if it is right, enroll the device anew.'),
+  E_BROKER_UNREACHABLE: row(EXIT.world, true, 'Check that the broker runs and that the address and port are right.'),
+  E_BROKER_REFUSED: row(EXIT.trust, false, 'The broker refused this identity; check that its roster has it.'),
+  E_BROKER_START: row(EXIT.world, false, 'The broker did not start; its own output says why.'),
+  E_NOT_INSTALLED: row(EXIT.world, false, 'Install the program that is named.'),
+  E_MESSAGE_TOO_LARGE: row(EXIT.failed, false, 'A control message has at most 131,072 bytes (P-2.7).'),
+  E_MESSAGE_MALFORMED: row(EXIT.failed, false, 'The message is not of the protocol (P-3, P-4).'),
+  E_MESSAGE_SIGNATURE: row(
+    EXIT.trust,
+    false,
+    'The signature does not fit the topic, the payload and the signer (P-3.2).',
+  ),
+  E_MESSAGE_UNTRUSTED: row(EXIT.trust, false, 'The signer may not say this (P-2.2, P-4.2).'),
+  E_MESSAGE_TIME: row(EXIT.trust, true, 'The message is expired or from the future; check both clocks (P-3.6).'),
+  E_MANIFEST_VERSION: row(
+    EXIT.trust,
+    false,
+    'Update this agent: the manifest is of a version it does not know (P-4.1).',
+  ),
+  E_MANIFEST_ROLLBACK: row(EXIT.trust, false, 'An older manifest was replayed; publish again (P-4.3).'),
+  E_INDEX_INVALID: row(
+    EXIT.trust,
+    false,
+    'The index does not agree with itself or with the manifest (P-9.7); publish again.',
+  ),
+  E_CHUNK_WRONG: row(
+    EXIT.trust,
+    true,
+    'A peer served wrong bytes; it is refused for this artifact and others are asked.',
+  ),
+  E_STORE_LOCKED: row(
+    EXIT.world,
+    false,
+    'Another agent uses this store; stop it, or give this one a store of its own.',
+  ),
+  E_STORE_CORRUPT: row(EXIT.failed, false, 'Remove the store folder that is named; it is fetched anew.'),
+  E_STORE_IO: row(EXIT.failed, true, 'The disk or its file system failed; see the cause.'),
+  E_DISK_FULL: row(EXIT.world, true, 'Free space on the disk that is named; the transfer goes on by itself.'),
+  E_SOCKET: row(EXIT.world, true, 'Check that the UDP address and port are free and belong to this host.'),
+  E_SESSION_PROTOCOL: row(EXIT.failed, false, 'The peer broke the protocol; its session was closed.'),
+  E_TIMEOUT: row(EXIT.world, true, 'It took longer than allowed; see what was waited for.'),
+  E_INCOMPLETE: row(EXIT.failed, false, 'Not every device has the right file; the table says which.'),
+  E_INTERNAL: row(EXIT.failed, false, 'A fault of chunkmesh; report it with the cause.'),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+export class ChunkmeshError extends Error {
+  override readonly name = 'ChunkmeshError';
+  readonly code: ErrorCode;
+
+  /** @param detail what was wrong, with the offending name or value; never a secret. */
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(detail, options);
+    this.code = code;
+  }
+
+  get retryable(): boolean {
+    return ERROR_TABLE[this.code].retryable;
+  }
+
+  get remedy(): string {
+    return ERROR_TABLE[this.code].remedy;
+  }
+
+  get exit(): number {
+    return ERROR_TABLE[this.code].exit;
+  }
+}
+
+/** The code of a system error (`ENOENT`, `ENOSPC`, ...), where `error` is one. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

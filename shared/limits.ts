@@ -1,0 +1,53 @@
+/** Every limit that both sides must agree on, with its unit in the name and its rule in docs/PROTOCOL.md. */
+
+/** P-2.7: AWS IoT Core's limit, the narrowest of the brokers. */
+export const MAX_MESSAGE_BYTES = 131_072;
+/** P-3.1: an Ed25519 certificate with 32 groups of 64 characters fits with room. */
+export const MAX_CERTIFICATE_BYTES = 4096;
+/** P-3.3: real messages nest four deep. */
+export const MAX_MESSAGE_DEPTH = 8;
+/** P-3.5 */
+export const MAX_GROUPS = 32;
+/** P-3.6: what the clocks of an NTP-less fleet drift in months. */
+export const MAX_CLOCK_AHEAD_SECONDS = 300;
+/** P-4.1: with every name at its longest, 16 rollouts stay under 8 KiB. */
+export const MAX_ROLLOUTS = 16;
+/** P-4.4: 64 bytes of digest. */
+export const MAX_DIGEST_BITS = 512;
+/** P-5.2: longer than any answer takes, short enough to bound what replay needs to be remembered. */
+export const MAX_OFFER_SECONDS = 60;
+/** P-5.7 */
+export const MAX_CANDIDATES = 8;
+/** P-2.4 */
+export const MAX_SHARDS = 1024;
+
+/** P-6.7: what every IPv6 path carries (RFC 8200 leaves 1,280 for the packet). */
+export const BASE_DATAGRAM_BYTES = 1200;
+/** P-6.6: a jumbo frame of 9,000 less IPv6 and UDP headers. */
+export const MAX_DATAGRAM_BYTES = 8952;
+/** P-6.5 */
+export const REPLAY_WINDOW_PACKETS = 4096;
+/** P-6.4 */
+export const MAX_PACKET_NUMBER = 2 ** 48 - 1;
+/** P-7.3 */
+export const MAX_ACK_RANGES = 31;
+/** P-7.4: 256 chunks of 64 KiB are 16 MiB, more than a session has in flight. */
+export const MAX_SESSION_REQUESTS = 256;
+/** P-7.6 */
+export const MAX_HAVE_BYTES = 1024;
+/** P-7.9 */
+export const MAX_PEERS_NAMED = 16;
+
+/** P-9.1 */
+export const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
+/** P-9.2 */
+export const MIN_AVERAGE_CHUNK_BYTES = 65_536;
+/** P-9.2: headroom, since a cut is rarely at the average. */
+export const TARGET_CHUNKS = 12_288;
+/** P-9.2 */
+export const MAX_CHUNKS = 16_384;
+/** P-7.4: the chunk number that stands for the index. */
+export const INDEX_CHUNK = 0xffff_ffff;
+
+/** P-10.3 */
+export const MAX_SESSIONS_PER_ARTIFACT = 12;
