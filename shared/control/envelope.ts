@@ -1,0 +1,90 @@
+import { verifySignature } from '../crypto/signature.js';
+import { ChunkmeshError } from '../errors.js';
+import type { CertificateVerifier, Holder } from '../identity/certificate.js';
+import { MAX_CERTIFICATE_BYTES, MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES } from '../limits.js';
+import { decodeMap, encodeMap } from './message_pack.js';
+import { mayPublish } from './topics.js';
+
+/**
+ * The signed envelope (P-3): `{v: 1, p: payload, s: signature, c: certificate}`.
+ *
+ *     signed = "chunkmesh/1 envelope" 00 | topic length u16 | topic | payload
+ */
+
+const ENVELOPE_VERSION = 1;
+const DOMAIN = Buffer.from('chunkmesh/1 envelope\0', 'latin1');
+
+export interface Signer {
+  readonly certificateDer: Uint8Array;
+  readonly key: { sign(message: Uint8Array): Uint8Array };
+}
+
+export interface Opened {
+  readonly signer: Holder;
+  readonly payload: Uint8Array;
+}
+
+/** P-3.2 */
+export function signedBytes(topic: string, payload: Uint8Array): Uint8Array {
+  const name = Buffer.from(topic, 'utf8');
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(name.length);
+  return new Uint8Array(Buffer.concat([DOMAIN, length, name, payload]));
+}
+
+/** @throws E_MESSAGE_TOO_LARGE (P-2.7) */
+export function sealEnvelope(topic: string, payload: Uint8Array, signer: Signer): Uint8Array {
+  const envelope = encodeMap({
+    v: ENVELOPE_VERSION,
+    p: payload,
+    s: signer.key.sign(signedBytes(topic, payload)),
+    c: signer.certificateDer,
+  });
+  checkSize(envelope, topic);
+  return envelope;
+}
+
+/**
+ * Every check of P-3.4, in its order. @param now seconds since the epoch
+ * @throws E_MESSAGE_TOO_LARGE, E_MESSAGE_MALFORMED, E_CERT_*, E_MESSAGE_SIGNATURE, E_MESSAGE_UNTRUSTED
+ */
+export function openEnvelope(
+  prefix: string,
+  topic: string,
+  envelope: Uint8Array,
+  verifier: CertificateVerifier,
+  now: number,
+): Opened {
+  checkSize(envelope, topic);
+  const { v, p, s, c } = decodeMap(envelope);
+  if (
+    v !== ENVELOPE_VERSION ||
+    !(p instanceof Uint8Array) ||
+    !(s instanceof Uint8Array) ||
+    !(c instanceof Uint8Array) ||
+    c.length > MAX_CERTIFICATE_BYTES
+  ) {
+    throw new ChunkmeshError('E_MESSAGE_MALFORMED', 'not an envelope of P-3.1');
+  }
+  const signer = verifier.verify(c, now);
+  if (!verifySignature(s, signedBytes(topic, p), signer.publicKey)) {
+    throw new ChunkmeshError('E_MESSAGE_SIGNATURE', `signature of ${signer.identity.id} on ${topic}`);
+  }
+  if (!mayPublish(prefix, signer.identity, topic)) {
+    throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${signer.identity.id} may not publish on ${topic}`);
+  }
+  return { signer, payload: p };
+}
+
+/** P-3.6. Both in seconds since the epoch. */
+export function checkNotFromFuture(at: number, now: number): void {
+  if (at > now + MAX_CLOCK_AHEAD_SECONDS) {
+    throw new ChunkmeshError('E_MESSAGE_TIME', `signed ${at - now} s ahead of this clock`);
+  }
+}
+
+function checkSize(envelope: Uint8Array, topic: string): void {
+  if (envelope.length > MAX_MESSAGE_BYTES) {
+    throw new ChunkmeshError('E_MESSAGE_TOO_LARGE', `${envelope.length} bytes on ${topic}`);
+  }
+}

@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { ChunkmeshError } from '../errors.js';
+import {
+  MAX_ARTIFACT_BYTES,
+  MAX_CANDIDATES,
+  MAX_CHUNKS,
+  MAX_DIGEST_BITS,
+  MAX_OFFER_SECONDS,
+  MAX_ROLLOUTS,
+  MAX_SHARDS,
+} from '../limits.js';
+import { isId, isVersion } from './ids.js';
+import { decodeMap, encodeMap } from './message_pack.js';
+
+/** The payloads of P-4: one schema a message, parsed from unknown. Unknown keys are dropped (P-1.5). */
+
+const bin = (length: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, `not ${length} bytes`);
+const seconds = z
+  .int()
+  .min(0)
+  .max(2 ** 40);
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const id = z.string().refine(isId, 'breaks P-1.1');
+const version = z.string().refine(isVersion, 'breaks P-1.2');
+
+const rollout = z.object({
+  name: id,
+  version,
+  artifact: bin(32),
+  size: z.int().min(1).max(MAX_ARTIFACT_BYTES),
+  chunks: z.int().min(1).max(MAX_CHUNKS),
+  shards: z
+    .int()
+    .min(1)
+    .max(MAX_SHARDS)
+    .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
+});
+
+const trust = z.object({
+  t: z.literal('trust'),
+  v: z.literal(1),
+  fleet: id,
+  group: id,
+  seq: count,
+  at: seconds,
+  expires: seconds,
+  rollouts: z
+    .array(rollout)
+    .max(MAX_ROLLOUTS)
+    .refine((list) => new Set(list.map((entry) => entry.name)).size === list.length, 'two rollouts of one name'),
+});
+
+const have = z.object({
+  t: z.literal('have'),
+  at: seconds,
+  held: z.int().min(0).max(MAX_CHUNKS),
+  room: z.int().min(0).max(255),
+  digest: z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length > 0 && value.length <= MAX_DIGEST_BITS / 8,
+    'not a digest',
+  ),
+});
+
+const candidate = z.tuple([z.string().min(2).max(45), z.int().min(1).max(65_535)]);
+const agreement = {
+  at: seconds,
+  expires: seconds,
+  artifact: bin(32),
+  session: bin(8),
+  key: bin(32),
+  candidates: z.array(candidate).max(MAX_CANDIDATES),
+};
+const shortLived = ({ at, expires }: { at: number; expires: number }) =>
+  expires >= at && expires - at <= MAX_OFFER_SECONDS;
+const offer = z.object({ t: z.literal('offer'), ...agreement }).refine(shortLived, 'breaks P-5.2');
+const answer = z.object({ t: z.literal('answer'), offer: bin(32), ...agreement }).refine(shortLived, 'breaks P-5.2');
+
+export const TRANSFER_STATES = ['waiting', 'indexing', 'fetching', 'complete', 'blocked', 'failed'] as const;
+
+const progress = z.object({
+  name: id,
+  version,
+  artifact: bin(32),
+  state: z.enum(TRANSFER_STATES),
+  held: count,
+  chunks: count,
+  size: count,
+  fromSeed: count,
+  fromPeers: count,
+  fromDisk: count,
+  wasted: count,
+  seconds: z.number().min(0),
+  error: z.string().max(64),
+});
+
+const status = z.object({
+  t: z.literal('status'),
+  at: seconds,
+  online: z.boolean(),
+  agent: z.string().max(64),
+  peers: count,
+  rollouts: z.array(progress).max(MAX_ROLLOUTS),
+});
+
+const SCHEMAS = { trust, have, offer, answer, status } as const;
+
+export type MessageType = keyof typeof SCHEMAS;
+export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
+export type Rollout = z.infer<typeof rollout>;
+export type TrustMessage = Message<'trust'>;
+export type HaveMessage = Message<'have'>;
+export type OfferMessage = Message<'offer'>;
+export type AnswerMessage = Message<'answer'>;
+export type StatusMessage = Message<'status'>;
+export type RolloutProgress = z.infer<typeof progress>;
+export type Candidate = z.infer<typeof candidate>;
+
+export function encodeMessage(message: { [T in MessageType]: Message<T> }[MessageType]): Uint8Array {
+  return encodeMap(message);
+}
+
+/**
+ * @throws E_MESSAGE_MALFORMED; E_MANIFEST_VERSION for a trust message of another version (P-4.1).
+ */
+export function decodeMessage<T extends MessageType>(type: T, payload: Uint8Array): Message<T> {
+  const map = decodeMap(payload);
+  if (map.t !== type) throw new ChunkmeshError('E_MESSAGE_MALFORMED', `not a message of type ${type}`);
+  if (type === 'trust' && map.v !== 1) {
+    throw new ChunkmeshError('E_MANIFEST_VERSION', `trust message of version ${String(map.v).slice(0, 16)}`);
+  }
+  const parsed = SCHEMAS[type].safeParse(map);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ChunkmeshError('E_MESSAGE_MALFORMED', `${type}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  return parsed.data as Message<T>;
+}
+
+/** The `t` of a payload, for topics that carry more than one type; undefined where there is none. */
+export function messageType(payload: Uint8Array): unknown {
+  return decodeMap(payload).t;
+}

@@ -1,0 +1,117 @@
+import type { X509Certificate } from 'node:crypto';
+import { constants, open } from 'node:fs/promises';
+import { z } from 'zod';
+import { isPrefix } from '../control/ids.js';
+import type { Identity } from '../control/topics.js';
+import { SigningKey } from '../crypto/signature.js';
+import { ChunkmeshError, systemCode } from '../errors.js';
+import { CertificateVerifier, parseX509 } from './certificate.js';
+
+/** A credential bundle: the one file that makes a program a member of a fleet. Written by enrolment, read by everyone. */
+
+const MAX_BUNDLE_BYTES = 65_536;
+const GROUP_OR_OTHERS = 0o077;
+
+const schema = z.object({
+  v: z.literal(1),
+  fleet: z.string(),
+  prefix: z.string().refine(isPrefix, 'breaks P-1.4'),
+  /** `mqtts://host:port` */
+  broker: z.string().regex(/^mqtts?:\/\/\S+$/, 'not an mqtts:// address'),
+  ca: z.string(),
+  certificate: z.string(),
+  key: z.string(),
+  /** Ed25519 public keys whose trust messages are believed (P-4.2), base64. */
+  publishers: z.array(z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, 'not 32 bytes')).max(16),
+});
+
+export type BundleFile = z.infer<typeof schema>;
+
+export interface Credential {
+  readonly identity: Identity;
+  readonly prefix: string;
+  readonly broker: string;
+  readonly key: SigningKey;
+  /** PEM, of the fleet's CA. */
+  readonly ca: string;
+  /** PEM, of this holder. */
+  readonly certificate: string;
+  /** DER, as envelopes carry it (P-3.1). */
+  readonly certificateDer: Uint8Array;
+  readonly publishers: readonly Uint8Array[];
+  readonly verifier: CertificateVerifier;
+  /** Seconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/**
+ * @param now seconds since the epoch
+ * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED
+ */
+export async function loadCredential(path: string, now: number): Promise<Credential> {
+  return parseCredential(await readPrivateFile(path), path, now);
+}
+
+export function parseCredential(text: string, path: string, now: number): Credential {
+  const bundle = parseBundle(text, path);
+  const verifier = new CertificateVerifier(bundle.ca, bundle.fleet);
+  const certificate: X509Certificate = parseX509(bundle.certificate);
+  const certificateDer = new Uint8Array(certificate.raw);
+  const holder = verifier.verify(certificateDer, now);
+  const key = SigningKey.fromPem(bundle.key);
+  if (!Buffer.from(key.publicKey).equals(holder.publicKey)) {
+    throw new ChunkmeshError('E_BUNDLE', `${path}: the private key is not the certificate's`);
+  }
+  return {
+    identity: holder.identity,
+    prefix: bundle.prefix,
+    broker: bundle.broker,
+    key,
+    ca: bundle.ca,
+    certificate: bundle.certificate,
+    certificateDer,
+    publishers: bundle.publishers.map((text) => new Uint8Array(Buffer.from(text, 'base64'))),
+    verifier,
+    notAfter: holder.notAfter,
+  };
+}
+
+function parseBundle(text: string, path: string): BundleFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's message would quote the file, and the file holds a key.
+    throw new ChunkmeshError('E_BUNDLE', `${path} is not JSON`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new ChunkmeshError('E_BUNDLE', `${path} is not a credential bundle: ${fields}`);
+}
+
+/** Reads a file that holds a key, refusing one that its group or others may read. */
+export async function readPrivateFile(path: string): Promise<string> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, constants.O_RDONLY);
+  } catch (cause) {
+    throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be opened'}`, { cause });
+  }
+  try {
+    const { mode, size } = await file.stat();
+    if ((mode & GROUP_OR_OTHERS) !== 0) {
+      throw new ChunkmeshError(
+        'E_KEY_FILE_MODE',
+        `${path} has mode ${(mode & 0o777).toString(8)}; others may read the key`,
+      );
+    }
+    if (size > MAX_BUNDLE_BYTES) throw new ChunkmeshError('E_BUNDLE', `${path} is too large for a credential`);
+    return await file.readFile('utf8');
+  } catch (cause) {
+    if (cause instanceof ChunkmeshError) throw cause;
+    throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be read'}`, { cause });
+  } finally {
+    await file.close();
+  }
+}

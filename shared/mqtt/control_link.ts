@@ -1,0 +1,188 @@
+import { randomInt } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { ChunkmeshError } from '../errors.js';
+import type { Credential } from '../identity/bundle.js';
+
+/** A member's connection to the broker: TLS with its own certificate, one client id, back-off with jitter. */
+
+const KEEPALIVE_SECONDS = 30;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Full jitter between the half and the whole: a fleet that lost its broker must not come back in one second. */
+const FIRST_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 60_000;
+
+export interface ControlMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly retained: boolean;
+}
+
+export interface ControlLinkEvents {
+  online: [];
+  offline: [];
+  message: [ControlMessage];
+  /** A connection attempt failed; the link goes on trying. */
+  failure: [ChunkmeshError];
+}
+
+export interface PublishOptions {
+  readonly qos: 0 | 1;
+  readonly retain: boolean;
+}
+
+export interface ControlLinkOptions {
+  /** Instead of the bundle's. `mqtts://host:port` */
+  readonly broker?: string;
+  readonly will?: { readonly topic: string; readonly payload: Uint8Array };
+  /** A connected client of the caller's own: it is used, never ended, and reconnects by its owner's rules. */
+  readonly client?: MqttClient;
+}
+
+/** What the MQTT 3.1.1 CONNACK codes 4 and 5, and TLS, call a refusal rather than an absence. */
+function connectError(error: Error & { code?: unknown }, broker: string): ChunkmeshError {
+  const refused = error.code === 4 || error.code === 5 || /alert|certificate|self.signed/i.test(error.message);
+  return new ChunkmeshError(
+    refused ? 'E_BROKER_REFUSED' : 'E_BROKER_UNREACHABLE',
+    `${broker}: ${error.message || String(error.code ?? 'no answer')}`,
+    { cause: error },
+  );
+}
+
+export class ControlLink extends EventEmitter<ControlLinkEvents> {
+  readonly broker: string;
+  readonly #client: MqttClient;
+  readonly #owned: boolean;
+  readonly #filters = new Map<string, 0 | 1>();
+  #attempt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #lastFailure: ChunkmeshError | undefined;
+  readonly #detach: () => void;
+
+  constructor(credential: Credential, options: ControlLinkOptions = {}) {
+    super();
+    this.broker = options.broker ?? credential.broker;
+    this.#owned = options.client === undefined;
+    this.#client = options.client ?? connect(this.broker, clientOptions(credential, options));
+    const onMessage = (topic: string, payload: Buffer, packet: { retain?: boolean }): void => {
+      this.emit('message', { topic, payload, retained: packet.retain === true });
+    };
+    const onConnect = (): void => this.#onConnect();
+    const onClose = (): void => this.#onClose();
+    const onError = (error: Error): void => this.#onError(error);
+    this.#client.on('message', onMessage).on('connect', onConnect).on('close', onClose).on('error', onError);
+    this.#detach = () => {
+      this.#client.off('message', onMessage).off('connect', onConnect).off('close', onClose);
+      // An error that comes after the end has nobody to tell, and unheard it would end the process.
+      if (!this.#owned) this.#client.off('error', onError);
+    };
+    if (this.#client.connected) queueMicrotask(onConnect);
+  }
+
+  get online(): boolean {
+    return this.#client.connected;
+  }
+
+  /** @throws the last failure, or E_BROKER_UNREACHABLE, after `timeoutMs`. */
+  async waitOnline(timeoutMs: number): Promise<void> {
+    if (this.online) return;
+    try {
+      await once(this, 'online', { signal: AbortSignal.timeout(timeoutMs) });
+    } catch {
+      throw (
+        this.#lastFailure ?? new ChunkmeshError('E_BROKER_UNREACHABLE', `${this.broker}: no answer in ${timeoutMs} ms`)
+      );
+    }
+  }
+
+  /** Kept across reconnections. */
+  subscribe(filter: string, qos: 0 | 1): void {
+    this.#filters.set(filter, qos);
+    if (this.online) this.#client.subscribe(filter, { qos }, () => {});
+  }
+
+  unsubscribe(filter: string): void {
+    this.#filters.delete(filter);
+    if (this.online) this.#client.unsubscribe(filter, () => {});
+  }
+
+  /** Dropped while offline: every control message is stale by the time the broker is back, and its sender says it anew. */
+  publish(topic: string, payload: Uint8Array, { qos, retain }: PublishOptions): void {
+    if (this.online) this.#client.publish(topic, Buffer.from(payload), { qos, retain }, () => {});
+  }
+
+  /** Resolves when the broker has acknowledged (QoS 1). @throws E_BROKER_UNREACHABLE, E_TIMEOUT */
+  async publishConfirmed(
+    topic: string,
+    payload: Uint8Array,
+    options: PublishOptions,
+    timeoutMs: number,
+  ): Promise<void> {
+    await this.waitOnline(timeoutMs);
+    const sent = this.#client.publishAsync(topic, Buffer.from(payload), options);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new ChunkmeshError('E_TIMEOUT', `${this.broker} did not acknowledge`)),
+        timeoutMs,
+      );
+    });
+    await Promise.race([sent, late]).finally(() => clearTimeout(timer));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    if (this.#owned) {
+      await this.#client.endAsync(!this.online).catch(() => {});
+    } else if (this.#filters.size > 0 && this.online) {
+      await this.#client.unsubscribeAsync([...this.#filters.keys()]).catch(() => {});
+    }
+    this.#detach();
+  }
+
+  #onConnect(): void {
+    this.#attempt = 0;
+    this.#lastFailure = undefined;
+    for (const [filter, qos] of this.#filters) this.#client.subscribe(filter, { qos }, () => {});
+    this.emit('online');
+  }
+
+  #onClose(): void {
+    if (this.#closed) return;
+    this.emit('offline');
+    if (!this.#owned || this.#timer !== undefined) return;
+    const ceiling = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempt++, 16));
+    const delay = randomInt(Math.ceil(ceiling / 2), ceiling + 1);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#client.reconnect();
+    }, delay);
+  }
+
+  #onError(error: Error): void {
+    this.#lastFailure = connectError(error, this.broker);
+    this.emit('failure', this.#lastFailure);
+  }
+}
+
+function clientOptions(credential: Credential, { will }: ControlLinkOptions): IClientOptions {
+  return {
+    protocolVersion: 4,
+    clientId: credential.identity.id, // P-2.5
+    clean: true,
+    ca: credential.ca,
+    cert: credential.certificate,
+    key: credential.key.exportPem(),
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    keepalive: KEEPALIVE_SECONDS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    ...(will && { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1 as const, retain: true } }),
+  };
+}
