@@ -177,7 +177,6 @@ function clientOptions(credential: Credential, { will }: ControlLinkOptions): IC
     cert: credential.certificate,
     key: credential.key.exportPem(),
     rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
     keepalive: KEEPALIVE_SECONDS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectPeriod: 0,
