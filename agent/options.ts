@@ -1,0 +1,58 @@
+import type { MqttClient } from 'mqtt';
+import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
+import type { ChunkmeshError } from '../shared/errors.js';
+import type { Credential } from '../shared/identity/bundle.js';
+
+/** What a device's developer sees of the agent: options in, events out. */
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface AgentOptions {
+  /** Path of the credential bundle, or one already loaded by `loadCredential`. */
+  readonly credential: string | Credential;
+  /** Folder of the store; made where it is missing. One agent at a time. */
+  readonly store: string;
+  /** Files that this device already has and may serve as they are, if a rollout names them. */
+  readonly seeds?: readonly string[];
+  /** UDP address. Default `0.0.0.0`, any free port. */
+  readonly listen?: { readonly host?: string; readonly port?: number };
+  /** Instead of the bundle's, as `mqtts://host:port`. */
+  readonly broker?: string;
+  /** A connected client of the caller's own, instead of a connection of the agent's. Its client id is the device's id. */
+  readonly mqtt?: MqttClient;
+  /** P-10.1, ms. Default 1,000. */
+  readonly joinWindowMs?: number;
+  /** Shortest time between two status messages while something moves, ms. Default 2,000. */
+  readonly statusIntervalMs?: number;
+  readonly logger?: Logger;
+}
+
+export interface CompletedArtifact {
+  readonly name: string;
+  readonly version: string;
+  /** Hex of the index hash (P-1.3). */
+  readonly artifact: string;
+  /** The finished file: fsynced, renamed into place, hashed. */
+  readonly path: string;
+  readonly size: number;
+}
+
+export interface AgentEvents {
+  /** Connected to the broker, again or for the first time; and the reverse. */
+  online: [];
+  offline: [];
+  /** A rollout that was verified and will be fetched. */
+  rollout: [{ name: string; version: string; artifact: string; size: number }];
+  /** At most once per status interval. */
+  progress: [RolloutProgress];
+  complete: [CompletedArtifact];
+  /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
+  warning: [ChunkmeshError];
+}
+
+export type { RolloutProgress, StatusMessage };
