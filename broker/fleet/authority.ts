@@ -1,0 +1,159 @@
+import 'reflect-metadata'; // @peculiar/x509 refuses to load without it.
+import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+import type { Identity } from '../../shared/control/topics.js';
+import { SigningKey } from '../../shared/crypto/signature.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { identityUris } from '../../shared/identity/certificate.js';
+
+/** The fleet's certificate authority (RFC 5280, Ed25519 by RFC 8410): it signs members (P-3.5) and the broker. */
+
+const DAY_MS = 86_400_000;
+export const AUTHORITY_DAYS = 3650;
+export const MEMBER_DAYS = 365;
+/** A device whose clock is behind must not find its certificate not yet valid. */
+const BACKDATE_MS = 300_000;
+const SERIAL_BYTES = 16;
+const ED25519_SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex'); // RFC 8410 §10.1
+const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+x509.cryptoProvider.set(webcrypto);
+
+export interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** From five minutes before `now` (milliseconds since the epoch) for `days`. */
+export function validFor(now: number, days: number): Validity {
+  return { notBefore: new Date(now - BACKDATE_MS), notAfter: new Date(now + days * DAY_MS) };
+}
+
+export class Authority {
+  readonly #signingKey: webcrypto.CryptoKey;
+  readonly #certificate: x509.X509Certificate;
+  /** PEM. */
+  readonly certificate: string;
+
+  private constructor(signingKey: webcrypto.CryptoKey, certificate: x509.X509Certificate) {
+    this.#signingKey = signingKey;
+    this.#certificate = certificate;
+    this.certificate = pem(certificate);
+  }
+
+  /** A new CA certificate for `key`, the only kind of certificate here that may sign others. */
+  static async create(fleet: string, key: SigningKey, validity: Validity): Promise<Authority> {
+    const signingKey = await importKey(key.exportPem());
+    const name = distinguishedName(`${fleet} CA`, fleet);
+    const publicKey = spki(key.publicKey);
+    const certificate = await x509.X509CertificateGenerator.create({
+      serialNumber: serial(),
+      subject: name,
+      issuer: name,
+      ...validity,
+      publicKey,
+      signingKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, 0, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      ],
+    });
+    return new Authority(signingKey, certificate);
+  }
+
+  /** @throws E_BUNDLE, E_CERT_INVALID where either is not what this class writes, or they do not belong together. */
+  static async fromPem(keyPem: string, certificatePem: string): Promise<Authority> {
+    const { publicKey } = SigningKey.fromPem(keyPem);
+    let certificate: x509.X509Certificate;
+    try {
+      certificate = new x509.X509Certificate(certificatePem);
+    } catch (cause) {
+      throw new ChunkmeshError('E_CERT_INVALID', "the fleet's CA is not an X.509 certificate", { cause });
+    }
+    if (!spki(publicKey).equals(Buffer.from(certificate.publicKey.rawData))) {
+      throw new ChunkmeshError('E_CERT_INVALID', "the fleet's CA key and certificate do not belong together");
+    }
+    return new Authority(await importKey(keyPem), certificate);
+  }
+
+  /**
+   * A member's certificate, in PEM (P-3.5): for TLS as a client, and for signing.
+   * @param publicKey Ed25519, 32 bytes
+   */
+  async issueMember(identity: Identity, publicKey: Uint8Array, validity: Validity): Promise<string> {
+    const uris = identityUris(identity).map((value) => ({ type: 'url' as const, value }));
+    return this.#issue(distinguishedName(identity.id, identity.fleet), publicKey, validity, [
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension(uris),
+    ]);
+  }
+
+  /** The broker's certificate, in PEM: good for `localhost`, both loopback addresses and `hosts`. */
+  async issueServer(
+    fleet: string,
+    hosts: readonly string[],
+    publicKey: Uint8Array,
+    validity: Validity,
+  ): Promise<string> {
+    const names = [...new Set([...LOOPBACK_NAMES, ...hosts])];
+    return this.#issue(distinguishedName('broker', fleet), publicKey, validity, [
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+      ),
+    ]);
+  }
+
+  async #issue(
+    subject: x509.JsonName,
+    publicKey: Uint8Array,
+    { notBefore, notAfter }: Validity,
+    extensions: readonly x509.Extension[],
+  ): Promise<string> {
+    const key = spki(publicKey);
+    // RFC 5280 §6.1.3: nothing outlives its issuer.
+    const end = new Date(Math.min(notAfter.getTime(), this.#certificate.notAfter.getTime()));
+    const certificate = await x509.X509CertificateGenerator.create({
+      serialNumber: serial(),
+      subject,
+      issuer: this.#certificate.subjectName,
+      notBefore,
+      notAfter: end,
+      publicKey: key,
+      signingKey: this.#signingKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        ...extensions,
+        await x509.SubjectKeyIdentifierExtension.create(key),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
+      ],
+    });
+    return pem(certificate);
+  }
+}
+
+const pem = (certificate: x509.X509Certificate): string => `${certificate.toString('pem')}\n`;
+
+const distinguishedName = (commonName: string, organization: string): x509.JsonName => [
+  { CN: [commonName] },
+  { O: [organization] },
+];
+
+function spki(publicKey: Uint8Array): Buffer {
+  return Buffer.concat([ED25519_SPKI_HEAD, publicKey]);
+}
+
+/** RFC 5280 §4.1.2.2: positive, so its top bit is clear; and not zero, so the next bit is set. */
+function serial(): string {
+  const bytes = randomBytes(SERIAL_BYTES);
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
+  return bytes.toString('hex');
+}
+
+async function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
+  const der = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
+  return webcrypto.subtle.importKey('pkcs8', der, 'Ed25519', false, ['sign']);
+}
