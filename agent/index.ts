@@ -1,0 +1,11 @@
+export { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
+export { type Credential, loadCredential } from '../shared/identity/bundle.js';
+export { Agent } from './agent.js';
+export type {
+  AgentEvents,
+  AgentOptions,
+  CompletedArtifact,
+  Logger,
+  RolloutProgress,
+  StatusMessage,
+} from './options.js';

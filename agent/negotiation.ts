@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { checkNotFromFuture, type Opened } from '../shared/control/envelope.js';
+import {
+  type AnswerMessage,
+  type Candidate,
+  decodeMessage,
+  encodeMessage,
+  messageType,
+  type OfferMessage,
+} from '../shared/control/messages.js';
+import {
+  agreeSessionKey,
+  type Direction,
+  generateSessionKeyPair,
+  type SessionKey,
+  type SessionSecret,
+} from '../shared/crypto/box.js';
+import { ChunkmeshError } from '../shared/errors.js';
+import { MAX_OFFER_SECONDS } from '../shared/limits.js';
+import { Agreements, offerHash } from './swarm/agreement.js';
+import { REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
+import type { MeshPeer } from './transfer/host.js';
+import type { Transfer } from './transfer/transfer.js';
+
+/** Offers and answers: how two devices agree on a session over the broker (P-5). */
+
+const SESSION_ID_BYTES = 8;
+
+/** All that a session needs of its agreement. */
+export interface AgreedSession {
+  readonly peer: MeshPeer;
+  readonly direction: Direction;
+  readonly localId: Uint8Array;
+  readonly remoteId: Uint8Array;
+  readonly key: SessionKey;
+  readonly candidates: readonly Candidate[];
+}
+
+export interface NegotiationHost {
+  /** Monotonic, ms. */
+  now(): number;
+  /** Since the epoch, s. */
+  seconds(): number;
+  /** This device's own. */
+  candidates(): readonly Candidate[];
+  transfer(artifact: string): Transfer | undefined;
+  signal(to: MeshPeer, payload: Uint8Array): void;
+  agreed(transfer: Transfer, session: AgreedSession): void;
+}
+
+interface Kept {
+  readonly peer: MeshPeer;
+  readonly secret: SessionSecret;
+  readonly localId: Uint8Array;
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+export function peerOf({ signer }: Opened): MeshPeer {
+  const { id, site, role } = signer.identity;
+  return { device: id, site, seed: role === 'seed' };
+}
+
+export class Negotiation {
+  readonly #host: NegotiationHost;
+  readonly #agreements: Agreements<Kept>;
+
+  constructor(self: string, host: NegotiationHost) {
+    this.#host = host;
+    this.#agreements = new Agreements(self);
+  }
+
+  /** Offers a session, where there is room and none is there or on its way. */
+  offer(transfer: Transfer, peer: MeshPeer): void {
+    const { artifact } = transfer;
+    if (transfer.isBanned(peer.device) || transfer.sessionSince(peer.device) !== undefined) return;
+    if (transfer.room <= this.#agreements.pendingFor(artifact)) return;
+    const { secret, publicKey } = generateSessionKeyPair();
+    const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
+    const payload = encodeMessage({ t: 'offer', ...this.#terms(transfer, localId, publicKey) });
+    const kept = { peer, secret, localId };
+    if (this.#agreements.offered(artifact, peer.device, payload, kept, this.#host.now()))
+      this.#host.signal(peer, payload);
+  }
+
+  /** A message on this device's signal topic, opened. @throws E_MESSAGE_*, for the caller to log. */
+  onSignal(opened: Opened): void {
+    const type = messageType(opened.payload);
+    if (type === 'offer') this.#onOffer(opened, decodeMessage('offer', opened.payload));
+    else if (type === 'answer') this.#onAnswer(opened, decodeMessage('answer', opened.payload));
+    else throw new ChunkmeshError('E_MESSAGE_MALFORMED', 'a signal that is neither offer nor answer');
+  }
+
+  #terms(transfer: Transfer, session: Uint8Array, key: Uint8Array) {
+    const at = this.#host.seconds();
+    const candidates = [...this.#host.candidates()];
+    return { at, expires: at + MAX_OFFER_SECONDS, artifact: transfer.rollout.artifact, session, key, candidates };
+  }
+
+  /** The transfer that both sides may take part in, or undefined (P-5.2, P-5.4, P-10.4). */
+  #audience(opened: Opened, { artifact, at, expires }: OfferMessage | AnswerMessage): Transfer | undefined {
+    const now = this.#host.seconds();
+    checkNotFromFuture(at, now);
+    if (now > expires) throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
+    const { id, groups } = opened.signer.identity;
+    const transfer = this.#host.transfer(hex(artifact));
+    if (transfer === undefined || transfer.isBanned(id)) return undefined;
+    if (!groups.includes(transfer.group)) {
+      throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} is not of group ${transfer.group}`);
+    }
+    return transfer;
+  }
+
+  #onOffer(opened: Opened, offer: OfferMessage): void {
+    const transfer = this.#audience(opened, offer);
+    if (transfer === undefined) return;
+    const peer = peerOf(opened);
+    const now = this.#host.now();
+    const since = transfer.sessionSince(peer.device);
+    const replaces = since !== undefined && now - since >= REPLACE_SESSION_AFTER_MS;
+    if ((since !== undefined && !replaces) || (transfer.room === 0 && !replaces)) return;
+    const staleIn = (offer.expires - this.#host.seconds() + 1) * 1000;
+    if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
+    const { secret, publicKey } = generateSessionKeyPair();
+    const key = agreeSessionKey(secret, offer.key);
+    if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${peer.device} offered a key of small order`);
+    const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
+    const terms = this.#terms(transfer, localId, publicKey);
+    this.#host.agreed(transfer, {
+      peer,
+      direction: 1,
+      localId,
+      remoteId: offer.session,
+      key,
+      candidates: offer.candidates,
+    });
+    this.#host.signal(peer, encodeMessage({ t: 'answer', offer: offerHash(opened.payload), ...terms }));
+  }
+
+  #onAnswer(opened: Opened, answer: AnswerMessage): void {
+    const transfer = this.#audience(opened, answer);
+    if (transfer === undefined) return;
+    const { id } = opened.signer.identity;
+    const kept = this.#agreements.answered(transfer.artifact, id, answer, this.#host.now());
+    if (kept === null) return;
+    const key = agreeSessionKey(kept.secret, answer.key);
+    if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
+    if (transfer.sessionSince(id) !== undefined || transfer.room === 0) return;
+    this.#host.agreed(transfer, {
+      peer: peerOf(opened),
+      direction: 0,
+      localId: kept.localId,
+      remoteId: answer.session,
+      key,
+      candidates: answer.candidates,
+    });
+  }
+}

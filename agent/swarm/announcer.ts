@@ -1,0 +1,52 @@
+import { ANSWERS_WANTED, FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS } from './limits.js';
+
+/** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
+
+export class Announcer {
+  #attempt = 0;
+  #due: number;
+  readonly #random: () => number;
+
+  constructor(now: number, joinWindowMs: number, random: () => number) {
+    this.#random = random;
+    this.#due = now + random() * joinWindowMs;
+  }
+
+  /** When `have` is to be published next, if the device still lacks chunks and has no session. */
+  get due(): number {
+    return this.#due;
+  }
+
+  announced(now: number): void {
+    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** Math.min(this.#attempt++, 16));
+    this.#due = now + ceiling * (0.5 + this.#random() / 2);
+  }
+
+  /** The last session is gone, or the broker is back: begin anew from the first interval. */
+  restart(now: number): void {
+    this.#attempt = 0;
+    this.#due = Math.min(this.#due, now + FIRST_REPEAT_MS * this.#random());
+  }
+}
+
+/** The members of a shard heard of late, for the probability of P-10.2. */
+export class MembersHeard {
+  readonly #heardAt = new Map<string, number>();
+
+  heard(device: string, now: number): void {
+    this.#heardAt.delete(device);
+    this.#heardAt.set(device, now);
+    for (const [oldest, at] of this.#heardAt) {
+      if (at > now - HEARD_WINDOW_MS && this.#heardAt.size <= MAX_MEMBERS_HEARD) break;
+      this.#heardAt.delete(oldest);
+    }
+  }
+
+  get size(): number {
+    return this.#heardAt.size;
+  }
+
+  offers(random: () => number): boolean {
+    return random() < Math.min(1, ANSWERS_WANTED / Math.max(1, this.#heardAt.size));
+  }
+}

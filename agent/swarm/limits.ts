@@ -1,0 +1,41 @@
+/** What a swarm may hold and how long it waits; each finite, each with its reason. */
+
+/** Requests kept at one peer: about a second of what it delivers, and never so much that a lost peer strands it. */
+export const PIPELINE_SECONDS = 1;
+export const MIN_PIPELINE_BYTES = 256 * 1024;
+export const MAX_PIPELINE_BYTES = 2 * 1024 * 1024;
+/** Bytes asked for and not yet verified, over all peers: bounds the assembly buffers. */
+export const MAX_OUTSTANDING_BYTES = 24 * 1024 * 1024;
+/** A peer that owes chunks and sends nothing for this long is passed over, and what it owes is asked elsewhere. */
+export const STALL_MS = 5_000;
+/** How long a stalled or busy peer is left alone. */
+export const REST_MS = 10_000;
+/** P-10.4 with an endgame: a chunk is doubled only when nothing else is left to ask, and never tripled. */
+export const MAX_COPIES_IN_ENDGAME = 2;
+/** Younger requests are likely on their way already; doubling them would only waste. */
+export const ENDGAME_AGE_MS = 1_000;
+/** Smoothing of a peer's rate, per verified chunk. */
+export const RATE_GAIN = 0.2;
+
+/** P-10.1, in milliseconds. */
+export const JOIN_WINDOW_MS = 1_000;
+export const FIRST_REPEAT_MS = 2_000;
+export const MAX_REPEAT_MS = 30_000;
+/** P-10.2 */
+export const ANSWERS_WANTED = 12;
+export const HEARD_WINDOW_MS = 60_000;
+/** Enough to make the probability of P-10.2 small; more would only cost memory. */
+export const MAX_MEMBERS_HEARD = 4_096;
+
+/** P-5.2: offers remembered against replay until they expire; past it, new ones are refused. */
+export const MAX_OFFERS_SEEN = 1_024;
+/** So that one device's flood leaves room for the offers of the others. */
+export const MAX_OFFERS_SEEN_PER_DEVICE = 16;
+/** Offers of ours that wait for an answer. */
+export const MAX_OFFERS_PENDING = 32;
+/** An answer takes two trips through the broker; past this the peer is taken as unwilling. */
+export const OFFER_WAIT_MS = 10_000;
+/** P-10.3. A seed is a fleet's server: it has sessions for whole shards. */
+export const MAX_SESSIONS_PER_SEED = 64;
+/** A new offer from a peer whose session is younger than this crossed with ours; older, the peer has restarted. */
+export const REPLACE_SESSION_AFTER_MS = 3_000;

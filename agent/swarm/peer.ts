@@ -1,0 +1,55 @@
+import { Bitfield } from '../../shared/artifact/bitfield.js';
+import { MAX_PIPELINE_BYTES, MIN_PIPELINE_BYTES, PIPELINE_SECONDS, RATE_GAIN, STALL_MS } from './limits.js';
+
+/** What a swarm knows of one peer. Times in milliseconds of the caller's monotonic clock. */
+export class Peer {
+  readonly id: string;
+  readonly seed: boolean;
+  readonly have: Bitfield;
+  /** Chunks asked of it and not yet verified, with when they were asked. */
+  readonly outstanding = new Map<number, number>();
+  outstandingBytes = 0;
+  /** Bytes per second, smoothed; 0 until the first chunk. */
+  rate = 0;
+  restUntil = 0;
+  #lastBytesAt = 0;
+  #lastChunkAt = 0;
+
+  constructor(id: string, seed: boolean, chunkCount: number) {
+    this.id = id;
+    this.seed = seed;
+    this.have = new Bitfield(chunkCount);
+  }
+
+  get pipelineBytes(): number {
+    return Math.max(MIN_PIPELINE_BYTES, Math.min(MAX_PIPELINE_BYTES, this.rate * PIPELINE_SECONDS));
+  }
+
+  asked(chunk: number, length: number, now: number): void {
+    if (this.outstanding.size === 0) {
+      this.#lastBytesAt = now;
+      this.#lastChunkAt = now;
+    }
+    this.outstanding.set(chunk, now);
+    this.outstandingBytes += length;
+  }
+
+  settled(chunk: number, length: number): void {
+    if (this.outstanding.delete(chunk)) this.outstandingBytes -= length;
+  }
+
+  received(now: number): void {
+    this.#lastBytesAt = now;
+  }
+
+  delivered(length: number, now: number): void {
+    const elapsed = Math.max(1, now - this.#lastChunkAt);
+    const sample = (length * 1000) / elapsed;
+    this.rate = this.rate === 0 ? sample : this.rate + RATE_GAIN * (sample - this.rate);
+    this.#lastChunkAt = now;
+  }
+
+  get stallsAt(): number {
+    return this.outstanding.size === 0 ? Number.POSITIVE_INFINITY : this.#lastBytesAt + STALL_MS;
+  }
+}

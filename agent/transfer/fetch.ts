@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import { indexByteLength } from '../../shared/artifact/artifact_index.js';
+import type { Rollout } from '../../shared/control/messages.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
+import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
+import type { StoredArtifact } from '../io/store/stored_artifact.js';
+import { Assembly } from '../swarm/assembly.js';
+import { IndexFetch } from '../swarm/index_fetch.js';
+import { Swarm, type SwarmAction } from '../swarm/swarm.js';
+import type { TransferHost } from './host.js';
+import type { Link, Links } from './link.js';
+
+/** The receiving side of one artifact: first its index, then its chunks, each verified before it counts (P-9.7, P-9.8). */
+
+/** How long a store that failed, a full disk say, is left alone before chunks are asked for again. */
+const STORE_RETRY_MS = 5_000;
+/** One held chunk, as the bits of a HAVE frame. */
+const ONE_CHUNK = Uint8Array.of(0x80);
+
+export interface FetchCounters {
+  /** Bytes of verified chunks, by where they came from. */
+  fromSeed: number;
+  fromPeers: number;
+  fromDisk: number;
+  /** Bytes that arrived and were of no use. */
+  wasted: number;
+}
+
+export interface FetchEvents {
+  /** The index is installed: chunks may be taken from disk, then asked for. */
+  indexed(): void;
+  /** A chunk was verified, or storage failed (`error`), or works again. */
+  changed(error: ChunkmeshError | null): void;
+  /** P-10.4 */
+  wrongBytes(link: Link, error: ChunkmeshError): void;
+  /** No retry will help: the index is not what P-9 allows. */
+  failed(error: ChunkmeshError): void;
+}
+
+export class Fetch {
+  readonly swarm: Swarm;
+  readonly counters: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
+  readonly #stored: StoredArtifact;
+  readonly #rollout: Rollout;
+  readonly #links: Links;
+  readonly #host: TransferHost;
+  readonly #events: FetchEvents;
+  readonly #index = new IndexFetch();
+  readonly #writing = new Set<Promise<void>>();
+  /** Chunks of which a copy is being verified: in the endgame two may be complete at once. */
+  readonly #verifying = new Set<number>();
+  #blockedUntil = 0;
+  #paused = false;
+  #begun = false;
+
+  constructor(stored: StoredArtifact, rollout: Rollout, links: Links, host: TransferHost, events: FetchEvents) {
+    this.#stored = stored;
+    this.#rollout = rollout;
+    this.#links = links;
+    this.#host = host;
+    this.#events = events;
+    this.swarm = new Swarm({
+      held: stored.held,
+      chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
+      random: () => host.random(),
+    });
+  }
+
+  get writing(): boolean {
+    return this.#writing.size > 0;
+  }
+
+  /** Asks for nothing more, and waits for what is being written. */
+  async stop(): Promise<void> {
+    this.#paused = true;
+    await Promise.allSettled(this.#writing);
+  }
+
+  /** What the device's own files hold has been taken: the rest is asked of peers. */
+  begin(): void {
+    this.#begun = true;
+    this.schedule();
+  }
+
+  gone(link: Link): void {
+    this.swarm.removePeer(link.peer.device);
+    this.#index.failed(link.peer.device);
+    link.assemblies.clear();
+  }
+
+  onData(link: Link, chunk: number, offset: number, bytes: Uint8Array): void {
+    const { device } = link.peer;
+    const now = this.#host.now();
+    const asked = chunk === INDEX_CHUNK ? this.#index.peer === device : this.swarm.isAsked(device, chunk);
+    if (!asked || this.#paused) {
+      this.counters.wasted += bytes.length; // P-7.5
+      return;
+    }
+    let assembly = link.assemblies.get(chunk);
+    if (assembly === undefined) {
+      assembly = new Assembly(this.#lengthOf(chunk));
+      link.assemblies.set(chunk, assembly);
+    }
+    if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
+    this.counters.wasted += bytes.length - assembly.add(offset, bytes);
+    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, now);
+    else this.swarm.onBytes(device, now);
+    if (assembly.complete) this.#settle(link, chunk, assembly.bytes);
+  }
+
+  onReject(link: Link, chunk: number, reason: RejectReason): void {
+    link.assemblies.delete(chunk);
+    if (chunk === INDEX_CHUNK) this.#index.failed(link.peer.device);
+    else this.swarm.onReject(link.peer.device, chunk, reason !== REJECT.busy, this.#host.now());
+    this.schedule();
+  }
+
+  /** Makes the requests that are due. */
+  schedule(): void {
+    const now = this.#host.now();
+    if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
+    if (this.#stored.index === undefined) this.#askIndex(now);
+    else if (this.#begun) for (const action of this.swarm.schedule(now)) this.#act(action);
+    this.#host.wake();
+  }
+
+  nextDeadline(now: number): number {
+    if (this.#paused || this.swarm.complete) return Number.POSITIVE_INFINITY;
+    if (now < this.#blockedUntil) return this.#blockedUntil;
+    if (this.#stored.index === undefined) {
+      return this.#index.peer === null && this.#links.openCount === 0 ? Number.POSITIVE_INFINITY : this.#index.deadline;
+    }
+    return this.swarm.nextDeadline(now);
+  }
+
+  #askIndex(now: number): void {
+    const stalled = this.#index.stalled(now);
+    const late = stalled === null ? undefined : this.#links.get(stalled);
+    late?.session.cancel(INDEX_CHUNK);
+    late?.assemblies.delete(INDEX_CHUNK);
+    const open = [...this.#links.opened()].map((link) => link.peer.device);
+    const peer = this.#index.next(open, now);
+    if (peer !== null) this.#links.get(peer)?.session.request(INDEX_CHUNK, 0, this.#lengthOf(INDEX_CHUNK));
+  }
+
+  #act({ kind, peer, chunk }: SwarmAction): void {
+    const link = this.#links.get(peer);
+    if (link === undefined) return;
+    if (kind === 'request') {
+      if (!link.session.request(chunk, 0, this.#lengthOf(chunk)))
+        this.swarm.onReject(peer, chunk, false, this.#host.now());
+      return;
+    }
+    this.counters.wasted += link.assemblies.get(chunk)?.received ?? 0;
+    link.assemblies.delete(chunk);
+    link.session.cancel(chunk);
+  }
+
+  #lengthOf(chunk: number): number {
+    return chunk === INDEX_CHUNK
+      ? indexByteLength(this.#rollout.chunks)
+      : (this.#stored.index?.chunkLength(chunk) ?? 0);
+  }
+
+  #settle(link: Link, chunk: number, bytes: Buffer): void {
+    const settled = (chunk === INDEX_CHUNK ? this.#takeIndex(link, bytes) : this.#takeChunk(link, chunk, bytes))
+      .catch((error: unknown) => {
+        this.#events.failed(new ChunkmeshError('E_INTERNAL', 'a chunk could not be settled', { cause: error }));
+      })
+      .finally(() => {
+        this.#writing.delete(settled);
+        this.schedule();
+      });
+    this.#writing.add(settled);
+  }
+
+  async #takeIndex(link: Link, bytes: Buffer): Promise<void> {
+    const hash = createHash('sha256').update(bytes).digest();
+    link.assemblies.delete(INDEX_CHUNK);
+    if (!hash.equals(this.#rollout.artifact)) {
+      this.counters.wasted += bytes.length;
+      this.#index.failed(link.peer.device);
+      this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `index from ${link.peer.device}`));
+      return;
+    }
+    try {
+      await this.#stored.installIndex(bytes);
+    } catch (error) {
+      if (error instanceof ChunkmeshError && error.code === 'E_INDEX_INVALID') return this.#events.failed(error);
+      this.#index.failed(link.peer.device);
+      return this.#storeFailed(error);
+    }
+    this.#events.indexed();
+  }
+
+  async #takeChunk(link: Link, chunk: number, bytes: Buffer): Promise<void> {
+    const { device, seed } = link.peer;
+    if (this.#stored.held.get(chunk) || this.#verifying.has(chunk)) {
+      this.counters.wasted += bytes.length;
+      link.assemblies.delete(chunk);
+      this.swarm.onDropped(device, chunk);
+      return;
+    }
+    this.#verifying.add(chunk);
+    try {
+      await this.#stored.writeChunk(chunk, bytes);
+    } catch (error) {
+      link.assemblies.delete(chunk);
+      this.swarm.onDropped(device, chunk);
+      if (!(error instanceof ChunkmeshError) || error.code !== 'E_CHUNK_WRONG') return this.#storeFailed(error);
+      this.counters.wasted += bytes.length;
+      return this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `chunk ${chunk} from ${device}`));
+    } finally {
+      this.#verifying.delete(chunk);
+    }
+    link.assemblies.delete(chunk);
+    if (seed) this.counters.fromSeed += bytes.length;
+    else this.counters.fromPeers += bytes.length;
+    this.#blockedUntil = 0;
+    for (const action of this.swarm.onVerified(device, chunk, this.#host.now())) this.#act(action);
+    this.tellHeld(chunk);
+    this.#events.changed(null);
+  }
+
+  /** P-7.6: every open session learns of a chunk as soon as it is held. */
+  tellHeld(chunk: number): void {
+    for (const { session } of this.#links.all()) session.have(chunk, ONE_CHUNK);
+    this.#host.wake();
+  }
+
+  #storeFailed(error: unknown): void {
+    this.#blockedUntil = this.#host.now() + STORE_RETRY_MS;
+    const known = error instanceof ChunkmeshError ? error : undefined;
+    this.#events.changed(known ?? new ChunkmeshError('E_STORE_IO', 'the store failed', { cause: error }));
+  }
+}

@@ -1,0 +1,25 @@
+import type { ChunkmeshError } from '../../shared/errors.js';
+import type { CompletedArtifact, Logger } from '../options.js';
+
+/** What the transfers of one agent share: its clocks, its randomness, and whom they tell. */
+export interface TransferHost {
+  /** Monotonic, ms. */
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  readonly logger: Logger;
+  /** Something is queued in a session, or a deadline moved. */
+  wake(): void;
+  /** Progress that the operator should see in time. */
+  changed(): void;
+  completed(artifact: CompletedArtifact): void;
+  warning(error: ChunkmeshError): void;
+}
+
+/** Another device of the swarm, as its certificate names it. */
+export interface MeshPeer {
+  readonly device: string;
+  readonly site: string;
+  /** Whether its role is `seed`: what it serves counts as the origin's. */
+  readonly seed: boolean;
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { checkNotFromFuture, type Opened } from '../shared/control/envelope.js';
+import { decodeMessage, type TrustMessage } from '../shared/control/messages.js';
+import { ChunkmeshError } from '../shared/errors.js';
+import type { Credential } from '../shared/identity/bundle.js';
+
+/** What a device believes of trust messages, and what it remembers of them across restarts (P-4.1 to P-4.3). */
+
+export const trustMemorySchema = z.record(z.string(), z.object({ seq: z.int().min(0), hash: z.string() }));
+/** By group: the highest sequence number accepted, and the hash of its payload. */
+export type TrustMemory = z.infer<typeof trustMemorySchema>;
+
+export class TrustKeeper {
+  readonly #credential: Credential;
+  #memory: TrustMemory;
+
+  constructor(credential: Credential, memory: TrustMemory) {
+    this.#credential = credential;
+    this.#memory = memory;
+  }
+
+  get memory(): TrustMemory {
+    return this.#memory;
+  }
+
+  /**
+   * @param now seconds since the epoch
+   * @throws E_MESSAGE_UNTRUSTED, E_MESSAGE_MALFORMED, E_MANIFEST_VERSION, E_MESSAGE_TIME, E_MANIFEST_ROLLBACK
+   */
+  accept(group: string, { signer, payload }: Opened, now: number): TrustMessage {
+    const { publishers, identity } = this.#credential;
+    // P-4.2: the CA alone cannot make a publisher.
+    if (signer.identity.role !== 'publisher' || !publishers.some((key) => Buffer.from(key).equals(signer.publicKey))) {
+      throw new ChunkmeshError(
+        'E_MESSAGE_UNTRUSTED',
+        `${signer.identity.id} is not a publisher that this device trusts`,
+      );
+    }
+    const message = decodeMessage('trust', payload);
+    if (message.fleet !== identity.fleet || message.group !== group) {
+      throw new ChunkmeshError(
+        'E_MESSAGE_UNTRUSTED',
+        `trust message of ${message.fleet}/${message.group} on group ${group}`,
+      );
+    }
+    checkNotFromFuture(message.at, now);
+    if (now > message.expires) {
+      throw new ChunkmeshError('E_MESSAGE_TIME', `trust message ${message.seq} of group ${group} is expired`);
+    }
+    const hash = createHash('sha256').update(payload).digest('hex');
+    const known = this.#memory[group];
+    if (known !== undefined && (message.seq < known.seq || (message.seq === known.seq && hash !== known.hash))) {
+      throw new ChunkmeshError('E_MANIFEST_ROLLBACK', `sequence ${message.seq} of group ${group} after ${known.seq}`);
+    }
+    this.#memory = { ...this.#memory, [group]: { seq: message.seq, hash } };
+    return message;
+  }
+}
