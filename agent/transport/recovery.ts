@@ -1,0 +1,278 @@
+import { MAX_PACKET_NUMBER } from '../../shared/limits.js';
+import type { AckFrame } from '../../shared/wire/frames/ack.js';
+import type { AckSample, CongestionController } from './congestion.js';
+import { LossDetector } from './loss.js';
+import { Pacer } from './pacer.js';
+import { RttEstimator } from './rtt.js';
+import { MAX_SPAN_PACKETS, SENT, SENT_RECORDS, SentPackets } from './sent_packets.js';
+
+/** RFC 9002 §6.2.4: probes at a timeout. */
+const PROBES_PER_TIMEOUT = 2;
+/** Packets below the oldest in flight that an ACK may still show to be no losses. */
+const SPURIOUS_DEPTH_PACKETS = 128;
+/** A timer that comes this much late tells of a busy process, not of a lost packet: what has arrived is read first. */
+const LATE_TIMER_MS = 20;
+/** How long what has arrived has to be read in. */
+const LATE_TIMER_GRACE_MS = 1;
+/** RFC 9002 §7.8: with less than this left of the window, the window is what limits. */
+const LIMITED_BY_WINDOW_DATAGRAMS = 3;
+
+/** Learns what became of what a packet carried, and takes it out of the record, so that it learns it once. */
+export interface ContentSink {
+  onContentAcked(sent: SentPackets, slot: number): void;
+  onContentLost(sent: SentPackets, slot: number): void;
+}
+
+/** Loss recovery: the four units (RTT, loss, window, pacer) over the record of sent packets (P-8.1, P-8.4). */
+export class Recovery {
+  readonly rtt = new RttEstimator();
+  readonly loss = new LossDetector();
+  readonly sent = new SentPackets();
+  readonly congestion: CongestionController;
+  readonly pacer: Pacer;
+  bytesInFlight = 0;
+  packetsLost = 0;
+  /** Probes that a timeout called for and that have not left: they pass the window (RFC 9002 §7.5). */
+  probesOwed = 0;
+  readonly #sink: ContentSink;
+  readonly #datagramBytes: number;
+  #largestAcked = -1;
+  #lossAt = Number.POSITIVE_INFINITY;
+  #lastElicitingSentAt = 0;
+  #graceUntil = 0;
+  #deliveredBytes = 0;
+  #deliveredAt = 0;
+  /** Whether there was less to send than the window let when the last packet left. */
+  appLimited = true;
+  readonly #sample: AckSample = {
+    now: 0,
+    ackedBytes: 0,
+    lostBytes: 0,
+    priorInFlight: 0,
+    inFlight: 0,
+    deliveryRate: 0,
+    appLimited: true,
+  };
+
+  constructor(now: number, datagramBytes: number, congestion: CongestionController, sink: ContentSink) {
+    this.#datagramBytes = datagramBytes;
+    this.congestion = congestion;
+    this.pacer = new Pacer(now, datagramBytes);
+    this.#sink = sink;
+    this.#deliveredAt = now;
+  }
+
+  /** P-6.4 */
+  get isExhausted(): boolean {
+    return this.sent.next >= MAX_PACKET_NUMBER - 1;
+  }
+
+  get windowIsOpen(): boolean {
+    return this.bytesInFlight + this.#datagramBytes <= this.congestion.windowBytes && this.sent.span < MAX_SPAN_PACKETS;
+  }
+
+  maySend(now: number): boolean {
+    return this.windowIsOpen && this.pacer.maySend(now, this.congestion.pacingRate(this.rtt));
+  }
+
+  /** When the pacer next lets a full datagram go. */
+  get paceDeadline(): number {
+    return this.pacer.nextSendAt(this.congestion.pacingRate(this.rtt));
+  }
+
+  /** Records the packet whose number is `sent.next`. @returns its slot, for what it carries. */
+  onSent(now: number, bytes: number, eliciting: boolean): number {
+    this.#evict(now);
+    const { sent } = this;
+    const slot = sent.record(eliciting ? SENT.outstanding : SENT.untracked, now, bytes);
+    if (!eliciting) return slot;
+    sent.delivered[slot] = this.#deliveredBytes;
+    // A new flight is not charged for the silence before it.
+    if (this.bytesInFlight === 0) this.#deliveredAt = now;
+    sent.deliveredAt[slot] = this.#deliveredAt;
+    sent.appLimited[slot] = this.appLimited ? 1 : 0;
+    this.bytesInFlight += bytes;
+    this.#lastElicitingSentAt = now;
+    this.pacer.onSent(bytes);
+    this.congestion.onPacketSent(now, bytes, this.bytesInFlight);
+    return slot;
+  }
+
+  /** Leaves a packet number out, so that an ACK made up shows itself (RFC 9000 §21.4). */
+  skip(now: number): void {
+    this.#evict(now);
+    this.sent.record(SENT.skipped, now, 0);
+  }
+
+  /** @returns false where it acknowledges a packet never sent (P-7.3). */
+  onAck(now: number, ack: AckFrame): boolean {
+    const { sent, rtt } = this;
+    const { largest } = ack;
+    if (largest >= sent.next) return false;
+    const sample = this.#beginSample(now);
+    const fresh = sent.stateOf(largest) === SENT.outstanding;
+    const largestSentAt = sent.sentAtOf(largest);
+    const floor = sent.oldest - SPURIOUS_DEPTH_PACKETS;
+    for (let i = 0; i < ack.count; i++) {
+      const high = ack.high[i] ?? 0;
+      if (high < floor) break;
+      for (let packet = high; packet >= Math.max(ack.low[i] ?? 0, floor); packet--) {
+        if (!this.#onPacketAcked(now, packet, sample)) return false;
+      }
+    }
+    if (fresh) rtt.onSample(now, Math.max(0, now - largestSentAt), ack.delayMicros / 1000);
+    this.#largestAcked = Math.max(this.#largestAcked, largest);
+    if (sample.ackedBytes > 0) {
+      this.loss.probeCount = 0;
+      this.probesOwed = 0;
+    }
+    this.#detectLost(now);
+    this.#endSample(sample);
+    return true;
+  }
+
+  /** The earlier of loss by time and probe timeout; Infinity with nothing in flight. */
+  get deadline(): number {
+    if (this.bytesInFlight === 0) return Number.POSITIVE_INFINITY;
+    return Math.max(this.#dueAt, this.#graceUntil);
+  }
+
+  onTimer(now: number): void {
+    const due = this.#dueAt;
+    if (this.bytesInFlight === 0 || now < this.deadline) return;
+    if (now - Math.max(due, this.#graceUntil) > LATE_TIMER_MS) {
+      this.#graceUntil = now + LATE_TIMER_GRACE_MS;
+      return;
+    }
+    if (this.#lossAt <= now) {
+      this.#detectLost(now);
+      return;
+    }
+    this.loss.probeCount++;
+    this.probesOwed = PROBES_PER_TIMEOUT;
+    this.#passOn(PROBES_PER_TIMEOUT);
+  }
+
+  get #dueAt(): number {
+    if (this.#lossAt !== Number.POSITIVE_INFINITY) return this.#lossAt;
+    return this.loss.probeDeadline(this.#lastElicitingSentAt, this.rtt);
+  }
+
+  #beginSample(now: number): AckSample {
+    const sample = this.#sample;
+    sample.now = now;
+    sample.ackedBytes = 0;
+    sample.lostBytes = 0;
+    sample.priorInFlight = this.bytesInFlight;
+    sample.deliveryRate = 0;
+    return sample;
+  }
+
+  #endSample(sample: AckSample): void {
+    this.sent.advanceOldest();
+    sample.inFlight = this.bytesInFlight;
+    if (sample.ackedBytes > 0) this.congestion.onAckDone(sample, this.rtt);
+  }
+
+  /** False for a number that was skipped, which nobody can have received. */
+  #onPacketAcked(now: number, packet: number, sample: AckSample): boolean {
+    const { sent } = this;
+    const state = sent.stateOf(packet);
+    if (state === SENT.skipped) return false;
+    if (state === SENT.lost) this.#onSpurious(now, packet);
+    if (state !== SENT.outstanding) return true;
+    const slot = sent.slot(packet);
+    const bytes = sent.bytesOf(packet);
+    const sentAt = sent.sentAtOf(packet);
+    sent.state[slot] = SENT.acked;
+    this.bytesInFlight -= bytes;
+    this.#deliveredBytes += bytes;
+    this.#deliveredAt = now;
+    // Packets are visited from the highest down: the first one is the newest.
+    if (sample.ackedBytes === 0) {
+      const elapsed = now - (sent.deliveredAt[slot] ?? now);
+      sample.deliveryRate = elapsed > 0 ? (this.#deliveredBytes - (sent.delivered[slot] ?? 0)) / elapsed : 0;
+      sample.appLimited = sent.appLimited[slot] === 1;
+    }
+    sample.ackedBytes += bytes;
+    this.congestion.onAcked(now, sentAt, bytes, this.#limitedByWindow(sample.priorInFlight));
+    this.#sink.onContentAcked(sent, slot);
+    return true;
+  }
+
+  /** RFC 9002 §7.8 */
+  #limitedByWindow(inFlight: number): boolean {
+    const { windowBytes } = this.congestion;
+    return inFlight + LIMITED_BY_WINDOW_DATAGRAMS * this.#datagramBytes >= windowBytes || inFlight > windowBytes / 2;
+  }
+
+  #onSpurious(now: number, packet: number): void {
+    const { sent } = this;
+    sent.state[sent.slot(packet)] = SENT.acked;
+    this.packetsLost--;
+    this.loss.onSpuriousLoss(this.#largestAcked - packet);
+    this.congestion.onSpuriousLoss(now, sent.sentAtOf(packet), sent.bytesOf(packet));
+  }
+
+  /** RFC 9002 §6.1 and, over the runs of lost packets, §7.6. */
+  #detectLost(now: number): void {
+    const { sent, loss, rtt } = this;
+    const delay = loss.lossDelayMs(rtt);
+    this.#lossAt = Number.POSITIVE_INFINITY;
+    let runStart = -1;
+    let longestRun = 0;
+    for (let packet = sent.oldest; packet <= this.#largestAcked; packet++) {
+      const state = sent.stateOf(packet);
+      if (state === SENT.acked) runStart = -1;
+      if (state !== SENT.outstanding) continue;
+      const sentAt = sent.sentAtOf(packet);
+      if (!loss.isLost(packet, this.#largestAcked, sentAt, now, delay)) {
+        this.#lossAt = Math.min(this.#lossAt, sentAt + delay);
+        continue;
+      }
+      this.#lose(now, packet);
+      if (sentAt <= rtt.firstSampleAt) continue;
+      if (runStart < 0) runStart = sentAt;
+      longestRun = Math.max(longestRun, sentAt - runStart);
+    }
+    if (longestRun > loss.persistentCongestionMs(rtt)) this.congestion.onPersistentCongestion(now);
+    sent.advanceOldest();
+  }
+
+  #lose(now: number, packet: number): void {
+    const { sent } = this;
+    const slot = sent.slot(packet);
+    const bytes = sent.bytesOf(packet);
+    sent.state[slot] = SENT.lost;
+    this.bytesInFlight -= bytes;
+    this.packetsLost++;
+    this.#sample.lostBytes += bytes;
+    this.congestion.onLost(now, sent.sentAtOf(packet), bytes);
+    this.#sink.onContentLost(sent, slot);
+  }
+
+  /**
+   * RFC 9002 §6.2.4: what the oldest packets carried goes into the probes. The packets stay in flight, hollow: no window
+   * is taken back for a timeout (§7.5).
+   */
+  #passOn(count: number): void {
+    const { sent } = this;
+    let left = count;
+    for (let packet = sent.oldest; packet < sent.next && left > 0; packet++) {
+      const slot = sent.slot(packet);
+      if (sent.state[slot] !== SENT.outstanding) continue;
+      if (sent.part[slot] === null && sent.controls[slot] === null) continue;
+      this.#sink.onContentLost(sent, slot);
+      left--;
+    }
+  }
+
+  /** The record that the next packet takes the place of is of a packet that nothing was heard of for 4,096 more. */
+  #evict(now: number): void {
+    const { sent } = this;
+    const gone = sent.next - SENT_RECORDS;
+    if (sent.stateOf(gone) !== SENT.outstanding) return;
+    this.#lose(now, gone);
+    sent.advanceOldest();
+  }
+}

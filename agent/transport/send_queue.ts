@@ -1,0 +1,158 @@
+import { MAX_SESSION_REQUESTS } from '../../shared/limits.js';
+import { SENT_RECORDS } from './sent_packets.js';
+
+/** Bytes given to `serve` and not yet acknowledged: one largest chunk (P-9.3) always fits, whatever else waits. */
+export const MAX_PENDING_SERVE_BYTES = 32 * 1024 * 1024;
+/** Ranges that wait to be sent again: each was in flight, and none is sent anew while one waits. A power of two. */
+const MAX_RESENDS = SENT_RECORDS;
+
+/** A request of the peer's that is held: taken, and not yet answered in full. */
+export class HeldRequest {
+  readonly chunk: number;
+  readonly offset: number;
+  readonly length: number;
+  served = 0;
+  acked = 0;
+  over = false;
+
+  constructor(chunk: number, offset: number, length: number) {
+    this.chunk = chunk;
+    this.offset = offset;
+    this.length = length;
+  }
+}
+
+/** Bytes that answer a request, or a part of one; by reference, until the peer has them all. */
+export interface ServePart {
+  readonly held: HeldRequest;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The peer's requests and the bytes that answer them, first come, first served; lost ranges go first. */
+export class SendQueue {
+  readonly #held = new Map<number, HeldRequest[]>();
+  #heldCount = 0;
+  #parts: ServePart[] = [];
+  #partSent = 0;
+  readonly #resendPart: (ServePart | null)[] = new Array<ServePart | null>(MAX_RESENDS).fill(null);
+  readonly #resendOffset = new Uint32Array(MAX_RESENDS);
+  readonly #resendLength = new Uint32Array(MAX_RESENDS);
+  #resendHead = 0;
+  #resendCount = 0;
+  #pendingBytes = 0;
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get heldCount(): number {
+    return this.#heldCount;
+  }
+
+  /** Takes a request. `full` where as many are held as P-7.4 lets, `known` where it is held already. */
+  hold(chunk: number, offset: number, length: number): 'taken' | 'full' | 'known' {
+    const others = this.#held.get(chunk);
+    if (others?.some((held) => held.offset === offset && held.length === length)) return 'known';
+    if (this.#heldCount >= MAX_SESSION_REQUESTS) return 'full';
+    const held = new HeldRequest(chunk, offset, length);
+    if (others === undefined) this.#held.set(chunk, [held]);
+    else others.push(held);
+    this.#heldCount++;
+    return 'taken';
+  }
+
+  holds(chunk: number): boolean {
+    return this.#held.has(chunk);
+  }
+
+  /** Drops all requests for a chunk and what was to answer them. */
+  drop(chunk: number): boolean {
+    const requests = this.#held.get(chunk);
+    if (requests === undefined) return false;
+    for (const held of requests) {
+      held.over = true;
+      this.#pendingBytes -= held.served - held.acked;
+    }
+    this.#heldCount -= requests.length;
+    return this.#held.delete(chunk);
+  }
+
+  /** False where no held request goes on at `offset`, as after a CANCEL, or where too much is pending. */
+  serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > MAX_PENDING_SERVE_BYTES) return false;
+    const held = this.#held
+      .get(chunk)
+      ?.find((one) => one.offset + one.served === offset && one.served + bytes.length <= one.length);
+    if (held === undefined || bytes.length === 0) return false;
+    held.served += bytes.length;
+    this.#pendingBytes += bytes.length;
+    this.#parts.push({ held, offset, bytes });
+    return true;
+  }
+
+  /** The part that the next bytes to send are of, or null; `nextOffset` and `nextLength` say which of it. */
+  peek(): ServePart | null {
+    for (; this.#resendCount > 0; this.#popResend()) {
+      const part = this.#resendPart[this.#resendHead] ?? null;
+      if (part !== null && !part.held.over) return part;
+    }
+    for (let part = this.#parts[0]; part !== undefined; part = this.#parts[0]) {
+      if (!part.held.over && this.#partSent < part.bytes.length) return part;
+      this.#parts.shift();
+      this.#partSent = 0;
+    }
+    return null;
+  }
+
+  get nextOffset(): number {
+    return this.#resendCount > 0 ? (this.#resendOffset[this.#resendHead] ?? 0) : this.#partSent;
+  }
+
+  get nextLength(): number {
+    if (this.#resendCount > 0) return this.#resendLength[this.#resendHead] ?? 0;
+    return (this.#parts[0]?.bytes.length ?? 0) - this.#partSent;
+  }
+
+  /** The first `length` of what `peek` found is being sent. */
+  advance(length: number): void {
+    if (this.#resendCount === 0) {
+      this.#partSent += length;
+      return;
+    }
+    const head = this.#resendHead;
+    const left = (this.#resendLength[head] ?? 0) - length;
+    this.#resendOffset[head] = (this.#resendOffset[head] ?? 0) + length;
+    this.#resendLength[head] = left;
+    if (left <= 0) this.#popResend();
+  }
+
+  /** P-8.2: a range still wanted is sent again. */
+  onLost(part: ServePart, offset: number, length: number): void {
+    if (part.held.over) return;
+    const slot = (this.#resendHead + this.#resendCount) % MAX_RESENDS;
+    this.#resendPart[slot] = part;
+    this.#resendOffset[slot] = offset;
+    this.#resendLength[slot] = length;
+    this.#resendCount++;
+  }
+
+  onAcked(part: ServePart, length: number): void {
+    const { held } = part;
+    if (held.over) return;
+    held.acked += length;
+    this.#pendingBytes -= length;
+    if (held.acked < held.length) return;
+    held.over = true;
+    this.#heldCount--;
+    const left = (this.#held.get(held.chunk) ?? []).filter((one) => one !== held);
+    if (left.length === 0) this.#held.delete(held.chunk);
+    else this.#held.set(held.chunk, left);
+  }
+
+  #popResend(): void {
+    this.#resendPart[this.#resendHead] = null;
+    this.#resendHead = (this.#resendHead + 1) % MAX_RESENDS;
+    this.#resendCount--;
+  }
+}
