@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { Fleet } from '../../broker/fleet/fleet.js';
+import { ROLES, type Role } from '../../shared/control/topics.js';
+import { choice, collect, integer } from '../arguments.js';
+import { fleetOption } from '../fleet_folder.js';
+import { output } from '../output.js';
+
+const MOST_DAYS = 3650;
+
+const EXAMPLES = `
+Prints the path of the credential bundle: one file, mode 0600, that makes a program this member. Copy it to the device and
+keep no other copy.
+
+Examples:
+  $ chunkmesh enroll cam-1 --fleet ./plant --site hall-2 --group cameras
+  $ chunkmesh enroll depot --fleet ./plant --role seed --group cameras --group gateways
+  $ chunkmesh enroll cam-2 --fleet ./plant --days 90 --json`;
+
+interface EnrollFlags {
+  fleet: string;
+  role: Role;
+  site?: string;
+  group?: readonly string[];
+  days?: number;
+  json?: true;
+}
+
+export function addEnroll(program: Command): void {
+  program
+    .command('enroll')
+    .description('give a device its credential bundle and its place in the roster')
+    .argument('<device>', 'id of the device')
+    .addOption(fleetOption())
+    .option('--role <role>', ROLES.join(', '), choice('--role', ROLES), 'device')
+    .option('--site <site>', 'where it is; devices of one site exchange chunks (default: default)')
+    .option('--group <group>', 'whose rollouts it follows; may be repeated (default: default)', collect)
+    .option('--days <days>', 'how long its certificate is valid (default: 365)', integer('--days', 1, MOST_DAYS))
+    .addHelpText('after', EXAMPLES)
+    .action(runEnroll);
+}
+
+async function runEnroll(device: string, { fleet: folder, role, site, group, days, json }: EnrollFlags): Promise<void> {
+  const fleet = await Fleet.open(folder);
+  const bundle = await fleet.enroll(device, {
+    role,
+    ...(site !== undefined && { site }),
+    ...(group !== undefined && { groups: group }),
+    ...(days !== undefined && { days }),
+  });
+  if (!json) {
+    output.line(bundle);
+    return;
+  }
+  const member = fleet.roster.find(({ id }) => id === device);
+  output.json({ bundle, ...member });
+}

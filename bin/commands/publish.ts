@@ -1,0 +1,72 @@
+import { type Command, Option } from 'commander';
+import { DEFAULT_EXPIRES_DAYS, publish } from '../../broker/publish/publish.js';
+import { brokerAddress, integer, version } from '../arguments.js';
+import { fleetOption, groupSize, memberOfFolder } from '../fleet_folder.js';
+import { INTERRUPTED, stopRequested } from '../lifetime.js';
+import { output } from '../output.js';
+import { formatBytes } from '../units.js';
+
+const MOST_DAYS = 3650;
+
+const EXAMPLES = `
+The group's rollout of that name is replaced; its rollouts of other names stay. The file itself goes nowhere: give it to
+a seed (\`chunkmesh agent --seed <file>\`), and devices fetch it from there and from each other.
+
+Examples:
+  $ chunkmesh publish firmware.img --fleet ./plant --name firmware --version 2.4.1 --group cameras
+  $ chunkmesh publish model.onnx --fleet ./plant --name model --version 7 --group cameras --expires-days 7 --json`;
+
+interface PublishFlags {
+  fleet: string;
+  name: string;
+  version: string;
+  group: string;
+  expiresDays: number;
+  broker?: string;
+  untilStdinEnds?: true;
+  json?: true;
+}
+
+export function addPublish(program: Command): void {
+  program
+    .command('publish')
+    .description('make a file the rollout of its name in one group')
+    .argument('<file>', 'the artifact')
+    .addOption(fleetOption())
+    .requiredOption('--name <name>', 'id of what is rolled out, as firmware')
+    .requiredOption('--version <version>', 'its version', version)
+    .option('--group <group>', 'whose devices shall have it', 'default')
+    .option(
+      '--expires-days <days>',
+      'devices refuse it afterwards',
+      integer('--expires-days', 1, MOST_DAYS),
+      DEFAULT_EXPIRES_DAYS,
+    )
+    .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
+    .addOption(new Option('--until-stdin-ends').hideHelp())
+    .addHelpText('after', EXAMPLES)
+    .action(runPublish);
+}
+
+async function runPublish(file: string, flags: PublishFlags): Promise<void> {
+  const { fleet, name, group, expiresDays, broker, json } = flags;
+  if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
+  const published = await publish({
+    credential: await memberOfFolder(fleet, 'publisher'),
+    fleetFolder: fleet,
+    file,
+    name,
+    version: flags.version,
+    group,
+    devices: await groupSize(fleet, group),
+    expiresDays,
+    ...(broker !== undefined && { broker }),
+  });
+  if (json) {
+    output.json(published);
+    return;
+  }
+  const { artifact, size, chunks, seq } = published;
+  output.line(`${name} ${flags.version} for group ${group}: ${formatBytes(size)} in ${chunks} chunks, sequence ${seq}`);
+  output.line(`artifact ${artifact}`);
+}

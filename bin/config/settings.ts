@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from '../log.js';
+
+/** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
+
+const path = z.string().min(1, 'an empty path');
+const milliseconds = z.coerce
+  .number()
+  .pipe(z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'));
+
+export interface SettingRow {
+  /** Key in the file. */
+  readonly key: keyof AgentSettings;
+  readonly environment: string;
+  /** As commander writes it. */
+  readonly flag: string;
+  readonly meaning: string;
+  /** For a reader; absent where there is none and the setting must be given. */
+  readonly fallback?: string;
+}
+
+export const schema = z
+  .strictObject({
+    bundle: path,
+    store: path,
+    seeds: z.array(path),
+    listen: z.string(),
+    broker: z.string(),
+    statusIntervalMs: milliseconds,
+    joinWindowMs: milliseconds,
+    logLevel: z.enum(LOG_LEVELS),
+  })
+  .partial();
+
+export type AgentSettings = z.infer<typeof schema>;
+
+export const SETTINGS: readonly SettingRow[] = [
+  {
+    key: 'bundle',
+    environment: 'CHUNKMESH_BUNDLE',
+    flag: '--bundle <file>',
+    meaning: 'credential bundle, made by `chunkmesh enroll`; mode 0600',
+  },
+  {
+    key: 'store',
+    environment: 'CHUNKMESH_STORE',
+    flag: '--store <folder>',
+    meaning: 'folder of the store; made where it is missing; one agent at a time',
+  },
+  {
+    key: 'seeds',
+    environment: 'CHUNKMESH_SEEDS',
+    flag: '--seed <file...>',
+    meaning: 'files that this device already has and may serve (environment: separated by `:`)',
+    fallback: 'none',
+  },
+  {
+    key: 'listen',
+    environment: 'CHUNKMESH_LISTEN',
+    flag: '--listen <host:port>',
+    meaning: 'UDP address; port 0 is any free one',
+    fallback: '0.0.0.0:0',
+  },
+  {
+    key: 'broker',
+    environment: 'CHUNKMESH_BROKER',
+    flag: '--broker <address>',
+    meaning: "broker, as `mqtts://host:port`, instead of the bundle's",
+    fallback: "the bundle's",
+  },
+  {
+    key: 'statusIntervalMs',
+    environment: 'CHUNKMESH_STATUS_INTERVAL_MS',
+    flag: '--status-interval <ms>',
+    meaning: 'shortest time between two status messages while something moves',
+    fallback: '2000',
+  },
+  {
+    key: 'joinWindowMs',
+    environment: 'CHUNKMESH_JOIN_WINDOW_MS',
+    flag: '--join-window <ms>',
+    meaning: 'a new rollout is joined after a random part of this (P-10.1)',
+    fallback: '1000',
+  },
+  {
+    key: 'logLevel',
+    environment: 'CHUNKMESH_LOG_LEVEL',
+    flag: '--log-level <level>',
+    meaning: `one of ${LOG_LEVELS.join(', ')}`,
+    fallback: 'info',
+  },
+];

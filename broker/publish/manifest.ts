@@ -1,0 +1,59 @@
+import type { Rollout, TrustMessage } from '../../shared/control/messages.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { MAX_ROLLOUTS, MAX_SHARDS } from '../../shared/limits.js';
+
+/** What a group's next trust message says (P-4.1). Pure. */
+
+/** Members of a shard that make its `have` traffic worth hearing, and no flood (P-10.2). */
+const DEVICES_PER_SHARD = 200;
+const DAY_SECONDS = 86_400;
+
+/** P-2.4: a power of two. */
+export function shardCount(devices: number): number {
+  let shards = 1;
+  while (shards < MAX_SHARDS && shards * DEVICES_PER_SHARD < devices) shards *= 2;
+  return shards;
+}
+
+export interface ManifestChange {
+  readonly fleet: string;
+  readonly group: string;
+  readonly rollout: Rollout;
+  /** The highest sequence number ever used for the group (P-4.3). */
+  readonly highestSeq: number;
+  /** Seconds since the epoch. */
+  readonly now: number;
+  readonly expiresDays: number;
+}
+
+/**
+ * The rollout of that name is replaced, the others stay.
+ * @throws E_ARGUMENT where the group has no room for one more.
+ */
+export function nextManifest(base: TrustMessage | undefined, change: ManifestChange): TrustMessage {
+  const { fleet, group, rollout, highestSeq, now, expiresDays } = change;
+  const others = (base?.rollouts ?? []).filter(({ name }) => name !== rollout.name);
+  if (others.length >= MAX_ROLLOUTS) {
+    throw new ChunkmeshError(
+      'E_ARGUMENT',
+      `group ${group} has ${MAX_ROLLOUTS} rollouts of other names already (P-4.1)`,
+    );
+  }
+  const at = Math.floor(now);
+  return {
+    t: 'trust',
+    v: 1,
+    fleet,
+    group,
+    seq: Math.max(base?.seq ?? 0, highestSeq) + 1,
+    at,
+    expires: at + Math.round(expiresDays * DAY_SECONDS),
+    rollouts: [...others, rollout],
+  };
+}
+
+/** The newer of two, either of which may be missing. */
+export function newer(a: TrustMessage | undefined, b: TrustMessage | undefined): TrustMessage | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return b.seq > a.seq ? b : a;
+}

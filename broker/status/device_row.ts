@@ -1,0 +1,78 @@
+import type { RolloutProgress, StatusMessage } from '../../shared/control/messages.js';
+
+/** What the operator knows of one device, as its newest status says. Pure: a report and the time of its arrival in, a row out. */
+
+/** Two reports closer than this say more about the network than about the device. */
+const MIN_SAMPLE_MS = 100;
+
+export interface RolloutRow extends Omit<RolloutProgress, 'artifact'> {
+  /** Hex of the index hash (P-1.3). */
+  readonly artifact: string;
+}
+
+interface Sample {
+  readonly receivedMs: number;
+  readonly bytes: number;
+}
+
+export interface DeviceRow {
+  readonly device: string;
+  readonly site: string;
+  readonly online: boolean;
+  /** Version of the agent. */
+  readonly agent: string;
+  readonly peers: number;
+  /** When the newest report was signed, seconds since the epoch. */
+  readonly at: number;
+  readonly rollouts: readonly RolloutRow[];
+  /** From the network, between the last two reports; 0 while nothing is fetched. */
+  readonly bytesPerSecond: number;
+  readonly sample: Sample;
+}
+
+export interface StatusReport {
+  readonly device: string;
+  readonly site: string;
+  readonly message: StatusMessage;
+  /** Any monotonic clock, ms. */
+  readonly receivedMs: number;
+}
+
+const fetched = (rollouts: readonly RolloutProgress[]): number =>
+  rollouts.reduce((sum, { fromSeed, fromPeers }) => sum + fromSeed + fromPeers, 0);
+
+const moving = ({ state }: RolloutProgress): boolean => state === 'fetching' || state === 'indexing';
+
+function throughput(before: DeviceRow | undefined, { message, receivedMs }: StatusReport): [number, Sample] {
+  const sample = { receivedMs, bytes: fetched(message.rollouts) };
+  if (before === undefined || !before.online || !message.online || !message.rollouts.some(moving)) return [0, sample];
+  const elapsed = receivedMs - before.sample.receivedMs;
+  if (elapsed < MIN_SAMPLE_MS) return [before.bytesPerSecond, before.sample];
+  return [Math.max(0, ((sample.bytes - before.sample.bytes) * 1000) / elapsed), sample];
+}
+
+/**
+ * The row after a report. The newest `at` wins, and among equals the last to arrive. A will was signed when its device connected,
+ * so it is older than what the device said since: it takes the device offline and leaves the rest as it was.
+ */
+export function nextRow(before: DeviceRow | undefined, report: StatusReport): DeviceRow {
+  const { device, site, message } = report;
+  if (before !== undefined && message.at < before.at) {
+    return message.online ? before : { ...before, online: false, peers: 0, bytesPerSecond: 0 };
+  }
+  const [bytesPerSecond, sample] = throughput(before, report);
+  return {
+    device,
+    site,
+    online: message.online,
+    agent: message.agent,
+    peers: message.peers,
+    at: message.at,
+    rollouts: message.rollouts.map((rollout) => ({
+      ...rollout,
+      artifact: Buffer.from(rollout.artifact).toString('hex'),
+    })),
+    bytesPerSecond,
+    sample,
+  };
+}

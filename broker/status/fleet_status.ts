@@ -1,0 +1,89 @@
+import { EventEmitter } from 'node:events';
+import { checkNotFromFuture, openEnvelope } from '../../shared/control/envelope.js';
+import { decodeMessage } from '../../shared/control/messages.js';
+import { parseTopic, topics } from '../../shared/control/topics.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import type { Credential } from '../../shared/identity/bundle.js';
+import { ControlLink, type ControlLinkOptions, type ControlMessage } from '../../shared/mqtt/control_link.js';
+import { type DeviceRow, nextRow } from './device_row.js';
+
+/** Watches every device's status with an operator's bundle: verifies what arrives and keeps one row a device. */
+
+const CONNECT_TIMEOUT_MS = 15_000;
+
+export interface FleetStatusOptions extends Pick<ControlLinkOptions, 'broker'> {
+  /** Of a member that may read `status/+`: an operator or an auditor. */
+  readonly credential: Credential;
+  /** Seconds since the epoch. */
+  readonly now?: () => number;
+}
+
+export interface FleetStatusEvents {
+  row: [DeviceRow];
+  /** A status was refused: why. The row of the device stays as it was. */
+  refused: [ChunkmeshError];
+  /** The broker was lost; the link comes back by itself. */
+  offline: [];
+}
+
+export class FleetStatus extends EventEmitter<FleetStatusEvents> {
+  readonly #link: ControlLink;
+  readonly #credential: Credential;
+  readonly #now: () => number;
+  readonly #rows = new Map<string, DeviceRow>();
+  #lastHeardMs = performance.now();
+
+  constructor({ credential, broker, now = () => Date.now() / 1000 }: FleetStatusOptions) {
+    super();
+    this.#credential = credential;
+    this.#now = now;
+    this.#link = new ControlLink(credential, broker === undefined ? {} : { broker });
+    this.#link.on('message', (message) => this.#onMessage(message));
+    this.#link.on('offline', () => this.emit('offline'));
+  }
+
+  /** @throws E_BROKER_UNREACHABLE, E_BROKER_REFUSED */
+  async start(): Promise<void> {
+    await this.#link.waitOnline(CONNECT_TIMEOUT_MS);
+    this.#link.subscribe(topics.status(this.#credential.prefix, '+'), 1);
+    this.#lastHeardMs = performance.now();
+  }
+
+  /** By device id. */
+  rows(): DeviceRow[] {
+    return [...this.#rows.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
+  }
+
+  /** Resolves when nothing arrived for `quietMs`: MQTT has no mark for the end of the retained messages. */
+  async settle(quietMs: number): Promise<void> {
+    for (;;) {
+      const left = this.#lastHeardMs + quietMs - performance.now();
+      if (left <= 0) return;
+      await new Promise((resolve) => setTimeout(resolve, left));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+
+  #onMessage({ topic, payload }: ControlMessage): void {
+    this.#lastHeardMs = performance.now();
+    const { prefix, verifier } = this.#credential;
+    const parsed = parseTopic(prefix, topic);
+    if (parsed?.name !== 'status' || payload.length === 0) return;
+    try {
+      const now = this.#now();
+      const { signer, payload: inner } = openEnvelope(prefix, topic, payload, verifier, now);
+      const message = decodeMessage('status', inner);
+      checkNotFromFuture(message.at, now);
+      const { id: device, site } = signer.identity;
+      const row = nextRow(this.#rows.get(device), { device, site, message, receivedMs: performance.now() });
+      this.#rows.set(device, row);
+      this.emit('row', row);
+    } catch (error) {
+      if (!(error instanceof ChunkmeshError)) throw error;
+      this.emit('refused', error);
+    }
+  }
+}
