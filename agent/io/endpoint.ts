@@ -86,8 +86,10 @@ export class Endpoint {
       lookup: (name, _options, callback) => callback(null, name, isIP(name)),
     });
     try {
+      // With a look-up that answers at once, `listening` may be told before `bind` returns.
+      const listening = once(socket, 'listening');
       socket.bind(port, host);
-      await once(socket, 'listening');
+      await listening;
     } catch (cause) {
       socket.close();
       throw new ChunkmeshError('E_SOCKET', `UDP ${host}:${port}: ${systemCode(cause) ?? 'cannot be bound'}`, { cause });
