@@ -1,0 +1,49 @@
+import type { FileHandle } from 'node:fs/promises';
+import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
+import { openIndexed } from '../../../shared/artifact_file.js';
+import type { ChunkSource } from './chunk_source.js';
+import { storeError } from './store_error.js';
+import { readVerified } from './verify.js';
+
+/** A file of the operator's, served from where it lies. The store keeps no copy of it. */
+export class SeedFile implements ChunkSource {
+  readonly index: ArtifactIndex;
+  readonly held: Bitfield;
+  readonly path: string;
+  readonly #handle: FileHandle;
+  #closed = false;
+
+  private constructor(path: string, index: ArtifactIndex, handle: FileHandle) {
+    this.path = path;
+    this.index = index;
+    this.held = Bitfield.full(index.chunkCount);
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens and indexes a regular file (P-9); the event loop keeps turning meanwhile.
+   * @throws ChunkmeshError E_FILE_UNREADABLE, also for what is no regular file; E_FILE_EMPTY; E_FILE_TOO_LARGE; E_FILE_CHANGED.
+   */
+  static async index(path: string): Promise<SeedFile> {
+    const { index, handle } = await openIndexed(path);
+    return new SeedFile(path, index, handle);
+  }
+
+  /** P-9.8: a file that was changed since is never served wrong; the chunks that changed are no longer held. */
+  async readChunk(i: number, into: Buffer): Promise<boolean> {
+    if (this.#closed || !this.held.get(i)) return false;
+    try {
+      if (await readVerified(this.#handle, this.index, i, into)) return true;
+    } catch (error) {
+      if (this.#closed) return false;
+      throw storeError(error, this.path);
+    }
+    this.held.set(i, false);
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#handle.close();
+  }
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { ArtifactIndex } from '../../../shared/artifact/index.js';
+import { readAt } from './disk.js';
+
+/** Hashed between two turns of the event loop: chunks of a large artifact have up to 64 MiB. */
+const SLICE_BYTES = 1_048_576;
+
+/** P-9.8: whether `bytes` are chunk `i`. They must not change until the promise settles. */
+export async function isChunk(index: ArtifactIndex, i: number, bytes: Uint8Array): Promise<boolean> {
+  if (bytes.length !== index.chunkLength(i)) return false;
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    if (at > 0) await turn();
+    hash.update(bytes.subarray(at, at + SLICE_BYTES));
+  }
+  return hash.digest().equals(index.chunkHash(i));
+}
+
+/** P-9.8: reads chunk `i` into the front of `into`; whether it is what the index says. */
+export async function readVerified(
+  handle: FileHandle,
+  index: ArtifactIndex,
+  i: number,
+  into: Buffer,
+): Promise<boolean> {
+  const length = index.chunkLength(i);
+  const offset = index.chunkOffset(i);
+  if (into.length < length) throw new RangeError(`a buffer of ${into.length} bytes for a chunk of ${length}`);
+  const hash = createHash('sha256');
+  for (let at = 0; at < length; at += SLICE_BYTES) {
+    const slice = into.subarray(at, Math.min(length, at + SLICE_BYTES));
+    if ((await readAt(handle, slice, offset + at)) < slice.length) return false;
+    hash.update(slice);
+  }
+  return hash.digest().equals(index.chunkHash(i));
+}
+
+/** Reads chunks one after the other, each shown in slices to `see`; whether each is what the index says. */
+export class ChunkReader {
+  readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
+  readonly #handle: FileHandle;
+  readonly #index: ArtifactIndex;
+
+  constructor(handle: FileHandle, index: ArtifactIndex) {
+    this.#handle = handle;
+    this.#index = index;
+  }
+
+  /** @param see is given a buffer that is used again, and the slice's place in the artifact. */
+  async verify(i: number, see?: (slice: Buffer, position: number) => Promise<void> | void): Promise<boolean> {
+    const length = this.#index.chunkLength(i);
+    const offset = this.#index.chunkOffset(i);
+    const hash = createHash('sha256');
+    for (let at = 0; at < length; at += SLICE_BYTES) {
+      const slice = this.#slice.subarray(0, Math.min(SLICE_BYTES, length - at));
+      if ((await readAt(this.#handle, slice, offset + at)) < slice.length) return false;
+      hash.update(slice);
+      await see?.(slice, offset + at);
+    }
+    return hash.digest().equals(this.#index.chunkHash(i));
+  }
+}
