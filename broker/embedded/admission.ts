@@ -1,0 +1,45 @@
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { checkValidity, readCertificate } from '../../shared/identity/certificate.js';
+import { fingerprintOf } from '../fleet/fleet_file.js';
+import { AccessList } from '../policy/access.js';
+import type { Roster } from './roster.js';
+
+/** Who a client is and what it may do, from its certificate and the roster. */
+export interface Admitted {
+  readonly access: AccessList;
+  readonly fingerprint: string;
+}
+
+export class Admission {
+  readonly #authority: X509Certificate;
+  readonly #fleet: string;
+  readonly #prefix: string;
+  readonly #roster: Roster;
+
+  constructor(authority: X509Certificate, fleet: string, prefix: string, roster: Roster) {
+    this.#authority = authority;
+    this.#fleet = fleet;
+    this.#prefix = prefix;
+    this.#roster = roster;
+  }
+
+  /**
+   * The handshake has verified the chain; names, dates and the roster are checked here, dates again because a resumed TLS session
+   * does not.
+   * @throws E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED, E_BROKER_REFUSED, or why the roster cannot be read
+   */
+  async admit(socket: TLSSocket): Promise<Admitted> {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) throw new ChunkmeshError('E_CERT_INVALID', 'the client has no certificate');
+    const holder = readCertificate(certificate, this.#authority, this.#fleet);
+    checkValidity(holder, Math.floor(Date.now() / 1000));
+    await this.#roster.refresh();
+    const fingerprint = fingerprintOf(certificate.raw);
+    if (!this.#roster.has(fingerprint)) {
+      throw new ChunkmeshError('E_BROKER_REFUSED', `the roster has no such certificate of ${holder.identity.id}`);
+    }
+    return { access: new AccessList(this.#prefix, holder.identity), fingerprint };
+  }
+}

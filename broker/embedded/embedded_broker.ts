@@ -1,0 +1,210 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo, Socket } from 'node:net';
+import { join, resolve } from 'node:path';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { Aedes, type Client } from 'aedes';
+import type { Logger } from 'pino';
+import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import { readPrivateFile } from '../../shared/identity/bundle.js';
+import type { PayloadScanner } from '../meter/payload_scanner.js';
+import { type ByteCount, SocketMeter } from '../meter/socket_meter.js';
+import { Admission } from './admission.js';
+import { Gate, type Refusals } from './gate.js';
+import { GuardedStream } from './guarded_stream.js';
+import { Roster } from './roster.js';
+
+/** The broker inside the command: MQTT 3.1.1 over TLS, members only, the table enforced, every byte counted. */
+
+/** About 30 KB of TLS and parser state each: 300 MB, what a small gateway's host has. */
+const MAX_CONNECTIONS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** What a client may take to read what is sent to it, before it is cut off. */
+const DRAIN_TIMEOUT_MS = 5000;
+/** TCP's own, for clients that ask for no MQTT keep-alive. */
+const TCP_KEEPALIVE_MS = 60_000;
+/** How long a member that left the roster stays connected, at most. */
+const ROSTER_INTERVAL_MS = 5000;
+/** The protocol uses QoS 0 and 1 (P-2.1); this bounds what a client can make the broker hold with QoS 2. */
+const MAX_INFLIGHT_QOS2 = 8;
+const MAX_ID_BYTES = 64; // P-1.1
+
+export interface EmbeddedBrokerOptions {
+  readonly fleetDir: string;
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** Looks into every message for bytes of the artifact. */
+  readonly audit?: PayloadScanner;
+  readonly logger: Logger;
+}
+
+export interface BrokerStats {
+  /** Open now. */
+  readonly connections: number;
+  /** What the TCP sockets moved, closed ones included. */
+  readonly controlBytes: ByteCount;
+  /** PUBLISH packets and wills that arrived, refused ones included. */
+  readonly messages: number;
+  /** Bytes of the audited artifact in those messages; 0 without an audit. */
+  readonly payloadBytes: number;
+  readonly refused: Readonly<Refusals>;
+}
+
+export class EmbeddedBroker {
+  readonly #server: Server;
+  readonly #aedes: Aedes;
+  readonly #gate: Gate;
+  readonly #meter = new SocketMeter();
+  readonly #roster: Roster;
+  readonly #log: Logger;
+  readonly #timer: NodeJS.Timeout;
+  #closing: Promise<void> | undefined;
+
+  private constructor(server: Server, aedes: Aedes, gate: Gate, roster: Roster, admission: Admission, log: Logger) {
+    this.#server = server;
+    this.#aedes = aedes;
+    this.#gate = gate;
+    this.#roster = roster;
+    this.#log = log;
+    server.on('connection', (socket: Socket) => this.#meter.watch(socket));
+    server.on('drop', () => {
+      gate.refused.connections++;
+    });
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      gate.refused.connections++;
+      log.debug({ reason: error.message }, 'refused at the TLS handshake');
+      socket.destroy();
+    });
+    server.on('secureConnection', (socket: TLSSocket) => this.#accept(socket, admission));
+    aedes.on('clientError', (client, error) => this.#failed(client, error));
+    aedes.on('connectionError', (client, error) => this.#failed(client, error));
+    aedes.on('unsubscribe', (filters, client) => gate.unsubscribed(client, filters));
+    // aedes's types do not name it: what its store or its timers throw.
+    (aedes as NodeJS.EventEmitter).on('error', (error: Error) => log.error({ err: error }, 'broker'));
+    this.#timer = setInterval(() => void this.#checkRoster(), ROSTER_INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  /**
+   * @throws E_FLEET_MISSING, E_CONFIG, E_FILE_UNREADABLE, E_KEY_FILE_MODE, and E_BROKER_START where the address cannot be had or
+   * the certificate cannot be used
+   */
+  static async start(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
+    const folder = resolve(options.fleetDir);
+    const { roster, file } = await Roster.open(folder);
+    const key = await readPrivateFile(join(folder, 'broker/server.key'));
+    const cert = await readPublic(join(folder, 'broker/server.crt'));
+    const ca = await readPublic(join(folder, 'ca.crt'));
+    const gate = new Gate(file.prefix, options.logger, options.audit);
+    let server: Server;
+    let admission: Admission;
+    try {
+      admission = new Admission(new X509Certificate(ca), file.fleet, file.prefix, roster);
+      server = createServer({
+        key,
+        cert,
+        ca,
+        minVersion: 'TLSv1.2',
+        requestCert: true,
+        rejectUnauthorized: true,
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      });
+    } catch (cause) {
+      throw new ChunkmeshError('E_BROKER_START', `the broker's key and certificates in ${folder} do not work`, {
+        cause,
+      });
+    }
+    server.maxConnections = MAX_CONNECTIONS;
+    const aedes = await Aedes.createBroker({
+      ...gate.handlers,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      drainTimeout: DRAIN_TIMEOUT_MS,
+      maxInflightInbound: MAX_INFLIGHT_QOS2,
+      maxClientsIdLength: MAX_ID_BYTES,
+      // Unlimited: with a limit, clients that do not read hold back everyone else's messages.
+      concurrency: 0,
+    });
+    const broker = new EmbeddedBroker(server, aedes, gate, roster, admission, options.logger);
+    await broker.#listen(options.host, options.port);
+    return broker;
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  stats(): BrokerStats {
+    const { messages, payloadBytes, refused } = this.#gate;
+    return {
+      connections: this.#meter.open.size,
+      controlBytes: this.#meter.bytes(),
+      messages,
+      payloadBytes,
+      refused: { ...refused },
+    };
+  }
+
+  /** Ends every connection; wills are not delivered. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #listen(host: string, port: number): Promise<void> {
+    try {
+      this.#server.listen({ host, port });
+      await once(this.#server, 'listening');
+    } catch (cause) {
+      await this.close();
+      throw new ChunkmeshError('E_BROKER_START', `${host}:${port}: ${systemCode(cause) ?? 'cannot listen'}`, { cause });
+    }
+    this.#server.on('error', (error) => this.#log.error({ err: error }, 'listener'));
+    this.#log.info({ ...this.address }, 'broker listens');
+  }
+
+  #accept(socket: TLSSocket, admission: Admission): void {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    const stream = new GuardedStream(socket);
+    this.#gate.expect(stream, admission.admit(socket));
+    const client = this.#aedes.handle(stream);
+    stream.once('close', () => this.#gate.forget(client));
+  }
+
+  #failed(client: Client, error: Error): void {
+    if (error instanceof ChunkmeshError && error.code === 'E_BROKER_REFUSED') return;
+    if (error instanceof ChunkmeshError && error.code === 'E_MESSAGE_TOO_LARGE') this.#gate.refused.oversized++;
+    this.#log.debug({ client: client.id, reason: error.message }, 'connection failed');
+  }
+
+  async #checkRoster(): Promise<void> {
+    try {
+      await this.#roster.refresh();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the roster cannot be read; the last one stands');
+      return;
+    }
+    this.#gate.expel((fingerprint) => this.#roster.has(fingerprint));
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer);
+    const closed = this.#server.listening ? once(this.#server, 'close') : Promise.resolve();
+    this.#server.close();
+    await new Promise<void>((done) => this.#aedes.close(done));
+    for (const socket of this.#meter.open) socket.destroy();
+    await closed;
+  }
+}
+
+async function readPublic(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be read'}`, { cause });
+  }
+}

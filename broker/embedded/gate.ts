@@ -1,0 +1,201 @@
+import type { AedesOptions, Client, ConnectPacket, PublishPacket } from 'aedes';
+import type { Logger } from 'pino';
+import { parseTopic, TOPICS } from '../../shared/control/topics.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
+import type { PayloadScanner } from '../meter/payload_scanner.js';
+import type { Admitted } from './admission.js';
+import { GuardedStream } from './guarded_stream.js';
+
+/** What a broker asks at each step of a client, answered from the table (P-2.2 to P-2.7). */
+
+/** A device with 32 groups and 16 rollouts has under 300; wildcards make more pointless. */
+const MAX_SUBSCRIPTIONS = 512;
+/** A client that reads this much too slowly is cut off; it comes back and says what it still needs. */
+const MAX_BACKLOG_BYTES = 8 * 2 ** 20;
+/** A refusal that the client does not even read. */
+const REFUSAL_TIMEOUT_MS = 5000;
+/**
+ * Where refused messages go: nobody may subscribe it. aedes has no way to drop a message short of ending the connection, but lets
+ * its authorizer rewrite the message.
+ */
+const NOWHERE = '$SYS/refused';
+const NOTHING = Buffer.alloc(0);
+
+/** MQTT 3.1.1 §3.2.2.3 */
+const CONNACK = { identifierRejected: 2, notAuthorized: 5 } as const;
+
+export interface Refusals {
+  connections: number;
+  publishes: number;
+  subscriptions: number;
+  oversized: number;
+}
+
+interface ClientState {
+  readonly admitted: Admitted;
+  readonly filters: Set<string>;
+  refusals: number;
+}
+
+export class Gate {
+  readonly refused: Refusals = { connections: 0, publishes: 0, subscriptions: 0, oversized: 0 };
+  /** PUBLISH packets and wills that arrived, refused ones included. */
+  messages = 0;
+  /** Bytes of the artifact found in them. */
+  payloadBytes = 0;
+  readonly #prefix: string;
+  readonly #log: Logger;
+  readonly #scanner: PayloadScanner | undefined;
+  readonly #admissions = new WeakMap<object, Promise<Admitted>>();
+  /** Outlives the connection: aedes asks about the will when the client is gone. */
+  readonly #states = new WeakMap<Client, ClientState>();
+  readonly #connected = new Set<Client>();
+  readonly #inspected = new WeakSet<object>();
+
+  constructor(prefix: string, log: Logger, scanner: PayloadScanner | undefined) {
+    this.#prefix = prefix;
+    this.#log = log;
+    this.#scanner = scanner;
+  }
+
+  /** The handlers that aedes is made with. */
+  readonly handlers = {
+    preConnect: (client, packet, done) => void this.#connect(client, packet, done),
+    authorizePublish: (client, packet, done) => {
+      this.#publish(client, packet);
+      done(null);
+    },
+    authorizeSubscribe: (client, subscription, done) => {
+      done(null, this.#subscribe(client, subscription.topic) ? subscription : null);
+    },
+    authorizeForward: (client, packet) => (this.#forward(client, packet.topic) ? packet : null),
+  } satisfies AedesOptions;
+
+  /** Called before the stream is handed to aedes. */
+  expect(stream: GuardedStream, admission: Promise<Admitted>): void {
+    // Asked for at CONNECT; a refusal before that is nobody's unhandled rejection.
+    admission.catch(() => {});
+    this.#admissions.set(stream, admission);
+  }
+
+  forget(client: Client): void {
+    this.#connected.delete(client);
+  }
+
+  unsubscribed(client: Client, filters: readonly string[]): void {
+    for (const filter of filters) this.#states.get(client)?.filters.delete(filter);
+  }
+
+  /** Ends the connection of every client whose certificate `stays` does not know. */
+  expel(stays: (fingerprint: string) => boolean): void {
+    for (const client of this.#connected) {
+      const fingerprint = this.#states.get(client)?.admitted.fingerprint ?? '';
+      if (stays(fingerprint)) continue;
+      this.#log.warn({ client: client.id }, 'left the roster');
+      client.close();
+    }
+  }
+
+  async #connect(client: Client, packet: ConnectPacket, done: (error: Error | null, ok: boolean) => void) {
+    try {
+      const admitted = await this.#admissions.get(client.conn);
+      if (admitted === undefined) throw new ChunkmeshError('E_INTERNAL', 'a stream that was not announced');
+      const { id } = admitted.access.identity;
+      if (packet.clientId !== id) {
+        this.refused.connections++;
+        this.#log.warn({ client: id }, 'refused: the client id is not the certificate holder (P-2.5)');
+        return refuse(client, CONNACK.identifierRejected, done);
+      }
+      this.#states.set(client, { admitted, filters: new Set(), refusals: 0 });
+      this.#connected.add(client);
+      const { will } = packet;
+      if (will) this.#inspect(will);
+      if (will && this.#whyRefused(admitted, will) !== null) {
+        this.#count(client, 'publishes', will.topic, 'the will');
+        return refuse(client, CONNACK.notAuthorized, done);
+      }
+      // No sessions are kept: what would queue for an absent client has no bound, and every control message is stale when it returns.
+      packet.clean = true;
+      done(null, true);
+    } catch (error) {
+      this.refused.connections++;
+      this.#log.warn({ reason: String(error) }, 'refused a client');
+      refuse(client, CONNACK.notAuthorized, done);
+    }
+  }
+
+  #publish(client: Client | null, packet: PublishPacket): void {
+    this.#inspect(packet);
+    const state = client && this.#states.get(client);
+    const reason = state ? this.#whyRefused(state.admitted, packet) : 'of no client';
+    if (reason === null) return;
+    if (client)
+      this.#count(client, packet.payload.length > MAX_MESSAGE_BYTES ? 'oversized' : 'publishes', packet.topic, reason);
+    packet.topic = NOWHERE;
+    packet.payload = NOTHING;
+    packet.retain = false;
+  }
+
+  /** Once for each message: a will is seen when it arrives, and again when it is delivered. */
+  #inspect(packet: Pick<PublishPacket, 'payload'>): void {
+    if (this.#inspected.has(packet)) return;
+    this.#inspected.add(packet);
+    this.messages++;
+    const { payload } = packet;
+    this.payloadBytes += this.#scanner?.scan(typeof payload === 'string' ? Buffer.from(payload) : payload) ?? 0;
+  }
+
+  #whyRefused(
+    { access }: Admitted,
+    { topic, payload, retain }: Pick<PublishPacket, 'topic' | 'payload'> & { retain?: boolean },
+  ): string | null {
+    if (payload.length > MAX_MESSAGE_BYTES) return 'too large (P-2.7)';
+    if (!access.decide('publish', topic)) return 'not in the table (P-2.2)';
+    const parsed = parseTopic(this.#prefix, topic);
+    if (parsed === null) return 'not a topic of P-2.1';
+    return retain === true && !TOPICS[parsed.name].retained ? 'retained where nothing is (P-2.6)' : null;
+  }
+
+  #subscribe(client: Client, filter: string): boolean {
+    const state = this.#states.get(client);
+    if (state?.admitted.access.decide('subscribe', filter)) {
+      if (state.filters.has(filter) || state.filters.size < MAX_SUBSCRIPTIONS) {
+        state.filters.add(filter);
+        return true;
+      }
+    }
+    this.#count(client, 'subscriptions', filter, 'not in the table (P-2.2, P-2.3), or too many');
+    return false;
+  }
+
+  #forward(client: Client, topic: string): boolean {
+    if (client.conn instanceof GuardedStream && client.conn.backlogBytes > MAX_BACKLOG_BYTES) {
+      this.#log.warn({ client: client.id }, 'reads too slowly');
+      client.conn.destroy();
+      return false;
+    }
+    return this.#states.get(client)?.admitted.access.decide('subscribe', topic) ?? false;
+  }
+
+  /** Logged at the first, second, fourth, ... refusal of a client, so that a flood of them floods no log. */
+  #count(client: Client, kind: keyof Refusals, topic: string, reason: string): void {
+    this.refused[kind]++;
+    const state = this.#states.get(client);
+    if (state === undefined) return;
+    state.refusals++;
+    if ((state.refusals & (state.refusals - 1)) !== 0) return;
+    const { id } = state.admitted.access.identity;
+    this.#log.warn({ client: id, topic: topic.slice(0, 300), refusals: state.refusals, reason }, `refused ${kind}`);
+  }
+}
+
+/** Says why before it ends the connection; aedes itself would end it without a word. */
+function refuse(client: Client, code: number, done: (error: Error | null, ok: boolean) => void): void {
+  const end = (): void => {
+    clearTimeout(timer);
+    done(new ChunkmeshError('E_BROKER_REFUSED', `CONNACK ${code}`), false);
+  };
+  const timer = setTimeout(() => client.conn.destroy(), REFUSAL_TIMEOUT_MS);
+  client.conn.write(Buffer.from([0x20, 2, 0, code]), end);
+}
