@@ -60,7 +60,7 @@ describe('a stored artifact', () => {
     await expect(stored.writeChunk(1, wrong)).rejects.toThrow(coded('E_CHUNK_WRONG'));
     await expect(stored.writeChunk(1, sample.chunk(2))).rejects.toThrow(coded('E_CHUNK_WRONG'));
     await expect(stored.writeChunk(1, sample.chunk(1).subarray(1))).rejects.toThrow(coded('E_CHUNK_WRONG'));
-    expect(await readFile(join(folder, 'data.part'))).toEqual(before);
+    expect((await readFile(join(folder, 'data.part'))).equals(before)).toBe(true);
     expect(stored.held.get(1)).toBe(false);
     await store.close();
   });
@@ -76,7 +76,7 @@ describe('a stored artifact', () => {
     const again = await sample.openIn(next);
     expect([...again.held.missing()]).toEqual([1]);
     await again.writeChunk(1, sample.chunk(1));
-    expect(await readFile(await again.finish())).toEqual(sample.bytes);
+    expect((await readFile(await again.finish())).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
@@ -114,7 +114,7 @@ describe('a stored artifact', () => {
     expect(stored.held.count).toBe(held);
     expect((await readdir(folder)).sort()).toEqual(['data.part', 'index', 'journal']);
     for (const i of stored.held.missing()) await stored.writeChunk(i, sample.chunk(i));
-    expect(await readFile(await stored.finish())).toEqual(sample.bytes);
+    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
@@ -153,7 +153,7 @@ describe('finishing', () => {
     const { sample, dir, store, folder, ready } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
     expect(await stored.finish()).toBe(ready);
-    expect(await readFile(ready)).toEqual(sample.bytes);
+    expect((await readFile(ready)).equals(sample.bytes)).toBe(true);
     expect(await readdir(folder)).not.toContain('data.part');
     expect(await reads(stored, sample)).toEqual(sample.all);
     expect(await stored.finish()).toBe(ready);
@@ -193,7 +193,7 @@ describe('finishing', () => {
     await expect(stored.finish()).rejects.toThrow(coded('E_STORE_IO'));
     expect([...stored.held.missing()]).toEqual([2]);
     await stored.writeChunk(2, sample.chunk(2));
-    expect(await readFile(await stored.finish())).toEqual(sample.bytes);
+    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 
@@ -210,7 +210,7 @@ describe('finishing', () => {
     const third = await Store.open(dir);
     expect(await (await sample.openIn(third)).finish()).toBe(ready);
     await third.close();
-    expect(await readFile(ready)).toEqual(sample.bytes);
+    expect((await readFile(ready)).equals(sample.bytes)).toBe(true);
   });
 
   it('P-9.8: after the hand-over, a chunk that rotted is fetched again and the file replaced whole', async () => {
@@ -223,8 +223,8 @@ describe('finishing', () => {
     await expect(stored.finish()).rejects.toThrow(coded('E_INTERNAL'));
     await Promise.all([stored.writeChunk(1, sample.chunk(1)), stored.writeChunk(1, sample.chunk(1))]);
     // The installer's file is not written to.
-    expect(await readFile(ready)).toEqual(rotten);
-    expect(await readFile(await stored.finish())).toEqual(sample.bytes);
+    expect((await readFile(ready)).equals(rotten)).toBe(true);
+    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
     expect(await reads(stored, sample)).toEqual(sample.all);
     await store.close();
     await flip(ready, sample.index.chunkOffset(3));
@@ -232,7 +232,7 @@ describe('finishing', () => {
     const again = await sample.openIn(next);
     expect([...again.held.missing()]).toEqual([3]);
     await again.writeChunk(3, sample.chunk(3));
-    expect(await readFile(await again.finish())).toEqual(sample.bytes);
+    expect((await readFile(await again.finish())).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
@@ -255,9 +255,9 @@ describe('finishing', () => {
     await writeFile(ready, other);
     const stored = await sample.writeIn(store, []);
     expect([...stored.held.missing()]).toEqual([2]);
-    expect(await readFile(ready)).toEqual(other);
+    expect((await readFile(ready)).equals(other)).toBe(true);
     await stored.writeChunk(2, sample.chunk(2));
-    expect(await readFile(await stored.finish())).toEqual(sample.bytes);
+    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 });

@@ -1,0 +1,97 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Store } from '../../../../agent/io/store/store.js';
+import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.js';
+
+const schema = z.object({ seq: z.number() });
+
+describe('the store', () => {
+  it('is made where it is missing, and is one agent’s alone', async () => {
+    const dir = join(await temporaryFolder(), 'a', 'b');
+    const store = await Store.open(dir);
+    expect((await stat(dir)).mode & 0o077).toBe(0);
+    await expect(Store.open(dir)).rejects.toThrow(coded('E_STORE_LOCKED'));
+    await store.close();
+    await store.close();
+    await (await Store.open(dir)).close();
+  });
+
+  it('names what it cannot make', async () => {
+    const file = join(await temporaryFolder(), 'file');
+    await writeFile(file, '');
+    await expect(Store.open(join(file, 'store'))).rejects.toThrow(coded('E_STORE_IO'));
+  });
+
+  it('P-1: lets no name lead out of its folder', async () => {
+    const store = await Store.open(await temporaryFolder());
+    const { toOpen } = await Sample.make('names', 1000);
+    for (const wrong of ['..', '../x', 'a/b', '', '.', 'a\0', '/etc', 'x'.repeat(65)]) {
+      await expect(store.openArtifact({ ...toOpen, name: wrong })).rejects.toThrow(coded('E_ID'));
+      await expect(store.openArtifact({ ...toOpen, version: wrong })).rejects.toThrow(coded('E_ID'));
+      await expect(store.openArtifact({ ...toOpen, artifact: wrong })).rejects.toThrow(coded('E_ID'));
+      await expect(store.writeState(wrong, {})).rejects.toThrow(coded('E_ID'));
+      await expect(store.readState(wrong, schema)).rejects.toThrow(coded('E_ID'));
+    }
+    await store.close();
+  });
+
+  it('opens an artifact once at a time, and none after it is closed', async () => {
+    const store = await Store.open(await temporaryFolder());
+    const { toOpen } = await Sample.make('once', 1000);
+    const stored = await store.openArtifact(toOpen);
+    await expect(store.openArtifact(toOpen)).rejects.toThrow(coded('E_INTERNAL'));
+    await stored.close();
+    await store.openArtifact(toOpen);
+    await store.close();
+    await expect(store.openArtifact(toOpen)).rejects.toThrow(coded('E_STORE_IO'));
+  });
+});
+
+describe('state', () => {
+  it('is what was written last, also when opened again', async () => {
+    const dir = await temporaryFolder();
+    const store = await Store.open(dir);
+    expect(await store.readState('trust', schema)).toBeUndefined();
+    await Promise.all(Array.from({ length: 20 }, (_, seq) => store.writeState('trust', { seq })));
+    expect(await store.readState('trust', schema)).toEqual({ seq: 19 });
+    expect(await readdir(join(dir, 'state'))).toEqual(['trust.json']);
+    await store.close();
+    const next = await Store.open(dir);
+    expect(await next.readState('trust', schema)).toEqual({ seq: 19 });
+    await next.close();
+  });
+
+  it.each(['', '{"seq": 1', '{"seq": "1"}', 'null', '\0\0\0\0'])('%j is refused by its path', async (text) => {
+    const dir = await temporaryFolder();
+    const store = await Store.open(dir);
+    const path = join(dir, 'state', 'trust.json');
+    await writeFile(path, text);
+    await expect(store.readState('trust', schema)).rejects.toThrow(coded('E_STORE_CORRUPT'));
+    await expect(store.readState('trust', schema)).rejects.toThrow(path);
+    await store.writeState('trust', { seq: 2 });
+    expect(await store.readState('trust', schema)).toEqual({ seq: 2 });
+    await store.close();
+  });
+
+  it('keeps the old document where the new one cannot be put in its place', async () => {
+    const dir = await temporaryFolder();
+    const store = await Store.open(dir);
+    await mkdir(join(dir, 'state', 'trust.json'));
+    await expect(store.writeState('trust', { seq: 1 })).rejects.toThrow(coded('E_STORE_IO'));
+    expect(await readdir(join(dir, 'state'))).toEqual(['trust.json']);
+    await store.close();
+  });
+
+  it('sweeps what a crash left half written', async () => {
+    const dir = await temporaryFolder();
+    await (await Store.open(dir)).close();
+    await writeFile(join(dir, 'state', 'trust.json.7.tmp'), '{"se');
+    const store = await Store.open(dir);
+    expect(await readdir(join(dir, 'state'))).toEqual([]);
+    await store.writeState('trust', { seq: 1 });
+    expect(await readFile(join(dir, 'state', 'trust.json'), 'utf8')).toBe('{"seq":1}\n');
+    await store.close();
+  });
+});
