@@ -182,12 +182,12 @@ export class Session {
 
   onTimer(now: number): void {
     if (!this.#isLive) return;
-    if (now - this.#heardAt >= DEAD_AFTER_MS) this.#end('closed', 'idle', false);
-    else if (this.#state === 'probing' && now - this.#startedAt >= OPEN_WITHIN_MS)
+    if (now >= this.#heardAt + DEAD_AFTER_MS) this.#end('closed', 'idle', false);
+    else if (this.#state === 'probing' && now >= this.#startedAt + OPEN_WITHIN_MS)
       this.#end('closed', 'no path', false);
     else if (this.#state === 'open') {
       this.#recovery.onTimer(now);
-      if (now - this.#composer.elicitedAt >= KEEP_ALIVE_MS) this.#composer.pingOwed = true;
+      if (now >= this.#composer.elicitedAt + KEEP_ALIVE_MS) this.#composer.pingOwed = true;
     }
   }
 

@@ -1,0 +1,307 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MAX_QUEUED_REJECTS } from '../../../agent/transport/outbox.js';
+import { MAX_PATHS, MAX_PENDING_PONGS } from '../../../agent/transport/paths.js';
+import { MAX_PENDING_SERVE_BYTES } from '../../../agent/transport/send_queue.js';
+import { MAX_SESSION_REQUESTS } from '../../../shared/limits.js';
+import { CLOSE } from '../../../shared/wire/frames/close.js';
+import { REJECT } from '../../../shared/wire/frames/reject.js';
+import { RawPeer } from './raw_peer.js';
+
+const u32 = (n: number) => n.toString(16).padStart(8, '0');
+const request = (chunk: number, offset = 0, length = 1000) => `04${u32(chunk)}${u32(offset)}${u32(length)}`;
+const data = (chunk: number, offset: number, hex: string) =>
+  `05${u32(chunk)}${u32(offset)}${(hex.length / 2).toString(16).padStart(4, '0')}${hex}`;
+const ack = (largest: number, first = 0) => `03${largest.toString(16).padStart(12, '0')}${u32(0)}00${u32(first)}`;
+const PING = '010102030405060708';
+
+describe('P-7.2 paths', () => {
+  it('sends nothing but PING and PONG before a path has answered, whatever waits and whatever comes', () => {
+    const peer = new RawPeer(3);
+    peer.session.request(1, 0, 10);
+    peer.session.have(0, Buffer.of(0xff));
+    peer.send(PING + request(5), 1);
+    peer.session.serve(5, 0, Buffer.alloc(1000));
+    for (const now of [0, 50, 150, 350, 750, 1550, 3150]) peer.at(now).read();
+    expect(new Set(peer.frames)).toEqual(new Set(['ping', 'pong 0102030405060708']));
+  });
+
+  it('tries each candidate at 0, 50, 150, 350, 750, 1550 and 3150 ms', () => {
+    const peer = new RawPeer(2);
+    const counts = [0, 49, 50, 150, 350, 750, 1550, 3150, 4999].map((now) => peer.at(now).read());
+    expect(counts).toEqual([2, 0, 2, 2, 2, 2, 2, 2, 0]);
+  });
+
+  it('gives a PONG to the address that the PING came from, and no other', () => {
+    const peer = new RawPeer().open();
+    peer.paths.length = 0;
+    peer.send(PING, 9);
+    peer.read();
+    expect(peer.paths).toEqual([9]);
+  });
+
+  it('uses the path whose token came back, whatever path the PONG took', () => {
+    const peer = new RawPeer(2);
+    peer.open(1);
+    expect(peer.events[0]).toBe('open 0');
+  });
+
+  it('opens by no PONG that it did not ask for', () => {
+    const peer = new RawPeer();
+    peer.read();
+    peer.send('020102030405060708');
+    expect(peer.session.isOpen).toBe(false);
+  });
+
+  it('P-5.7 tries an address that a datagram of the session came from, and none that junk came from', () => {
+    const peer = new RawPeer(1);
+    peer.read();
+    peer.session.onDatagram(0, Buffer.alloc(100, 0x41), 7);
+    expect(peer.read()).toBe(0);
+    peer.send(PING, 8);
+    peer.paths.length = 0;
+    peer.read();
+    expect(peer.paths).toEqual([8, 8]);
+  });
+
+  it('tries no more than 16 paths, and owes no more than 8 PONGs', () => {
+    const peer = new RawPeer(0);
+    for (let path = 0; path < MAX_PATHS + 10; path++) peer.send(PING, path);
+    peer.read();
+    expect(peer.frames.filter((frame) => frame === 'ping').length).toBe(MAX_PATHS);
+    expect(peer.frames.length - MAX_PATHS).toBe(MAX_PENDING_PONGS);
+  });
+});
+
+describe('P-6.6 what is dropped', () => {
+  it('answers nothing to a datagram that is foreign, short, replayed, flipped or malformed, and counts it', () => {
+    const peer = new RawPeer().open();
+    const good = peer.sealed(PING);
+    peer.session.onDatagram(0, good, 0);
+    peer.at(100).read();
+    const sent = peer.session.stats.datagramsSent;
+    const flipped = peer.sealed(PING);
+    flipped[20] = (flipped[20] ?? 0) ^ 1;
+    const foreign = peer.sealed(PING);
+    foreign[3] = 0;
+    peer.send('ff');
+    peer.send(`${PING}0600000064000180`);
+    for (const bytes of [good, flipped, foreign, good.subarray(0, 31), Buffer.alloc(0), Buffer.alloc(9000, 0x41)]) {
+      peer.session.onDatagram(0, bytes, 0);
+    }
+    expect(peer.session.stats.rejected).toEqual({ foreign: 4, replayed: 1, unopened: 1, malformed: 2, closed: 0 });
+    expect(peer.at(200).read()).toBe(0);
+    expect(peer.session.stats.datagramsSent).toBe(sent);
+  });
+
+  it('P-7 does not acknowledge a malformed datagram', () => {
+    const peer = new RawPeer().open();
+    peer.at(50).read();
+    peer.frames.length = 0;
+    peer.send(`${PING}ff`);
+    peer.send('01aabbccddeeff0011');
+    peer.at(100).read();
+    expect(peer.frames).toEqual(['pong aabbccddeeff0011', 'ack 2 2']);
+  });
+
+  it('never throws, and stays open, on random frames', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 10 }), (all) => {
+        const peer = new RawPeer().open();
+        for (const frames of all) {
+          const type = (frames[0] ?? 0) % 10;
+          peer.send(Buffer.from([type, ...frames.subarray(1)]).toString('hex'), (frames[0] ?? 0) % 3);
+          peer.at(peer.now + 30).read();
+        }
+        expect([null, CLOSE.protocolError]).toContain(peer.closed);
+      }),
+    );
+  });
+});
+
+describe('P-7.3 ACK', () => {
+  it('closes with a protocol error on an ACK of a packet never sent', () => {
+    const peer = new RawPeer().open();
+    peer.send(ack(1000));
+    expect(peer.closed).toBe(CLOSE.protocolError);
+    peer.read();
+    expect(peer.frames.at(-1)).toBe('close 2');
+  });
+
+  it('takes an ACK of the newest packet sent, and not of one past it', () => {
+    const peer = new RawPeer().open();
+    const next = peer.session.stats.datagramsSent;
+    peer.send(ack(next - 1, next - 1));
+    expect(peer.closed).toBeNull();
+    peer.send(ack(next, 0));
+    expect(peer.closed).toBe(CLOSE.protocolError);
+  });
+
+  it('RFC 9000 §21.4 closes on an ACK of a packet number that was skipped', () => {
+    const peer = new RawPeer().open();
+    let largest = peer.session.stats.datagramsSent;
+    for (let i = 0; i < 1400 && peer.closed === null; i++) {
+      peer.session.cancel(1);
+      peer.send(`01${u32(i)}${u32(i)}`);
+      peer.read();
+      largest++;
+    }
+    expect(peer.closed).toBeNull();
+    peer.session.request(2, 0, 5);
+    peer.read();
+    peer.send(ack(largest, largest));
+    expect(peer.closed).toBe(CLOSE.protocolError);
+  });
+
+  it('P-8.3 acknowledges within 20 ms, at once at a gap, and with every 8th packet', () => {
+    const peer = new RawPeer().open().at(500);
+    peer.read();
+    peer.frames.length = 0;
+    peer.send(request(1));
+    expect(peer.read()).toBe(0);
+    expect(peer.at(519).read()).toBe(0);
+    expect(peer.at(520).read()).toBe(1);
+    peer.sealed('00');
+    peer.send(request(2));
+    expect(peer.read()).toBe(1);
+    for (let i = 3; i < 10; i++) peer.send(request(i));
+    expect(peer.read()).toBe(0);
+    peer.send(request(10));
+    expect(peer.read()).toBe(1);
+  });
+
+  it('P-7.1 acknowledges no ACK, PADDING or CLOSE', () => {
+    const peer = new RawPeer().open().at(500);
+    peer.read();
+    peer.send(`0000${ack(0)}`);
+    peer.send('00');
+    expect(peer.at(600).read()).toBe(0);
+  });
+});
+
+describe('P-7.4 P-7.5 P-7.8 requests', () => {
+  it('P-7.4 holds 256 requests and answers the next with REJECT busy', () => {
+    const peer = new RawPeer().open();
+    for (let i = 0; i < MAX_SESSION_REQUESTS; i++) peer.send(request(i));
+    peer.read();
+    expect(peer.frames.some((frame) => frame.startsWith('reject'))).toBe(false);
+    peer.send(request(5000));
+    peer.read();
+    expect(peer.frames.at(-1)).toBe(`reject 5000 ${REJECT.busy}`);
+    expect(peer.events.filter((event) => event.startsWith('request')).length).toBe(MAX_SESSION_REQUESTS);
+  });
+
+  it('closes on a peer that asks for everything and reads no answer, with nothing queued past the cap', () => {
+    const peer = new RawPeer().open();
+    let asked = 0;
+    while (peer.closed === null && asked < 10_000) peer.send(request(asked++));
+    expect(asked).toBe(MAX_SESSION_REQUESTS + MAX_QUEUED_REJECTS + 1);
+    expect(peer.closed).toBe(CLOSE.protocolError);
+  });
+
+  it('takes a request that comes twice once', () => {
+    const peer = new RawPeer().open();
+    peer.send(request(1));
+    peer.send(request(1));
+    expect(peer.events.filter((event) => event.startsWith('request')).length).toBe(1);
+  });
+
+  it('P-7.5 drops bytes not asked for, and hands on of a DATA only what was', () => {
+    const peer = new RawPeer().open();
+    expect(peer.session.request(1, 100, 4)).toBe(true);
+    peer.send(data(2, 100, 'aabbccdd'));
+    peer.send(data(1, 104, 'aabbccdd'));
+    peer.send(data(1, 96, 'aabbccdd'));
+    peer.send(data(1, 98, '0011aabb'));
+    peer.send(data(1, 98, '0011aabb'));
+    peer.send(data(1, 102, 'ccdd9999'));
+    peer.send(data(1, 100, 'aabbccdd'));
+    expect(peer.events.filter((event) => event.startsWith('data'))).toEqual(['data 1 100 aabb', 'data 1 102 ccdd']);
+    expect(peer.session.stats.unwantedBytes).toBe(20);
+  });
+
+  it('refuses to ask for more than a peer takes, and for nothing', () => {
+    const peer = new RawPeer().open();
+    for (let i = 0; i < MAX_SESSION_REQUESTS; i++) expect(peer.session.request(i, 0, 1)).toBe(true);
+    expect(peer.session.request(999, 0, 1)).toBe(false);
+    expect(new RawPeer().session.request(1, 0, 0)).toBe(false);
+  });
+
+  it('serves only what is held, in order, and not after a CANCEL', () => {
+    const peer = new RawPeer().open();
+    const { session } = peer;
+    expect(session.serve(1, 0, Buffer.alloc(10))).toBe(false);
+    peer.send(request(1, 50, 20));
+    expect(session.serve(1, 0, Buffer.alloc(10))).toBe(false);
+    expect(session.serve(1, 50, Buffer.alloc(21))).toBe(false);
+    expect(session.serve(1, 50, Buffer.alloc(0))).toBe(false);
+    expect(session.serve(1, 50, Buffer.alloc(5))).toBe(true);
+    expect(session.serve(1, 50, Buffer.alloc(5))).toBe(false);
+    expect(session.pendingServeBytes).toBe(5);
+    peer.send(`07${u32(1)}`);
+    expect(peer.events.at(-1)).toBe('cancel 1');
+    expect(session.pendingServeBytes).toBe(0);
+    expect(session.serve(1, 55, Buffer.alloc(5))).toBe(false);
+    peer.at(100).read();
+    expect(peer.frames.some((frame) => frame.startsWith('data'))).toBe(false);
+  });
+
+  it('takes no more to serve than its cap, one largest answer excepted', () => {
+    const peer = new RawPeer().open();
+    const big = Buffer.alloc(MAX_PENDING_SERVE_BYTES);
+    peer.send(request(1, 0, big.length));
+    peer.send(request(2, 0, 1));
+    expect(peer.session.serve(1, 0, big)).toBe(true);
+    expect(peer.session.serve(2, 0, Buffer.alloc(1))).toBe(false);
+  });
+
+  it('closes on a peer that leaves more holes in an answer than any network does', () => {
+    const peer = new RawPeer().open();
+    peer.session.request(1, 0, 1_000_000);
+    for (let i = 0; i < 60 && peer.closed === null; i++) {
+      let frames = '';
+      for (let j = 0; j < 90; j++) frames += data(1, 1 + (i * 90 + j) * 2, 'ee');
+      peer.send(frames);
+    }
+    expect(peer.closed).toBe(CLOSE.protocolError);
+  });
+});
+
+describe('P-7.10 the end', () => {
+  it('sends CLOSE three times and then nothing, and takes nothing', () => {
+    const peer = new RawPeer().open();
+    peer.session.close(CLOSE.shutdown);
+    for (const now of [0, 50, 100, 200, 300, 1000]) peer.at(now).read();
+    expect(peer.frames.filter((frame) => frame === 'close 1').length).toBe(3);
+    expect(peer.session.isFinished).toBe(true);
+    peer.send(PING);
+    expect(peer.session.stats.rejected.closed).toBe(1);
+    expect(peer.session.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('answers nothing to a CLOSE, and tells its owner once', () => {
+    const peer = new RawPeer().open();
+    peer.at(50).read();
+    const { datagramsSent } = peer.session.stats;
+    peer.send('0a03');
+    peer.send('0a03');
+    peer.session.close(CLOSE.done);
+    expect(peer.at(200).read()).toBe(0);
+    expect(peer.session.stats.datagramsSent).toBe(datagramsSent);
+    expect(peer.events.filter((event) => event.startsWith('closed'))).toEqual(['closed 3 true']);
+  });
+
+  it('hands on nothing after its owner closed it in the middle of a datagram', () => {
+    const peer = new RawPeer().open();
+    peer.onRequest = () => peer.session.close(CLOSE.noRoom);
+    peer.send(request(1) + request(2) + request(3));
+    expect(peer.events.slice(-2)).toEqual(['request 1 0 1000', 'closed 4 false']);
+  });
+
+  it('sends no CLOSE to an address that never answered', () => {
+    const peer = new RawPeer();
+    peer.session.close(CLOSE.shutdown);
+    expect(peer.read()).toBe(0);
+    expect(peer.session.isFinished).toBe(true);
+  });
+});
