@@ -26,8 +26,8 @@ export class Admission {
   }
 
   /**
-   * The handshake has verified the chain; names, dates and the roster are checked here, dates again because a resumed TLS session
-   * does not.
+   * The handshake has proved that the client holds the key, and has judged the chain; the judgement is read here. Dates are checked
+   * again because a resumed TLS session does not.
    * @throws E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED, E_BROKER_REFUSED, or why the roster cannot be read
    */
   async admit(socket: TLSSocket): Promise<Admitted> {
@@ -35,6 +35,9 @@ export class Admission {
     if (certificate === undefined) throw new ChunkmeshError('E_CERT_INVALID', 'the client has no certificate');
     const holder = readCertificate(certificate, this.#authority, this.#fleet);
     checkValidity(holder, Math.floor(Date.now() / 1000));
+    if (!socket.authorized) {
+      throw new ChunkmeshError('E_CERT_INVALID', `the chain does not verify: ${String(socket.authorizationError)}`);
+    }
     await this.#roster.refresh();
     const fingerprint = fingerprintOf(certificate.raw);
     if (!this.#roster.has(fingerprint)) {

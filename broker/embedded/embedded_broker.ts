@@ -10,9 +10,10 @@ import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { readPrivateFile } from '../../shared/identity/bundle.js';
 import type { PayloadScanner } from '../meter/payload_scanner.js';
 import { type ByteCount, SocketMeter } from '../meter/socket_meter.js';
-import { Admission } from './admission.js';
+import { Admission, type Admitted } from './admission.js';
 import { Gate, type Refusals } from './gate.js';
 import { GuardedStream } from './guarded_stream.js';
+import { turnAway } from './refusal.js';
 import { Roster } from './roster.js';
 
 /** The broker inside the command: MQTT 3.1.1 over TLS, members only, the table enforced, every byte counted. */
@@ -78,7 +79,7 @@ export class EmbeddedBroker {
       log.debug({ reason: error.message }, 'refused at the TLS handshake');
       socket.destroy();
     });
-    server.on('secureConnection', (socket: TLSSocket) => this.#accept(socket, admission));
+    server.on('secureConnection', (socket: TLSSocket) => void this.#accept(socket, admission));
     aedes.on('clientError', (client, error) => this.#failed(client, error));
     aedes.on('connectionError', (client, error) => this.#failed(client, error));
     aedes.on('unsubscribe', (filters, client) => gate.unsubscribed(client, filters));
@@ -109,7 +110,8 @@ export class EmbeddedBroker {
         ca,
         minVersion: 'TLSv1.2',
         requestCert: true,
-        rejectUnauthorized: true,
+        // `turnAway` says why to a client without a valid certificate; refused by TLS, it would see a bare end of the connection.
+        rejectUnauthorized: false,
         handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       });
     } catch (cause) {
@@ -166,13 +168,34 @@ export class EmbeddedBroker {
     this.#log.info({ ...this.address }, 'broker listens');
   }
 
-  #accept(socket: TLSSocket, admission: Admission): void {
+  async #accept(socket: TLSSocket, admission: Admission): Promise<void> {
+    // What goes wrong before the stream has its own listener ends the socket, and nothing else.
+    const ignore = (): void => {};
+    socket.on('error', ignore);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    let admitted: Admitted;
+    try {
+      admitted = await admission.admit(socket);
+    } catch (error) {
+      this.#turnedAway(socket, error);
+      return;
+    }
+    if (socket.destroyed) return;
     const stream = new GuardedStream(socket);
-    this.#gate.expect(stream, admission.admit(socket));
+    socket.off('error', ignore);
+    this.#gate.expect(stream, admitted);
     const client = this.#aedes.handle(stream);
     stream.once('close', () => this.#gate.forget(client));
+  }
+
+  /** Logged aloud at the first, second, fourth, ...: anyone may knock as often as they like. */
+  #turnedAway(socket: TLSSocket, error: unknown): void {
+    const refused = ++this.#gate.refused.connections;
+    const code = error instanceof ChunkmeshError ? error.code : 'E_INTERNAL';
+    const level = (refused & (refused - 1)) === 0 ? 'warn' : 'debug';
+    this.#log[level]({ code, reason: String(error), from: socket.remoteAddress, refused }, 'refused a client');
+    turnAway(socket);
   }
 
   #failed(client: Client, error: Error): void {

@@ -1,11 +1,11 @@
 import type { AedesOptions, Client, ConnectPacket, PublishPacket } from 'aedes';
 import type { Logger } from 'pino';
 import { parseTopic, TOPICS } from '../../shared/control/topics.js';
-import { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
 import type { PayloadScanner } from '../meter/payload_scanner.js';
 import type { Admitted } from './admission.js';
 import { GuardedStream } from './guarded_stream.js';
+import { CONNACK, refuseConnect } from './refusal.js';
 
 /** What a broker asks at each step of a client, answered from the table (P-2.2 to P-2.7). */
 
@@ -13,17 +13,12 @@ import { GuardedStream } from './guarded_stream.js';
 const MAX_SUBSCRIPTIONS = 512;
 /** A client that reads this much too slowly is cut off; it comes back and says what it still needs. */
 const MAX_BACKLOG_BYTES = 8 * 2 ** 20;
-/** A refusal that the client does not even read. */
-const REFUSAL_TIMEOUT_MS = 5000;
 /**
  * Where refused messages go: nobody may subscribe it. aedes has no way to drop a message short of ending the connection, but lets
  * its authorizer rewrite the message.
  */
 const NOWHERE = '$SYS/refused';
 const NOTHING = Buffer.alloc(0);
-
-/** MQTT 3.1.1 §3.2.2.3 */
-const CONNACK = { identifierRejected: 2, notAuthorized: 5 } as const;
 
 export interface Refusals {
   connections: number;
@@ -47,7 +42,7 @@ export class Gate {
   readonly #prefix: string;
   readonly #log: Logger;
   readonly #scanner: PayloadScanner | undefined;
-  readonly #admissions = new WeakMap<object, Promise<Admitted>>();
+  readonly #admissions = new WeakMap<object, Admitted>();
   /** Outlives the connection: aedes asks about the will when the client is gone. */
   readonly #states = new WeakMap<Client, ClientState>();
   readonly #connected = new Set<Client>();
@@ -61,7 +56,7 @@ export class Gate {
 
   /** The handlers that aedes is made with. */
   readonly handlers = {
-    preConnect: (client, packet, done) => void this.#connect(client, packet, done),
+    preConnect: (client, packet, done) => this.#connect(client, packet, done),
     authorizePublish: (client, packet, done) => {
       this.#publish(client, packet);
       done(null);
@@ -73,10 +68,8 @@ export class Gate {
   } satisfies AedesOptions;
 
   /** Called before the stream is handed to aedes. */
-  expect(stream: GuardedStream, admission: Promise<Admitted>): void {
-    // Asked for at CONNECT; a refusal before that is nobody's unhandled rejection.
-    admission.catch(() => {});
-    this.#admissions.set(stream, admission);
+  expect(stream: GuardedStream, admitted: Admitted): void {
+    this.#admissions.set(stream, admitted);
   }
 
   forget(client: Client): void {
@@ -97,32 +90,28 @@ export class Gate {
     }
   }
 
-  async #connect(client: Client, packet: ConnectPacket, done: (error: Error | null, ok: boolean) => void) {
-    try {
-      const admitted = await this.#admissions.get(client.conn);
-      if (admitted === undefined) throw new ChunkmeshError('E_INTERNAL', 'a stream that was not announced');
-      const { id } = admitted.access.identity;
-      if (packet.clientId !== id) {
-        this.refused.connections++;
-        this.#log.warn({ client: id }, 'refused: the client id is not the certificate holder (P-2.5)');
-        return refuse(client, CONNACK.identifierRejected, done);
-      }
-      this.#states.set(client, { admitted, filters: new Set(), refusals: 0 });
-      this.#connected.add(client);
-      const { will } = packet;
-      if (will) this.#inspect(will);
-      if (will && this.#whyRefused(admitted, will) !== null) {
-        this.#count(client, 'publishes', will.topic, 'the will');
-        return refuse(client, CONNACK.notAuthorized, done);
-      }
-      // No sessions are kept: what would queue for an absent client has no bound, and every control message is stale when it returns.
-      packet.clean = true;
-      done(null, true);
-    } catch (error) {
+  #connect(client: Client, packet: ConnectPacket, done: (error: Error | null, ok: boolean) => void): void {
+    const admitted = this.#admissions.get(client.conn);
+    if (admitted === undefined || packet.clientId !== admitted.access.identity.id) {
       this.refused.connections++;
-      this.#log.warn({ reason: String(error) }, 'refused a client');
-      refuse(client, CONNACK.notAuthorized, done);
+      const reason = 'the client id is not the certificate holder (P-2.5)';
+      this.#log.warn({ client: admitted?.access.identity.id, reason }, 'refused a client');
+      refuseConnect(client, CONNACK.identifierRejected, done);
+      return;
     }
+    this.#states.set(client, { admitted, filters: new Set(), refusals: 0 });
+    this.#connected.add(client);
+    const { will } = packet;
+    if (will) this.#inspect(will);
+    const reason = will ? this.#whyRefused(admitted, will) : null;
+    if (will && reason !== null) {
+      this.#count(client, 'publishes', will.topic, reason);
+      refuseConnect(client, CONNACK.notAuthorized, done);
+      return;
+    }
+    // No sessions are kept: what would queue for an absent client has no bound, and every control message is stale when it returns.
+    packet.clean = true;
+    done(null, true);
   }
 
   #publish(client: Client | null, packet: PublishPacket): void {
@@ -188,14 +177,4 @@ export class Gate {
     const { id } = state.admitted.access.identity;
     this.#log.warn({ client: id, topic: topic.slice(0, 300), refusals: state.refusals, reason }, `refused ${kind}`);
   }
-}
-
-/** Says why before it ends the connection; aedes itself would end it without a word. */
-function refuse(client: Client, code: number, done: (error: Error | null, ok: boolean) => void): void {
-  const end = (): void => {
-    clearTimeout(timer);
-    done(new ChunkmeshError('E_BROKER_REFUSED', `CONNACK ${code}`), false);
-  };
-  const timer = setTimeout(() => client.conn.destroy(), REFUSAL_TIMEOUT_MS);
-  client.conn.write(Buffer.from([0x20, 2, 0, code]), end);
 }

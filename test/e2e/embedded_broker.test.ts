@@ -7,6 +7,7 @@ import type { IClientOptions, MqttClient } from 'mqtt';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedBroker } from '../../broker/embedded/embedded_broker.js';
+import { Authority, validFor } from '../../broker/fleet/authority.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
@@ -77,17 +78,34 @@ describe('who comes in', () => {
     await expect(member(late)).resolves.toBeDefined();
   });
 
-  it('is nobody without a certificate, or with one of another CA', async () => {
-    const foreign = await TestFleet.create();
-    try {
+  it('is nobody without a certificate, and is told so', async () => {
+    const socket = await connectRaw(null, port);
+    socket.write(connectPacket('cam-1'));
+    expect([...(await untilClosed(socket))]).toEqual([0x20, 2, 0, 5]);
+    expect(broker.stats().refused.connections).toBe(1);
+  });
+
+  it('is nobody of another CA, even one of the same name, and is told so', async () => {
+    for (const name of ['acme', 'other']) {
+      const foreign = await TestFleet.create(name);
       const impostor = await foreign.enroll('cam-1');
-      await expect(member({ ...impostor, ca: device.ca })).rejects.toThrow(/alert|closed/);
-      const socket = await connectRaw(null, port);
-      await untilClosed(socket);
-    } finally {
       await foreign.remove();
+      await expect(member({ ...impostor, ca: device.ca })).rejects.toMatchObject({ code: 5 });
     }
     expect(broker.stats().refused.connections).toBe(2);
+    await expectWell();
+  });
+
+  it('is nobody whose certificate has expired, or is not for a client', async () => {
+    const authority = await Authority.fromPem(await readFile(join(fleet.folder, 'ca.key'), 'utf8'), device.ca);
+    const past = { notBefore: new Date(Date.now() - 2000), notAfter: new Date(Date.now() - 1000) };
+    const expired = await authority.issueMember(device.identity, device.key.publicKey, past);
+    await expect(member({ ...device, certificate: expired })).rejects.toMatchObject({ code: 5 });
+    const valid = validFor(Date.now(), 1);
+    const server = await authority.issueServer('acme', [], device.key.publicKey, valid);
+    await expect(member({ ...device, certificate: server })).rejects.toMatchObject({ code: 5 });
+    const unlisted = await authority.issueMember(device.identity, device.key.publicKey, valid);
+    await expect(member({ ...device, certificate: unlisted })).rejects.toMatchObject({ code: 5 });
     await expectWell();
   });
 
