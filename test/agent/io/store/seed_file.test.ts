@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
-import { mkdir, open, rename, truncate, writeFile } from 'node:fs/promises';
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SeedFile } from '../../../../agent/io/store/seed_file.js';
 import { indexFile } from '../../../../shared/artifact_file.js';
 import { MAX_ARTIFACT_BYTES } from '../../../../shared/limits.js';
@@ -75,16 +75,31 @@ describe('a file that cannot be a seed', () => {
     await expect(SeedFile.index(path)).rejects.toThrow(coded('E_FILE_TOO_LARGE'));
   });
 
-  it.each<[string, (path: string) => void | Promise<void>]>([
+  it.each<[string, (path: string) => void]>([
     ['grew', (path) => appendFileSync(path, 'more')],
-    ['was cut short', (path) => truncate(path, 1000)],
+    ['was cut short', (path) => truncateSync(path, 1000)],
+    ['was written over', (path) => writeFileSync(path, Buffer.alloc(2 ** 20, 1))],
   ])('is refused where it %s while it was read', async (_, change) => {
     const path = join(await temporaryFolder(), 'file');
-    await writeFile(path, Buffer.alloc(32 * 2 ** 20));
-    const indexing = expect(indexFile(path)).rejects.toThrow(coded('E_FILE_CHANGED'));
-    // The event loop turns while the file is read: after a few turns the reading has begun, and is not done.
-    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
-    await change(path);
-    await indexing;
+    await writeFile(path, Buffer.alloc(2 ** 20));
+    // The clock of a file system may tick slower than this test runs.
+    await utimes(path, 1000, 1000);
+    await onFirstRead(path, () => change(path));
+    await expect(indexFile(path)).rejects.toThrow(coded('E_FILE_CHANGED'));
   });
 });
+
+/** Runs `change` when a file is first read through a handle: after it was opened, before its end. */
+async function onFirstRead(path: string, change: () => void): Promise<void> {
+  const handle = await open(path);
+  await handle.close();
+  const prototype: FileHandle = Object.getPrototypeOf(handle);
+  const { read } = prototype;
+  const spy = vi.spyOn(prototype, 'read').mockImplementation(async function (this: FileHandle, ...args: unknown[]) {
+    spy.mockRestore();
+    const result = await Reflect.apply(read, this, args);
+    change();
+    return result;
+  });
+  onTestFinished(() => spy.mockRestore());
+}
