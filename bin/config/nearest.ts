@@ -25,5 +25,5 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     const apart = distance(plain(word), plain(candidate));
     if (apart < least) [best, least] = [candidate, apart];
   }
-  return best !== undefined && least <= Math.max(1, Math.floor(best.length * SLIP)) ? best : undefined;
+  return best !== undefined && least <= Math.ceil(best.length * SLIP) ? best : undefined;
 }

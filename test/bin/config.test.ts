@@ -1,0 +1,99 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { environmentSettings, resolveSettings, unknownVariables } from '../../bin/config/agent_config.js';
+import { nearest } from '../../bin/config/nearest.js';
+import { SETTINGS, schema } from '../../bin/config/settings.js';
+import { coded, temporaryFolder } from '../support/store_fixture.js';
+
+async function file(value: unknown): Promise<string> {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, 'etc'));
+  const path = join(folder, 'etc', 'agent.json');
+  await writeFile(path, typeof value === 'string' ? value : JSON.stringify(value));
+  return path;
+}
+
+describe('resolveSettings', () => {
+  it('prefers flags to the environment, and the environment to the file', async () => {
+    const path = await file({ bundle: '/file', store: '/file', listen: 'file:1', logLevel: 'debug' });
+    const environment = { CHUNKMESH_STORE: '/env', CHUNKMESH_LISTEN: 'env:1' };
+    const settings = await resolveSettings({ flags: { listen: 'flag:1' }, environment, file: path });
+    expect(settings).toEqual({ bundle: '/file', store: '/env', listen: 'flag:1', logLevel: 'debug' });
+  });
+
+  it('reads paths in a file as relative to that file', async () => {
+    const path = await file({ bundle: 'cam.json', store: '../store', seeds: ['a.img', '/b.img'] });
+    const { bundle, store, seeds } = await resolveSettings({ flags: {}, environment: {}, file: path });
+    expect(bundle).toBe(join(path, '../cam.json'));
+    expect(store).toBe(join(path, '../../store'));
+    expect(seeds).toEqual([join(path, '../a.img'), '/b.img']);
+  });
+
+  it('names an unknown key and the known one that is nearest', async () => {
+    const path = await file({ bundle: 'a', store: 'b', statusInterval: 100, seed: [] });
+    await expect(resolveSettings({ flags: {}, environment: {}, file: path })).rejects.toThrow(
+      `${path}: "statusInterval" is no setting; did you mean "statusIntervalMs"?, "seed" is no setting; did you mean "seeds"?`,
+    );
+  });
+
+  it.each([
+    ['a value of the wrong kind', { bundle: 7 }],
+    ['a number out of its limits', { statusIntervalMs: 1 }],
+    ['what is no object', []],
+    ['what is no JSON', '{'],
+  ])('refuses %s as E_CONFIG', async (_, value) => {
+    const path = await file(value);
+    await expect(resolveSettings({ flags: {}, environment: {}, file: path })).rejects.toThrow(
+      coded('E_CONFIG') as Error,
+    );
+  });
+
+  it('says of a missing file that it cannot be read', async () => {
+    const sources = { flags: {}, environment: {}, file: '/nowhere/agent.json' };
+    await expect(resolveSettings(sources)).rejects.toThrow(coded('E_FILE_UNREADABLE') as Error);
+  });
+
+  it('names each way to give a setting that is missing', async () => {
+    await expect(resolveSettings({ flags: { bundle: 'a' }, environment: {} })).rejects.toThrow(
+      'no store: give --store <folder>, CHUNKMESH_STORE, or "store" in the configuration file',
+    );
+  });
+});
+
+describe('environment', () => {
+  it('splits seeds and reads numbers', () => {
+    const environment = { CHUNKMESH_SEEDS: '/a:/b:', CHUNKMESH_STATUS_INTERVAL_MS: '500', CHUNKMESH_BROKER: '' };
+    expect(environmentSettings(environment)).toEqual({ seeds: ['/a', '/b'], statusIntervalMs: 500 });
+  });
+
+  it('refuses a value by the name of its setting', () => {
+    expect(() => environmentSettings({ CHUNKMESH_LOG_LEVEL: 'loud' })).toThrow(/^environment: logLevel: /);
+  });
+
+  it('notices a misspelt variable', () => {
+    const environment = { CHUNKMESH_STOER: '/a', CHUNKMESH_CI: '1', HOME: '/root', CHUNKMESH_ZZZZZZZZ: '' };
+    expect(unknownVariables(environment)).toEqual([
+      'CHUNKMESH_STOER is no setting; did you mean CHUNKMESH_STORE?',
+      'CHUNKMESH_ZZZZZZZZ is no setting',
+    ]);
+  });
+});
+
+describe('the table of settings', () => {
+  it('has a row for each key of the schema, and no other', () => {
+    expect(SETTINGS.map(({ key }) => key).sort()).toEqual(Object.keys(schema.shape).sort());
+  });
+});
+
+describe('nearest', () => {
+  it.each([
+    ['Bundle', 'bundle'],
+    ['log_level', 'logLevel'],
+    ['brokr', 'broker'],
+    ['window', undefined],
+    ['', undefined],
+  ])('of %j is %j', (word, known) => {
+    expect(nearest(word, ['bundle', 'broker', 'logLevel', 'joinWindowMs'])).toBe(known);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { readableLine } from '../../bin/log.js';
+import { formatStatus, statusJson } from '../../bin/status_table.js';
+import { formatTable } from '../../bin/table.js';
+import { formatAge, formatBytes, formatPercent, formatRate } from '../../bin/units.js';
+import type { DeviceRow } from '../../broker/status/device_row.js';
+
+describe('units', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.0 kB'],
+    [999_949, '999.9 kB'],
+    [999_950, '1.0 MB'],
+    [95_400_000, '95.4 MB'],
+    [2 ** 36, '68.7 GB'],
+  ])('%d bytes are %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+
+  it('says 100 % only where nothing is missing', () => {
+    expect(formatPercent(999_999, 1_000_000)).toBe('99 %');
+    expect(formatPercent(1, 1)).toBe('100 %');
+    expect(formatPercent(0, 0)).toBe('-');
+  });
+
+  it('writes rates and ages to one unit', () => {
+    expect(formatRate(1234.5)).toBe('1.2 kB/s');
+    expect([3, 119, 120, 7200, 172_800].map(formatAge)).toEqual(['3 s', '119 s', '2 min', '2 h', '2 d']);
+    expect(formatAge(-5)).toBe('0 s');
+  });
+});
+
+describe('formatTable', () => {
+  it('is as wide as its widest cells', () => {
+    const table = formatTable([{ title: 'a' }, { title: 'bytes', align: 'right' }], [['longer', '1'], ['x']]);
+    expect(table.split('\n')).toEqual(['a       bytes', '------  -----', 'longer      1', 'x']);
+  });
+});
+
+const rollout = {
+  name: 'firmware',
+  version: '2.0.0',
+  artifact: 'ab'.repeat(32),
+  state: 'fetching' as const,
+  held: 3,
+  chunks: 4,
+  size: 1000,
+  fromSeed: 500,
+  fromPeers: 250,
+  fromDisk: 0,
+  wasted: 0,
+  seconds: 2,
+  error: '',
+};
+const row: DeviceRow = {
+  device: 'cam-1',
+  site: 'hall',
+  online: true,
+  agent: '0.1.0',
+  peers: 2,
+  at: 1000,
+  rollouts: [rollout],
+  bytesPerSecond: 1500.4,
+  sample: { receivedMs: 1, bytes: 750 },
+};
+
+describe('status', () => {
+  it('has a line for each rollout of each device', () => {
+    const blocked = { ...rollout, name: 'model', state: 'blocked' as const, held: 0, error: 'E_DISK_FULL' };
+    const idle = { ...row, device: 'cam-2', online: false, peers: 0, rollouts: [], bytesPerSecond: 0 };
+    const lines = formatStatus([{ ...row, rollouts: [rollout, blocked] }, idle], 1012).split('\n');
+    expect(lines).toHaveLength(5);
+    expect(lines[2]).toMatch(/^cam-1 +hall +online +firmware +2\.0\.0 +fetching +75 % +2 +1\.5 kB\/s +12 s ago$/);
+    expect(lines[3]).toMatch(/^cam-1 .* model +2\.0\.0 +blocked E_DISK_FULL +0 % /);
+    expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +12 s ago$/);
+  });
+
+  it('says so where nobody has reported', () => {
+    expect(formatStatus([], 0)).toBe('no device has reported yet');
+  });
+
+  it('leaves out of JSON what only the next row needs', () => {
+    expect(statusJson(row)).not.toHaveProperty('sample');
+    expect(statusJson(row)).toMatchObject({ device: 'cam-1', bytesPerSecond: 1500 });
+  });
+});
+
+describe('readableLine', () => {
+  it('is one line for a person', () => {
+    const json = '{"level":30,"time":1000,"pid":1,"hostname":"h","device":"cam-1","port":7,"msg":"agent runs"}';
+    expect(readableLine(json)).toBe('00:00:01 info  agent runs device=cam-1 port=7');
+  });
+
+  it('leaves alone what is not of the log', () => {
+    expect(readableLine('boom')).toBe('boom');
+  });
+});
