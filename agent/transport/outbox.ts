@@ -2,6 +2,7 @@ import { MAX_SESSION_REQUESTS } from '../../shared/limits.js';
 import { DATA_HEADER_BYTES, encodeData } from '../../shared/wire/frames/data.js';
 import { type PeerName, peersByteLength } from '../../shared/wire/frames/peers.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
+import type { AckTracker } from './ack_tracker.js';
 import { type ControlItem, ControlQueue } from './control.js';
 import { HaveMap } from './have_map.js';
 import { OwnRequests } from './own_requests.js';
@@ -32,7 +33,10 @@ export class Outbox implements ContentSink {
   #partOffset = 0;
   #partLength = 0;
 
-  constructor(chunkCount: number) {
+  readonly #acks: AckTracker;
+
+  constructor(chunkCount: number, acks: AckTracker) {
+    this.#acks = acks;
     this.haves = new HaveMap(chunkCount);
   }
 
@@ -119,6 +123,8 @@ export class Outbox implements ContentSink {
   }
 
   onContentAcked(sent: SentPackets, slot: number): void {
+    const ackLargest = sent.ackLargest[slot] ?? -1;
+    if (ackLargest >= 0) this.#acks.forgetUpTo(ackLargest);
     const part = sent.part[slot] ?? null;
     if (part !== null) this.queue.onAcked(part, sent.partLength[slot] ?? 0);
     const controls = sent.controls[slot] ?? null;

@@ -42,6 +42,9 @@ export class Recovery {
   #graceUntil = 0;
   #deliveredBytes = 0;
   #deliveredAt = 0;
+  /** Of the newest packet that the ACK at hand acknowledged: what was delivered when it left. */
+  #newestDelivered = 0;
+  #newestDeliveredAt = 0;
   /** Whether there was less to send than the window let when the last packet left. */
   appLimited = true;
   readonly #sample: AckSample = {
@@ -171,6 +174,8 @@ export class Recovery {
   #endSample(sample: AckSample): void {
     this.sent.advanceOldest();
     sample.inFlight = this.bytesInFlight;
+    const elapsed = sample.now - this.#newestDeliveredAt;
+    if (elapsed > 0) sample.deliveryRate = (this.#deliveredBytes - this.#newestDelivered) / elapsed;
     if (sample.ackedBytes > 0) this.congestion.onAckDone(sample, this.rtt);
   }
 
@@ -190,8 +195,8 @@ export class Recovery {
     this.#deliveredAt = now;
     // Packets are visited from the highest down: the first one is the newest.
     if (sample.ackedBytes === 0) {
-      const elapsed = now - (sent.deliveredAt[slot] ?? now);
-      sample.deliveryRate = elapsed > 0 ? (this.#deliveredBytes - (sent.delivered[slot] ?? 0)) / elapsed : 0;
+      this.#newestDelivered = sent.delivered[slot] ?? 0;
+      this.#newestDeliveredAt = sent.deliveredAt[slot] ?? now;
       sample.appLimited = sent.appLimited[slot] === 1;
     }
     sample.ackedBytes += bytes;

@@ -71,7 +71,7 @@ export class Session {
     this.#key = options.key;
     this.#chunkCount = chunkCount;
     this.#events = events;
-    this.#outbox = new Outbox(chunkCount);
+    this.#outbox = new Outbox(chunkCount, this.#acks);
     const controller = congestion(datagramBytes, MAX_SPAN_PACKETS * datagramBytes);
     this.#recovery = new Recovery(now, datagramBytes, controller, this.#outbox);
     this.#paths = new Paths(now, options.candidates);

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import { type AckSample, NewReno } from '../../../agent/transport/congestion.js';
+import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
+import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
+import { AckFrame } from '../../../shared/wire/frames/ack.js';
+
+class Sink implements ContentSink {
+  readonly acked: number[] = [];
+  readonly lost: number[] = [];
+  onContentAcked(_sent: SentPackets, slot: number) {
+    this.acked.push(slot);
+  }
+  onContentLost(_sent: SentPackets, slot: number) {
+    this.lost.push(slot);
+  }
+}
+
+function ackOf(...intervals: [high: number, low: number][]): AckFrame {
+  const ack = new AckFrame();
+  ack.count = intervals.length;
+  intervals.forEach(([high, low], i) => {
+    ack.high[i] = high;
+    ack.low[i] = low;
+  });
+  return ack;
+}
+
+function setUp() {
+  const sink = new Sink();
+  const reno = new NewReno(1200, 1e9);
+  return { sink, reno, recovery: new Recovery(0, 1200, reno, sink) };
+}
+
+function sendMany(recovery: Recovery, count: number, at: (i: number) => number): void {
+  for (let i = 0; i < count; i++) recovery.onSent(at(i), 1200, true);
+}
+
+describe('P-8.1 recovery', () => {
+  it('takes acknowledged packets out of flight, once', () => {
+    const { recovery, sink } = setUp();
+    sendMany(recovery, 5, () => 0);
+    expect(recovery.bytesInFlight).toBe(6000);
+    recovery.onAck(10, ackOf([4, 4], [1, 0]));
+    recovery.onAck(11, ackOf([4, 4], [1, 0]));
+    expect(sink.acked).toEqual([4, 1, 0]);
+    expect(recovery.rtt.smoothedMs).toBe(10);
+  });
+
+  it('RFC 9002 §6.1.1 gives up what three later ones overtook, and halves the window once', () => {
+    const { recovery, sink, reno } = setUp();
+    sendMany(recovery, 8, (i) => i * 0.01);
+    recovery.onAck(10, ackOf([7, 5]));
+    expect(sink.lost).toEqual([0, 1, 2, 3, 4]);
+    expect(reno.windowBytes).toBe((12_000 + 3 * 1200) / 2);
+    expect(recovery.bytesInFlight).toBe(0);
+  });
+
+  it('RFC 9002 §6.1.2 gives up an overtaken one by time', () => {
+    const { recovery, sink } = setUp();
+    sendMany(recovery, 2, () => 0);
+    recovery.onAck(80, ackOf([1, 1]));
+    expect([sink.lost, recovery.deadline]).toEqual([[], 90]);
+    recovery.onTimer(89);
+    expect(sink.lost).toEqual([]);
+    recovery.onTimer(90);
+    expect(sink.lost).toEqual([0]);
+  });
+
+  it('RFC 9002 §7.5 probes at a timeout and takes nothing off the window', () => {
+    const { recovery, reno } = setUp();
+    sendMany(recovery, 2, () => 0);
+    const due = recovery.deadline;
+    recovery.onTimer(due);
+    expect([recovery.probesOwed, reno.windowBytes, recovery.packetsLost]).toEqual([2, 12_000, 0]);
+    expect(recovery.deadline).toBeGreaterThan(due);
+  });
+
+  it('lets what has arrived be read first when the timer comes late', () => {
+    const { recovery, sink } = setUp();
+    sendMany(recovery, 2, () => 0);
+    recovery.onAck(80, ackOf([1, 1]));
+    recovery.onTimer(300);
+    expect([sink.lost, recovery.deadline]).toEqual([[], 301]);
+    recovery.onAck(300.5, ackOf([1, 0]));
+    recovery.onTimer(301);
+    expect([sink.lost, recovery.probesOwed]).toEqual([[], 0]);
+  });
+
+  it('does not put a late timer off twice', () => {
+    const { recovery, sink } = setUp();
+    sendMany(recovery, 2, () => 0);
+    recovery.onAck(80, ackOf([1, 1]));
+    recovery.onTimer(300);
+    recovery.onTimer(302);
+    expect(sink.lost).toEqual([0]);
+  });
+
+  it('RFC 9002 §7.6 falls to the smallest window when all was lost for three probe timeouts', () => {
+    const { recovery, reno } = setUp();
+    recovery.onSent(0, 1200, true);
+    recovery.onAck(10, ackOf([0, 0]));
+    sendMany(recovery, 10, (i) => 20 + i * 50);
+    recovery.onAck(480, ackOf([10, 10]));
+    expect(reno.windowBytes).toBe(2400);
+  });
+
+  it('RFC 9002 §7.6.2 does not, for packets of before the first sample', () => {
+    const { recovery, reno } = setUp();
+    sendMany(recovery, 10, (i) => i * 500);
+    recovery.onAck(5000, ackOf([9, 9]));
+    expect(reno.windowBytes).toBeGreaterThan(2400);
+  });
+
+  it('RFC 9002 §6.1 mends its thresholds and the window when a loss was none', () => {
+    const { recovery, reno } = setUp();
+    sendMany(recovery, 8, (i) => i * 0.01);
+    recovery.onAck(10, ackOf([7, 1]));
+    const reduced = reno.windowBytes;
+    recovery.onAck(11, ackOf([7, 0]));
+    expect(recovery.loss.packetThreshold).toBe(8);
+    expect(reno.windowBytes).toBeGreaterThan(reduced);
+    expect(recovery.packetsLost).toBe(0);
+  });
+
+  it('P-7.3 tells an ACK of a packet never sent, or skipped, from a good one', () => {
+    const { recovery } = setUp();
+    sendMany(recovery, 2, () => 0);
+    recovery.skip(0);
+    sendMany(recovery, 1, () => 0);
+    expect(recovery.onAck(1, ackOf([4, 4]))).toBe(false);
+    expect(recovery.onAck(1, ackOf([3, 3], [1, 0]))).toBe(true);
+    const other = setUp().recovery;
+    sendMany(other, 2, () => 0);
+    other.skip(0);
+    sendMany(other, 1, () => 0);
+    expect(other.onAck(1, ackOf([3, 0]))).toBe(false);
+  });
+
+  it('keeps packets that ask for nothing out of flight', () => {
+    const { recovery } = setUp();
+    recovery.onSent(0, 100, false);
+    expect([recovery.bytesInFlight, recovery.deadline]).toEqual([0, Number.POSITIVE_INFINITY]);
+    expect(recovery.onAck(5, ackOf([0, 0]))).toBe(true);
+  });
+
+  it('gives up a packet whose record is needed for another', () => {
+    const { recovery, sink } = setUp();
+    recovery.onSent(0, 1200, true);
+    for (let i = 0; i < SENT_RECORDS - 1; i++) recovery.onSent(1, 100, false);
+    expect(sink.lost).toEqual([]);
+    recovery.onSent(1, 100, false);
+    expect([sink.lost, recovery.bytesInFlight]).toEqual([[0], 0]);
+  });
+
+  it('tells the controller the rate at which bytes arrived', () => {
+    const sink = new Sink();
+    const samples: AckSample[] = [];
+    const reno = new NewReno(1200, 1e9);
+    reno.onAckDone = (sample?: AckSample) => {
+      if (sample !== undefined) samples.push({ ...sample });
+    };
+    const recovery = new Recovery(0, 1200, reno, sink);
+    sendMany(recovery, 10, () => 0);
+    recovery.onAck(20, ackOf([9, 0]));
+    sendMany(recovery, 10, (i) => 20 + i);
+    recovery.onAck(50, ackOf([19, 0]));
+    expect(samples.map(({ deliveryRate }) => deliveryRate)).toEqual([12_000 / 20, 12_000 / 30]);
+    expect(samples[1]?.priorInFlight).toBe(12_000);
+  });
+});
