@@ -1,19 +1,19 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { type Opened, openEnvelope, sealEnvelope } from '../shared/control/envelope.js';
-import { decodeMessage, encodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
-import { type ParsedTopic, parseTopic, shardOf, TOPICS, topics } from '../shared/control/topics.js';
+import { decodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 import { ControlLink, type ControlMessage } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
-import { CLOSE } from '../shared/wire/frames/close.js';
+import { Announcements } from './announcements.js';
+import { Control, type Heard, sealStatus } from './control.js';
 import { usableCandidates } from './io/candidates.js';
 import { Endpoint } from './io/endpoint.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store } from './io/store/store.js';
 import { type AgreedSession, Negotiation, peerOf } from './negotiation.js';
-import type { AgentEvents, AgentOptions, CompletedArtifact, Logger } from './options.js';
+import type { AgentEvents, AgentOptions, Logger } from './options.js';
+import { Rollouts } from './rollouts.js';
 import { StatusClock, statusMessage } from './status.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import type { TransferHost } from './transfer/host.js';
@@ -37,7 +37,6 @@ const RANDOM_RANGE = 2 ** 47;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const seconds = (): number => Math.floor(Date.now() / 1000);
 const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** What an agent holds while it runs. */
 interface Running {
@@ -45,7 +44,8 @@ interface Running {
   readonly store: Store;
   readonly seeds: readonly SeedFile[];
   readonly endpoint: Endpoint;
-  readonly link: ControlLink;
+  readonly control: Control;
+  readonly announcements: Announcements;
   readonly trust: TrustKeeper;
   readonly negotiation: Negotiation;
 }
@@ -53,14 +53,11 @@ interface Running {
 export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions;
   readonly #logger: Logger;
-  readonly #transfers = new Map<string, Transfer>();
-  readonly #announced = new Set<Transfer>();
-  readonly #listening = new Map<Transfer, string>();
   readonly #status: StatusClock;
+  readonly #rollouts: Rollouts;
   #running: Running | null = null;
+  #starting = false;
   #timer: NodeJS.Timeout | undefined;
-  /** Trust messages are taken one after the other: stopping and starting transfers takes time. */
-  #trustWork: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
 
   constructor(options: AgentOptions) {
@@ -68,37 +65,33 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#options = options;
     this.#logger = options.logger ?? silent;
     this.#status = new StatusClock(options.statusIntervalMs ?? STATUS_INTERVAL_MS);
+    this.#rollouts = new Rollouts({
+      make: (artifact, rollout, group) => this.#makeTransfer(artifact, rollout, group),
+      ended: (transfer) => this.#running?.announcements.forget(transfer),
+    });
   }
 
   /**
-   * Resolves when the agent runs; the broker may still be unreachable, which is a warning and tried again.
-   * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET
+   * Resolves when the agent runs; the broker may still be unreachable, which is a warning and tried again. Once.
+   * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET, E_ARGUMENT
    */
   async start(): Promise<void> {
-    if (this.#running !== null) throw new ChunkmeshError('E_ARGUMENT', 'the agent runs already');
-    const opened: { close(): unknown }[] = [];
-    const keep = <T extends { close(): unknown }>(part: T): T => {
-      opened.push(part);
-      return part;
-    };
+    if (this.#starting) throw new ChunkmeshError('E_ARGUMENT', 'an agent is started once');
+    this.#starting = true;
+    const opened: { close(): Promise<void> }[] = [];
     try {
-      const { credential: given, listen = {} } = this.#options;
-      const credential = typeof given === 'string' ? await loadCredential(given, seconds()) : given;
-      const store = keep(await Store.open(this.#options.store));
-      const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
-      const seeds: SeedFile[] = [];
-      for (const path of this.#options.seeds ?? []) seeds.push(keep(await SeedFile.index(path)));
-      const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
-      const link = this.#openLink(credential);
-      const negotiation = this.#negotiation(credential, endpoint, link);
-      this.#running = { credential, store, seeds, endpoint, link, trust, negotiation };
-      const { bound, grantedReceiveBytes } = endpoint;
-      this.#logger.info({ device: credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
-      this.#tick();
+      this.#running = await this.#open((part) => {
+        opened.push(part);
+        return part;
+      });
     } catch (error) {
       for (const part of opened.reverse()) await part.close();
       throw error;
     }
+    const { credential, endpoint } = this.#running;
+    const { bound, grantedReceiveBytes } = endpoint;
+    this.#logger.info({ device: credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
+    this.#tick();
   }
 
   /** Closes every session and saves what was verified. What was being written is finished first. */
@@ -112,33 +105,33 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
-  async #stop(): Promise<void> {
-    const running = this.#running;
-    if (running === null) return;
-    clearTimeout(this.#timer);
-    await this.#trustWork;
-    await Promise.all([...this.#transfers.values()].map((transfer) => transfer.stop(CLOSE.shutdown)));
-    await running.endpoint.close();
-    const { link, credential } = running;
-    if (link.online) {
-      const topic = topics.status(credential.prefix, credential.identity.id);
-      const payload = sealEnvelope(topic, encodeMessage(this.#statusNow(false)), this.#signer(credential));
-      await link.publishConfirmed(topic, payload, { qos: 1, retain: true }, FAREWELL_MS).catch(() => {});
-    }
-    await link.close();
-    for (const seed of running.seeds) await seed.close();
-    await running.store.close();
-    this.#running = null;
+  async #open(keep: <T extends { close(): Promise<void> }>(part: T) => T): Promise<Running> {
+    const { credential: given, listen = {} } = this.#options;
+    const credential = typeof given === 'string' ? await loadCredential(given, seconds()) : given;
+    const store = keep(await Store.open(this.#options.store));
+    const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
+    const seeds: SeedFile[] = [];
+    for (const path of this.#options.seeds ?? []) seeds.push(keep(await SeedFile.index(path)));
+    const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
+    const control = new Control(credential, this.#openLink(credential));
+    const announcements = new Announcements(credential, control);
+    const negotiation = new Negotiation(credential.identity.id, {
+      now: () => performance.now(),
+      seconds,
+      candidates: () => endpoint.candidates,
+      transfer: (artifact) => this.#rollouts.get(artifact),
+      signal: (to, payload) => control.signal(to, payload),
+      agreed: (transfer, agreed) => this.#connect(transfer, agreed),
+    });
+    return { credential, store, seeds, endpoint, control, announcements, trust, negotiation };
   }
 
   #openLink(credential: Credential): ControlLink {
-    const { prefix, identity } = credential;
-    const topic = topics.status(prefix, identity.id);
-    const will = sealEnvelope(topic, encodeMessage(this.#statusNow(false)), this.#signer(credential));
+    const { broker, mqtt } = this.#options;
     const link = new ControlLink(credential, {
-      will: { topic, payload: will },
-      ...(this.#options.broker !== undefined && { broker: this.#options.broker }),
-      ...(this.#options.mqtt !== undefined && { client: this.#options.mqtt }),
+      will: sealStatus(credential, this.#statusNow(false)),
+      ...(broker !== undefined && { broker }),
+      ...(mqtt !== undefined && { client: mqtt }),
     });
     link.on('message', (message) => this.#onMessage(message));
     link.on('failure', (error) => this.#warn(error));
@@ -146,41 +139,101 @@ export class Agent extends EventEmitter<AgentEvents> {
     link.on('online', () => {
       this.emit('online');
       this.#status.changed();
-      for (const transfer of this.#transfers.values())
-        if (transfer.lonely) transfer.announcer.restart(performance.now());
+      for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(performance.now());
       this.#tick();
     });
-    for (const group of identity.groups) link.subscribe(topics.trust(prefix, group), TOPICS.trust.qos);
-    link.subscribe(topics.signal(prefix, identity.site, identity.id, '+'), TOPICS.signal.qos);
     return link;
   }
 
-  #negotiation(credential: Credential, endpoint: Endpoint, link: ControlLink): Negotiation {
-    const { prefix, identity } = credential;
-    return new Negotiation(identity.id, {
-      now: () => performance.now(),
-      seconds,
-      candidates: () => endpoint.candidates,
-      transfer: (artifact) => this.#transfers.get(artifact),
-      signal: (to, payload) => {
-        const topic = topics.signal(prefix, to.site, to.device, identity.id);
-        link.publish(topic, sealEnvelope(topic, payload, this.#signer(credential)), { qos: 1, retain: false });
-      },
-      agreed: (transfer, agreed) => this.#connect(transfer, agreed),
-    });
+  async #stop(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    clearTimeout(this.#timer);
+    await this.#rollouts.stop();
+    await running.endpoint.close();
+    await running.control.farewell(this.#statusNow(false), FAREWELL_MS);
+    for (const seed of running.seeds) await seed.close();
+    await running.store.close();
+    this.#running = null;
   }
 
-  #signer({ key, certificateDer }: Credential) {
-    return { key, certificateDer };
+  #onMessage(message: ControlMessage): void {
+    const running = this.#running;
+    if (running === null || this.#stopping !== null) return;
+    try {
+      const heard = running.control.open(message, seconds());
+      if (heard !== null) this.#take(heard, running);
+    } catch (error) {
+      this.#warn(asError(error, `message on ${message.topic}`));
+    }
+  }
+
+  #take({ topic, opened }: Heard, running: Running): void {
+    const { trust, store, negotiation } = running;
+    if (topic.name === 'trust') {
+      const { rollouts } = trust.accept(topic.group, opened, seconds());
+      const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
+      this.#rollouts
+        .apply(topic.group, rollouts, remember)
+        .catch((error: unknown) => this.#warn(asError(error, `rollouts of group ${topic.group}`)))
+        .finally(() => this.#changed());
+    } else if (topic.name === 'signal') {
+      negotiation.onSignal(opened);
+    } else if (topic.name === 'have') {
+      const transfer = this.#rollouts.get(topic.artifact);
+      const { id, groups } = opened.signer.identity;
+      if (transfer === undefined || id === running.credential.identity.id || !groups.includes(transfer.group)) return; // P-5.4
+      const have = decodeMessage('have', opened.payload);
+      const peer = peerOf(opened);
+      if (running.announcements.heard(transfer, peer, have, performance.now(), random))
+        negotiation.offer(transfer, peer);
+    }
+  }
+
+  #makeTransfer(artifact: string, rollout: Rollout, group: string): Transfer {
+    const running = this.#running;
+    if (running === null) throw new ChunkmeshError('E_INTERNAL', 'a rollout for an agent that does not run');
+    const { name, version, size, chunks } = rollout;
+    this.emit('rollout', { name, version, artifact, size });
+    const transfer: Transfer = new Transfer({
+      rollout,
+      artifact,
+      group,
+      host: this.#transferHost(running),
+      joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
+      isSeed: running.credential.identity.role === 'seed',
+      seeds: running.seeds,
+      openStored: () => running.store.openArtifact({ artifact, name, version, size, chunks }),
+      onPeerNamed: ({ device, site }) => {
+        if (transfer.complete || device === running.credential.identity.id) return;
+        running.negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
+      },
+    });
+    return transfer;
+  }
+
+  #transferHost(running: Running): TransferHost {
+    return {
+      now: () => performance.now(),
+      random,
+      logger: this.#logger,
+      wake: () => running.endpoint.wake(),
+      changed: () => this.#status.changed(),
+      completed: (artifact) => {
+        this.#logger.info({ ...artifact }, 'artifact complete');
+        this.emit('complete', artifact);
+        this.#changed();
+      },
+      warning: (error) => this.#warn(error),
+    };
   }
 
   #connect(transfer: Transfer, { peer, candidates, ...agreed }: AgreedSession): void {
     const running = this.#running;
-    if (running === null) return;
+    if (running === null || this.#stopping !== null) return;
     const usable = usableCandidates(candidates, running.endpoint.candidates);
-    const made: Session[] = [];
-    const pump = transfer.connect(peer, (events) => {
-      const session = new Session({
+    const { session, pump } = transfer.connect(peer, (events) => {
+      return new Session({
         ...agreed,
         now: performance.now(),
         chunkCount: transfer.rollout.chunks,
@@ -188,181 +241,41 @@ export class Agent extends EventEmitter<AgentEvents> {
         token: () => new Uint8Array(randomBytes(TOKEN_BYTES)),
         events,
       });
-      made.push(session);
-      return session;
     });
-    for (const session of made) running.endpoint.attach(agreed.localId, session, usable, pump);
+    running.endpoint.attach(agreed.localId, session, usable, pump);
   }
 
-  #onMessage({ topic, payload, retained }: ControlMessage): void {
-    const running = this.#running;
-    if (running === null || this.#stopping !== null) return;
-    const { prefix, verifier } = running.credential;
-    const parsed = parseTopic(prefix, topic);
-    // P-2.6. A message on a topic that is not of the table is for somebody else: the connection may be the caller's own.
-    if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return;
-    try {
-      this.#take(parsed, openEnvelope(prefix, topic, payload, verifier, seconds()), running);
-    } catch (error) {
-      this.#warn(asError(error, `message on ${topic}`));
-    }
-  }
-
-  #take(topic: ParsedTopic, opened: Opened, running: Running): void {
-    if (topic.name === 'trust') this.#onTrust(topic.group, opened, running);
-    else if (topic.name === 'have') this.#onHave(topic.artifact, opened, running);
-    else if (topic.name === 'signal') running.negotiation.onSignal(opened);
-  }
-
-  #onHave(artifact: string, opened: Opened, { credential, negotiation }: Running): void {
-    const transfer = this.#transfers.get(artifact);
-    const peer = peerOf(opened);
-    if (transfer === undefined || peer.device === credential.identity.id) return;
-    const have = decodeMessage('have', opened.payload);
-    transfer.heard.heard(peer.device, performance.now());
-    const inAudience = opened.signer.identity.groups.includes(transfer.group); // P-5.4
-    if (inAudience && transfer.isOfInterest(have) && transfer.heard.offers(random)) negotiation.offer(transfer, peer);
-  }
-
-  #onTrust(group: string, opened: Opened, { trust, store }: Running): void {
-    const message = trust.accept(group, opened, seconds());
-    this.#trustWork = this.#trustWork
-      .then(() => store.writeState(TRUST_DOCUMENT, trust.memory))
-      .then(() => this.#apply(group, message.rollouts))
-      .catch((error: unknown) => this.#warn(asError(error, `rollouts of group ${group}`)));
-  }
-
-  async #apply(group: string, rollouts: readonly Rollout[]): Promise<void> {
-    const wanted = new Map(rollouts.map((rollout) => [hex(rollout.artifact), rollout]));
-    for (const transfer of [...this.#transfers.values()].filter((known) => known.group === group)) {
-      const rollout = wanted.get(transfer.artifact);
-      if (rollout?.name === transfer.rollout.name && rollout.version === transfer.rollout.version) continue;
-      await this.#end(transfer);
-    }
-    for (const [artifact, rollout] of wanted) {
-      if (!this.#transfers.has(artifact)) await this.#begin(artifact, rollout, group);
-    }
+  #changed(): void {
     this.#status.changed();
     this.#tick();
-  }
-
-  async #end(transfer: Transfer): Promise<void> {
-    this.#transfers.delete(transfer.artifact);
-    this.#announced.delete(transfer);
-    this.#listen(transfer, false);
-    await transfer.stop(CLOSE.superseded);
-  }
-
-  async #begin(artifact: string, rollout: Rollout, group: string): Promise<void> {
-    const running = this.#running;
-    if (running === null || this.#stopping !== null) return;
-    const { store, seeds, credential } = running;
-    const { name, version, size, chunks } = rollout;
-    const transfer = new Transfer({
-      rollout,
-      artifact,
-      group,
-      host: this.#host(),
-      joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
-      isSeed: credential.identity.role === 'seed',
-      seeds,
-      openStored: () => store.openArtifact({ artifact, name, version, size, chunks }),
-      onPeerNamed: ({ device, site }) => this.#onPeerNamed(transfer, device, site),
-    });
-    this.#transfers.set(artifact, transfer);
-    this.emit('rollout', { name, version, artifact, size });
-    await transfer.start();
-  }
-
-  /** P-10.3 */
-  #onPeerNamed(transfer: Transfer, device: string, site: string): void {
-    if (transfer.complete || device === this.#running?.credential.identity.id) return;
-    this.#running?.negotiation.offer(transfer, { device, site, seed: false });
-  }
-
-  #host(): TransferHost {
-    return {
-      now: () => performance.now(),
-      random,
-      logger: this.#logger,
-      wake: () => this.#running?.endpoint.wake(),
-      changed: () => this.#status.changed(),
-      completed: (artifact: CompletedArtifact) => {
-        this.#logger.info({ ...artifact }, 'artifact complete');
-        this.emit('complete', artifact);
-        this.#tick();
-      },
-      warning: (error) => this.#warn(error),
-    };
   }
 
   /** The agent's own deadlines; those of sessions are the endpoint's. */
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
+    const { announcements } = running;
     const now = performance.now();
     let deadline = now + MAX_SLEEP_MS;
-    for (const transfer of this.#transfers.values()) {
+    for (const transfer of this.#rollouts.all()) {
       if (transfer.nextDeadline(now) <= now) transfer.tick();
-      this.#announce(transfer, running, now);
-      this.#listen(transfer, transfer.room > 0);
-      deadline = Math.min(deadline, transfer.nextDeadline(now));
-      if (transfer.lonely || !this.#announced.has(transfer)) deadline = Math.min(deadline, transfer.announcer.due);
+      announcements.tick(transfer, now, seconds());
+      deadline = Math.min(deadline, transfer.nextDeadline(now), announcements.deadline(transfer));
     }
-    this.#sayStatus(running, now);
+    if (now >= this.#status.due) this.#saySoFar(running, now);
     deadline = Math.min(deadline, this.#status.due);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#tick(), Math.max(MIN_SLEEP_MS, deadline - now));
   }
 
-  /** P-10.1: once when it joins, then as long as it is alone. */
-  #announce(transfer: Transfer, { link, credential }: Running, now: number): void {
-    if (now < transfer.announcer.due || !link.online) return;
-    if (this.#announced.has(transfer) && !transfer.lonely) return;
-    const have = transfer.announcement(seconds());
-    if (have === null) return;
-    const { shards } = transfer.rollout;
-    const { id, role } = credential.identity;
-    const own = role === 'seed' ? Array.from({ length: shards }, (_, shard) => shard) : [shardOf(id, shards)];
-    for (const shard of own) {
-      const topic = topics.have(credential.prefix, transfer.artifact, shard, id);
-      link.publish(topic, sealEnvelope(topic, encodeMessage(have), this.#signer(credential)), {
-        qos: 0,
-        retain: false,
-      });
-    }
-    this.#announced.add(transfer);
-    transfer.announcer.announced(now);
-  }
-
-  /** A device with no room for sessions leaves its shard, and comes back when it has. */
-  #listen(transfer: Transfer, wanted: boolean): void {
-    const running = this.#running;
-    const filter = this.#listening.get(transfer);
-    if (running === null || wanted === (filter !== undefined)) return;
-    if (filter !== undefined) {
-      running.link.unsubscribe(filter);
-      this.#listening.delete(transfer);
-      return;
-    }
-    const { prefix, identity } = running.credential;
-    const shard = identity.role === 'seed' ? '+' : shardOf(identity.id, transfer.rollout.shards);
-    const joined = topics.have(prefix, transfer.artifact, shard, '+');
-    this.#listening.set(transfer, joined);
-    running.link.subscribe(joined, TOPICS.have.qos);
-  }
-
-  #sayStatus({ link, credential }: Running, now: number): void {
-    if (now < this.#status.due) return;
-    for (const transfer of this.#transfers.values()) this.emit('progress', transfer.progress());
+  #saySoFar({ control }: Running, now: number): void {
+    for (const transfer of this.#rollouts.all()) this.emit('progress', transfer.progress());
     this.#status.said(now);
-    const topic = topics.status(credential.prefix, credential.identity.id);
-    const payload = sealEnvelope(topic, encodeMessage(this.#statusNow(true)), this.#signer(credential));
-    link.publish(topic, payload, { qos: 1, retain: true });
+    control.status(this.#statusNow(true));
   }
 
   #statusNow(online: boolean): StatusMessage {
-    const transfers = [...this.#transfers.values()];
+    const transfers = this.#rollouts.all();
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.map((transfer) => transfer.progress());
     return statusMessage({ at: seconds(), online, agent: VERSION, peers, rollouts });

@@ -2,8 +2,8 @@ import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import { digestLacks, digestOffers, makeDigest } from '../../shared/artifact/digest.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
-import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_HAVE_BYTES, MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
+import type { ChunkmeshError } from '../../shared/errors.js';
+import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { SeedFile } from '../io/store/seed_file.js';
@@ -12,11 +12,13 @@ import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
+import { Attempt } from './attempt.js';
 import { copyFromSeeds } from './copy.js';
 import { Fetch, type FetchCounters } from './fetch.js';
 import type { MeshPeer, TransferHost } from './host.js';
-import { type Link, Links } from './link.js';
-import { Serving, type Shelf } from './serving.js';
+import type { Link } from './link.js';
+import { Mesh } from './mesh.js';
+import type { Shelf } from './serving.js';
 
 /** One rollout's artifact on one device: its state, its sessions, and both directions of chunks. */
 
@@ -36,9 +38,6 @@ export interface TransferOptions {
   readonly onPeerNamed: (peer: PeerName) => void;
 }
 
-/** How long after a full disk, say, the finished file is put in place again. */
-const FINISH_RETRY_MS = 5_000;
-
 type State = RolloutProgress['state'];
 
 const NO_COUNTERS: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
@@ -51,8 +50,7 @@ export class Transfer {
   readonly heard = new MembersHeard();
   readonly #options: TransferOptions;
   readonly #host: TransferHost;
-  readonly #links = new Links();
-  readonly #banned = new Set<string>();
+  readonly #mesh: Mesh;
   readonly #startedAt: number;
   #finishedAt: number | null = null;
   #state: State = 'waiting';
@@ -60,8 +58,8 @@ export class Transfer {
   #stored: StoredArtifact | null = null;
   #seed: SeedFile | null = null;
   #fetch: Fetch | null = null;
-  #finishing = false;
-  #finishAgainAt = Number.POSITIVE_INFINITY;
+  readonly #opening: Attempt;
+  readonly #finishing: Attempt;
   #stopped = false;
 
   constructor(options: TransferOptions) {
@@ -72,34 +70,29 @@ export class Transfer {
     this.group = options.group;
     this.#startedAt = this.#host.now();
     this.announcer = new Announcer(this.#startedAt, options.joinWindowMs, () => this.#host.random());
+    this.#mesh = new Mesh({
+      host: this.#host,
+      held: () => this.held,
+      complete: () => this.complete,
+      shelf: () => this.#shelf(),
+      fetch: () => this.#fetch,
+      peerNamed: options.onPeerNamed,
+      left: () => this.#left(),
+    });
+    const now = (): number => this.#host.now();
+    const refused = (error: ChunkmeshError): void => this.#onRefused(error);
+    this.#opening = new Attempt(() => this.#open(), now, refused);
+    this.#finishing = new Attempt(() => this.#finish(), now, refused);
   }
 
   /** Opens what the device already has. Until it is done the transfer takes no sessions. */
-  async start(): Promise<void> {
-    const { seeds, isSeed, openStored } = this.#options;
-    const whole = seeds.find((seed) => seed.index.artifact === this.artifact);
-    if (isSeed && whole !== undefined) {
-      this.#seed = whole;
-      this.#setState('complete');
-      this.#finishedAt = this.#host.now();
-      return;
-    }
-    const stored = await openStored();
-    this.#stored = stored;
-    this.#fetch = new Fetch(stored, this.rollout, this.#links, this.#host, {
-      indexed: () => void this.#onIndexed(),
-      changed: (error) => this.#onFetchChanged(error),
-      wrongBytes: (link, error) => this.#ban(link, error),
-      failed: (error) => this.#fail(error),
-    });
-    if (stored.index === undefined && whole !== undefined) await stored.installIndex(Buffer.from(whole.index.bytes));
-    if (stored.index === undefined) this.#setState('indexing');
-    else await this.#onIndexed();
+  start(): Promise<void> {
+    return this.#opening.run();
   }
 
   async stop(reason: CloseReason): Promise<void> {
     this.#stopped = true;
-    this.#links.closeAll(reason);
+    this.#mesh.links.closeAll(reason);
     this.#host.wake();
     await this.#fetch?.stop();
     await this.#stored?.close();
@@ -114,28 +107,30 @@ export class Transfer {
   }
 
   get peers(): number {
-    return this.#links.openCount;
+    return this.#mesh.links.openCount;
   }
 
   /** Whether chunks are missing and no session could bring them (P-10.1). */
   get lonely(): boolean {
-    return !this.#stopped && this.held !== null && !this.complete && this.#state !== 'failed' && this.#links.size === 0;
+    return (
+      !this.#stopped && this.held !== null && !this.complete && this.#state !== 'failed' && this.#mesh.links.size === 0
+    );
   }
 
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#stopped || this.#state === 'failed') return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
-    return Math.max(0, most - this.#links.size);
+    return Math.max(0, most - this.#mesh.links.size);
   }
 
   isBanned(device: string): boolean {
-    return this.#banned.has(device);
+    return this.#mesh.isBanned(device);
   }
 
   /** When the session with the device began, or undefined where there is none. Monotonic ms. */
   sessionSince(device: string): number | undefined {
-    return this.#links.get(device)?.since;
+    return this.#mesh.links.get(device)?.since;
   }
 
   /** P-4.4 */
@@ -151,36 +146,21 @@ export class Transfer {
     return held !== null && (digestLacks(have, held) || digestOffers(have, held));
   }
 
-  /**
-   * A session was agreed with the peer. `make` makes it, given who listens.
-   * @returns what to call when the session may have room again for what was asked of it.
-   */
-  connect(peer: MeshPeer, make: (events: SessionEvents) => Session): () => void {
-    const old = this.#links.get(peer.device);
-    if (old !== undefined) this.#drop(old, CLOSE.superseded);
-    const later: { link?: Link } = {};
-    const session = make(this.#eventsOf(later));
-    const serving = new Serving(
-      session,
-      () => this.#shelf(),
-      () => this.#host.wake(),
-    );
-    later.link = { peer, session, serving, assemblies: new Map(), since: this.#host.now(), open: false };
-    this.#links.add(later.link);
-    // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
-    this.#fetch?.swarm.addPeer(peer.device, peer.seed);
-    this.#tellAllHeld(session);
-    return () => serving.pump();
+  /** As Mesh.connect. */
+  connect(peer: MeshPeer, make: (events: SessionEvents) => Session): { session: Session; pump: () => void } {
+    return this.#mesh.connect(peer, make);
   }
 
   /** Whatever is due. */
   tick(): void {
     this.#fetch?.schedule();
-    if (this.#host.now() >= this.#finishAgainAt) void this.#finishIfHeld();
+    void this.#opening.tick();
+    void this.#finishing.tick();
   }
 
   nextDeadline(now: number): number {
-    return Math.min(this.#finishAgainAt, this.#fetch?.nextDeadline(now) ?? Number.POSITIVE_INFINITY);
+    const fetching = this.#fetch?.nextDeadline(now) ?? Number.POSITIVE_INFINITY;
+    return Math.min(fetching, this.#opening.deadline, this.#finishing.deadline);
   }
 
   progress(): RolloutProgress {
@@ -199,56 +179,7 @@ export class Transfer {
     };
   }
 
-  #eventsOf(later: { link?: Link }): SessionEvents {
-    const linked = (act: (link: Link) => void): void => {
-      if (later.link !== undefined) act(later.link);
-    };
-    return {
-      onOpen: () => linked((link) => this.#onOpen(link)),
-      onRequest: (chunk, offset, length) => linked((link) => link.serving.request(chunk, offset, length)),
-      onCancel: (chunk) => linked((link) => link.serving.cancel(chunk)),
-      onReject: (chunk, reason) => linked((link) => this.#fetch?.onReject(link, chunk, reason)),
-      onData: (chunk, offset, bytes) => linked((link) => this.#fetch?.onData(link, chunk, offset, bytes)),
-      onHave: (first, bits) => linked((link) => this.#onHave(link, first, bits)),
-      onPeers: (peers) => {
-        for (const peer of peers) this.#options.onPeerNamed(peer);
-      },
-      onClosed: () => linked((link) => this.#onClosed(link)),
-    };
-  }
-
-  #onOpen(link: Link): void {
-    link.open = true;
-    const others = [...this.#links.opened()].filter((other) => other !== link).map((other) => other.peer);
-    if (others.length > 0) link.session.peers(others.slice(0, MAX_PEERS_NAMED));
-    this.#fetch?.schedule();
-    this.#host.changed();
-    this.#host.wake();
-  }
-
-  #tellAllHeld(session: Session): void {
-    const { held } = this;
-    if (held === null || held.count === 0) return;
-    const bits = held.toBytes();
-    for (let at = 0; at < bits.length; at += MAX_HAVE_BYTES) {
-      session.have(at * 8, bits.subarray(at, at + MAX_HAVE_BYTES));
-    }
-  }
-
-  #onHave(link: Link, first: number, bits: Uint8Array): void {
-    if (this.#fetch === null) return;
-    this.#fetch.swarm.onHave(link.peer.device, first, bits);
-    if (this.complete) this.#closeIfUseless(link);
-    else this.#fetch.schedule();
-  }
-
-  /** Two devices that both hold everything make room for others. */
-  #closeIfUseless(link: Link): void {
-    if (this.#fetch?.swarm.peers.get(link.peer.device)?.have.isFull) this.#drop(link, CLOSE.done);
-  }
-
-  #onClosed(link: Link): void {
-    if (this.#links.remove(link)) this.#fetch?.gone(link);
+  #left(): void {
     if (this.#stopped) return;
     if (this.lonely) this.announcer.restart(this.#host.now());
     this.#fetch?.schedule();
@@ -256,18 +187,34 @@ export class Transfer {
     this.#host.wake();
   }
 
-  #drop(link: Link, reason: CloseReason): void {
-    if (this.#links.remove(link)) this.#fetch?.gone(link);
-    link.session.close(reason);
-    this.#host.wake();
+  /** P-10.4 */
+  #onWrongBytes(link: Link, error: ChunkmeshError): void {
+    this.#host.warning(error);
+    this.#mesh.ban(link);
+    this.#left();
   }
 
-  /** P-10.4 */
-  #ban(link: Link, error: ChunkmeshError): void {
-    this.#banned.add(link.peer.device);
-    this.#host.warning(error);
-    this.#drop(link, CLOSE.wrongBytes);
-    if (this.lonely) this.announcer.restart(this.#host.now());
+  async #open(): Promise<void> {
+    const { seeds, isSeed, openStored } = this.#options;
+    const whole = seeds.find((seed) => seed.index.artifact === this.artifact);
+    if (isSeed && whole !== undefined) {
+      this.#seed = whole;
+      this.#finishedAt = this.#host.now();
+      this.#setState('complete');
+      return;
+    }
+    const stored = this.#stored ?? (await openStored());
+    this.#stored = stored;
+    if (this.#stopped) return stored.close();
+    this.#fetch ??= new Fetch(stored, this.rollout, this.#mesh.links, this.#host, {
+      indexed: () => void this.#onIndexed(),
+      changed: (error) => this.#onFetchChanged(error),
+      wrongBytes: (link, error) => this.#onWrongBytes(link, error),
+      failed: (error) => this.#fail(error),
+    });
+    this.#setState('indexing');
+    if (stored.index === undefined && whole !== undefined) await stored.installIndex(whole.index.bytes);
+    if (stored.index !== undefined) await this.#onIndexed();
   }
 
   async #onIndexed(): Promise<void> {
@@ -279,15 +226,13 @@ export class Transfer {
       fetch.counters.fromDisk += bytes;
       fetch.tellHeld(chunk);
     }).catch((error: unknown) => this.#host.logger.warn({ error }, 'copying from seed files stopped'));
-    await this.#finishIfHeld();
+    await this.#finishing.run();
     fetch.begin();
   }
 
   #onFetchChanged(error: ChunkmeshError | null): void {
     if (error !== null) {
-      if (this.#error !== error.code) this.#host.warning(error);
-      this.#error = error.code;
-      this.#setState('blocked');
+      this.#onRefused(error);
       return;
     }
     if (this.#state === 'blocked') {
@@ -295,45 +240,37 @@ export class Transfer {
       this.#setState('fetching');
     }
     this.#host.changed();
-    void this.#finishIfHeld();
+    if (this.held?.isFull) void this.#finishing.run();
   }
 
-  async #finishIfHeld(): Promise<void> {
+  async #finish(): Promise<void> {
     const stored = this.#stored;
-    if (stored === null || !stored.held.isFull || this.#finishing || this.complete || this.#stopped) return;
-    this.#finishing = true;
-    this.#finishAgainAt = Number.POSITIVE_INFINITY;
-    try {
-      const path = await stored.finish();
-      this.#finishedAt = this.#host.now();
-      this.#error = '';
-      this.#setState('complete');
-      const { name, version, size } = this.rollout;
-      this.#host.completed({ name, version, artifact: this.artifact, path, size });
-      for (const link of [...this.#links.opened()]) this.#closeIfUseless(link);
-    } catch (error) {
-      this.#onFinishFailed(error);
-    } finally {
-      this.#finishing = false;
-    }
+    if (stored === null || !stored.held.isFull || this.complete || this.#stopped) return;
+    const path = await stored.finish();
+    this.#finishedAt = this.#host.now();
+    this.#error = '';
+    this.#setState('complete');
+    const { name, version, size } = this.rollout;
+    this.#host.completed({ name, version, artifact: this.artifact, path, size });
+    this.#mesh.dropUseless();
   }
 
-  #onFinishFailed(error: unknown): void {
-    const known =
-      error instanceof ChunkmeshError ? error : new ChunkmeshError('E_STORE_IO', 'finish', { cause: error });
-    if (!known.retryable) {
-      this.#fail(known);
+  /** What may work later blocks the transfer, told once; what may not ends it. */
+  #onRefused(error: ChunkmeshError): void {
+    if (!error.retryable) {
+      this.#fail(error);
       return;
     }
-    this.#finishAgainAt = this.#host.now() + FINISH_RETRY_MS;
-    this.#onFetchChanged(known);
+    if (this.#error !== error.code) this.#host.warning(error);
+    this.#error = error.code;
+    this.#setState('blocked');
   }
 
   #fail(error: ChunkmeshError): void {
     this.#error = error.code;
     this.#host.warning(error);
     this.#setState('failed');
-    this.#links.closeAll(CLOSE.done);
+    this.#mesh.links.closeAll(CLOSE.done);
   }
 
   #setState(state: State): void {

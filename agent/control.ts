@@ -1,0 +1,73 @@
+import { type Opened, openEnvelope, sealEnvelope } from '../shared/control/envelope.js';
+import { encodeMessage } from '../shared/control/messages.js';
+import { type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
+import type { Credential } from '../shared/identity/bundle.js';
+import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
+import type { MeshPeer } from './transfer/host.js';
+
+/** What a device says and hears over MQTT: sealed going out, opened and checked coming in. */
+
+type Message = Parameters<typeof encodeMessage>[0];
+
+export interface Heard {
+  readonly topic: ParsedTopic;
+  readonly opened: Opened;
+}
+
+/** A status as the broker keeps it, for the will too. */
+export function sealStatus(credential: Credential, status: Message): { topic: string; payload: Uint8Array } {
+  const topic = topics.status(credential.prefix, credential.identity.id);
+  return { topic, payload: sealEnvelope(topic, encodeMessage(status), credential) };
+}
+
+export class Control {
+  readonly link: ControlLink;
+  readonly #credential: Credential;
+
+  constructor(credential: Credential, link: ControlLink) {
+    this.#credential = credential;
+    this.link = link;
+    const { prefix, identity } = credential;
+    for (const group of identity.groups) link.subscribe(topics.trust(prefix, group), TOPICS.trust.qos);
+    link.subscribe(topics.signal(prefix, identity.site, identity.id, '+'), TOPICS.signal.qos);
+  }
+
+  /**
+   * @returns null for what is not for this agent: the connection may be the caller's own, with topics of its own.
+   * @throws as openEnvelope
+   */
+  open({ topic, payload, retained }: ControlMessage, now: number): Heard | null {
+    const { prefix, verifier } = this.#credential;
+    const parsed = parseTopic(prefix, topic);
+    if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
+    return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, now) };
+  }
+
+  signal(to: MeshPeer, payload: Uint8Array): void {
+    const { prefix, identity } = this.#credential;
+    const topic = topics.signal(prefix, to.site, to.device, identity.id);
+    this.link.publish(topic, sealEnvelope(topic, payload, this.#credential), { qos: TOPICS.signal.qos, retain: false });
+  }
+
+  have(artifact: string, shard: number, have: Message): void {
+    const { prefix, identity } = this.#credential;
+    const topic = topics.have(prefix, artifact, shard, identity.id);
+    const payload = sealEnvelope(topic, encodeMessage(have), this.#credential);
+    this.link.publish(topic, payload, { qos: TOPICS.have.qos, retain: false });
+  }
+
+  status(status: Message): void {
+    const { topic, payload } = sealStatus(this.#credential, status);
+    this.link.publish(topic, payload, { qos: TOPICS.status.qos, retain: true });
+  }
+
+  /** The last status, then the end of the connection, or of this agent's part in it. */
+  async farewell(status: Message, timeoutMs: number): Promise<void> {
+    if (this.link.online) {
+      const { topic, payload } = sealStatus(this.#credential, status);
+      const options = { qos: TOPICS.status.qos, retain: true };
+      await this.link.publishConfirmed(topic, payload, options, timeoutMs).catch(() => {});
+    }
+    await this.link.close();
+  }
+}

@@ -1,0 +1,133 @@
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
+import { MAX_HAVE_BYTES, MAX_PEERS_NAMED } from '../../shared/limits.js';
+import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
+import type { PeerName } from '../../shared/wire/frames/peers.js';
+import type { Session } from '../transport/session.js';
+import type { SessionEvents } from '../transport/session_types.js';
+import type { Fetch } from './fetch.js';
+import type { MeshPeer, TransferHost } from './host.js';
+import { type Link, Links } from './link.js';
+import { Serving, type Shelf } from './serving.js';
+
+/** The sessions of one transfer: made, told what is held, dropped when they are of no more use. */
+
+export interface MeshOwner {
+  readonly host: TransferHost;
+  held(): Bitfield | null;
+  complete(): boolean;
+  shelf(): Shelf;
+  fetch(): Fetch | null;
+  /** P-7.9 */
+  peerNamed(peer: PeerName): void;
+  /** A session ended and was not told to. */
+  left(): void;
+}
+
+export class Mesh {
+  readonly links = new Links();
+  readonly #owner: MeshOwner;
+  readonly #banned = new Set<string>();
+
+  constructor(owner: MeshOwner) {
+    this.#owner = owner;
+  }
+
+  isBanned(device: string): boolean {
+    return this.#banned.has(device);
+  }
+
+  /**
+   * A session was agreed with the peer. `make` makes it, given who listens.
+   * @returns the session, and what to call when it may have room again for what was asked of it.
+   */
+  connect(peer: MeshPeer, make: (events: SessionEvents) => Session): { session: Session; pump: () => void } {
+    const { host } = this.#owner;
+    const old = this.links.get(peer.device);
+    if (old !== undefined) this.drop(old, CLOSE.superseded);
+    const later: { link?: Link } = {};
+    const session = make(this.#eventsOf(later));
+    const serving = new Serving(
+      session,
+      () => this.#owner.shelf(),
+      () => host.wake(),
+    );
+    later.link = { peer, session, serving, assemblies: new Map(), since: host.now(), open: false };
+    this.links.add(later.link);
+    // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
+    this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
+    this.#tellAllHeld(session);
+    return { session, pump: () => serving.pump() };
+  }
+
+  /** P-10.4 */
+  ban(link: Link): void {
+    this.#banned.add(link.peer.device);
+    this.drop(link, CLOSE.wrongBytes);
+  }
+
+  drop(link: Link, reason: CloseReason): void {
+    if (this.links.remove(link)) this.#owner.fetch()?.gone(link);
+    link.session.close(reason);
+    this.#owner.host.wake();
+  }
+
+  /** Two devices that both hold everything make room for others. */
+  dropUseless(): void {
+    for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
+  }
+
+  #dropIfUseless(link: Link): void {
+    if (this.#owner.fetch()?.swarm.peers.get(link.peer.device)?.have.isFull) this.drop(link, CLOSE.done);
+  }
+
+  #eventsOf(later: { link?: Link }): SessionEvents {
+    const linked = (act: (link: Link) => void): void => {
+      if (later.link !== undefined) act(later.link);
+    };
+    const { fetch, peerNamed } = this.#owner;
+    return {
+      onOpen: () => linked((link) => this.#onOpen(link)),
+      onRequest: (chunk, offset, length) => linked((link) => link.serving.request(chunk, offset, length)),
+      onCancel: (chunk) => linked((link) => link.serving.cancel(chunk)),
+      onReject: (chunk, reason) => linked((link) => fetch()?.onReject(link, chunk, reason)),
+      onData: (chunk, offset, bytes) => linked((link) => fetch()?.onData(link, chunk, offset, bytes)),
+      onHave: (first, bits) => linked((link) => this.#onHave(link, first, bits)),
+      onPeers: (peers) => {
+        for (const peer of peers) peerNamed(peer);
+      },
+      onClosed: () => linked((link) => this.#onClosed(link)),
+    };
+  }
+
+  #onOpen(link: Link): void {
+    link.open = true;
+    const others = [...this.links.opened()].filter((other) => other !== link).map((other) => other.peer);
+    if (others.length > 0) link.session.peers(others.slice(0, MAX_PEERS_NAMED));
+    this.#owner.fetch()?.schedule();
+    this.#owner.host.changed();
+    this.#owner.host.wake();
+  }
+
+  #tellAllHeld(session: Session): void {
+    const held = this.#owner.held();
+    if (held === null || held.count === 0) return;
+    const bits = held.toBytes();
+    for (let at = 0; at < bits.length; at += MAX_HAVE_BYTES) {
+      session.have(at * 8, bits.subarray(at, at + MAX_HAVE_BYTES));
+    }
+  }
+
+  #onHave(link: Link, first: number, bits: Uint8Array): void {
+    const fetch = this.#owner.fetch();
+    if (fetch === null) return;
+    fetch.swarm.onHave(link.peer.device, first, bits);
+    if (this.#owner.complete()) this.#dropIfUseless(link);
+    else fetch.schedule();
+  }
+
+  #onClosed(link: Link): void {
+    if (!this.links.remove(link)) return;
+    this.#owner.fetch()?.gone(link);
+    this.#owner.left();
+  }
+}
