@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MqttClient } from 'mqtt';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { BrokerProcess } from '../../broker/mosquitto/broker_process.js';
+import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
+import { freePort } from '../../broker/mosquitto/free_port.js';
+import { compileAcl, Mosquitto } from '../../broker/mosquitto/mosquitto.js';
+import { topics } from '../../shared/control/topics.js';
+import type { Credential } from '../../shared/identity/bundle.js';
+import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
+import { connectMember } from '../support/broker_client.js';
+import { requirement } from '../support/requirement.js';
+import { TestFleet } from '../support/test_fleet.js';
+
+const logger = pino({ level: 'silent' });
+const program = findMosquitto() ?? '';
+const withMosquitto = requirement('mosquitto', program !== '', INSTALL_MOSQUITTO);
+
+let fleet: TestFleet;
+let device: Credential;
+let operator: Credential;
+const clients: MqttClient[] = [];
+
+beforeAll(async () => {
+  fleet = await TestFleet.create();
+  device = await fleet.enroll('cam-1');
+  operator = await fleet.credential('operator');
+});
+afterAll(() => fleet.remove());
+afterEach(() => {
+  for (const client of clients.splice(0)) client.end(true);
+});
+
+async function member(credential: Credential, port: number, clientId?: string): Promise<MqttClient> {
+  const client = await connectMember(credential, port, clientId === undefined ? {} : { clientId });
+  clients.push(client);
+  return client;
+}
+
+/** A device's status reaches the operator, and is there for one who comes later. */
+async function expectWell(port: number): Promise<void> {
+  const text = `well ${performance.now()}`;
+  const sender = await member(device, port);
+  await sender.publishAsync(topics.status(fleet.prefix, 'cam-1'), text, { qos: 1, retain: true });
+  const receiver = await member(operator, port);
+  const seen: string[] = [];
+  receiver.on('message', (_, payload) => seen.push(String(payload)));
+  await receiver.subscribeAsync(`${fleet.prefix}/status/+`, { qos: 1 });
+  await vi.waitFor(() => expect(seen).toContain(text));
+}
+
+/** What the comments of mosquitto.conf say to put in /etc/chunkmesh, for the user that Mosquitto becomes. */
+async function installExample(root: string, port: number): Promise<string> {
+  const etc = join(root, 'etc');
+  const lib = join(root, 'lib');
+  await mkdir(join(etc, 'broker'), { recursive: true });
+  await mkdir(lib);
+  for (const name of ['ca.crt', 'broker/server.crt', 'broker/server.key']) {
+    await copyFile(join(fleet.folder, name), join(etc, name));
+  }
+  await writeFile(join(etc, 'broker/acl'), await compileAcl(fleet.folder));
+  const example = await readFile(new URL('../../mosquitto.conf', import.meta.url), 'utf8');
+  const rewritten = example
+    .replaceAll('/etc/chunkmesh', etc)
+    .replaceAll('/var/lib/mosquitto', lib)
+    .replace('listener 8883 0.0.0.0', `listener ${port} 127.0.0.1`);
+  await writeFile(join(etc, 'mosquitto.conf'), rewritten);
+  if (process.getuid?.() === 0) {
+    const uid = Number(execFileSync('id', ['-u', 'mosquitto'], { encoding: 'utf8' }));
+    const all = await readdir(root, { recursive: true });
+    for (const name of ['', ...all]) await chown(join(root, name), uid, -1);
+  }
+  return join(etc, 'mosquitto.conf');
+}
+
+withMosquitto('the mosquitto.conf at the root', () => {
+  it('starts as it is, lets members in and nobody else, and bounds them', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'chunkmesh-conf-'));
+    const port = await freePort('127.0.0.1');
+    const conf = await installExample(root, port);
+    const broker = BrokerProcess.spawn(program, ['-c', conf], logger);
+    try {
+      expect(await broker.ready('127.0.0.1', port), broker.output).toBe(true);
+      await expectWell(port);
+
+      const foreign = await TestFleet.create();
+      const impostor = await foreign.enroll('cam-1');
+      await foreign.remove();
+      await expect(member({ ...impostor, ca: device.ca }, port)).rejects.toThrow();
+
+      const receiver = await member(operator, port);
+      const seen: number[] = [];
+      receiver.on('message', (_, payload, packet) => packet.retain || seen.push(payload.length));
+      await receiver.subscribeAsync(`${fleet.prefix}/status/+`, { qos: 1 });
+      const sender = await member(device, port);
+      const status = topics.status(fleet.prefix, 'cam-1');
+      for (const bytes of [MAX_MESSAGE_BYTES + 1, MAX_MESSAGE_BYTES]) {
+        await sender.publishAsync(status, Buffer.alloc(bytes), { qos: 1 });
+      }
+      await vi.waitFor(() => expect(seen).toEqual([MAX_MESSAGE_BYTES]));
+    } finally {
+      await broker.close();
+      await rm(root, { recursive: true, force: true });
+    }
+  });
+});
+
+withMosquitto('Mosquitto', () => {
+  const start = (port = 0): Promise<Mosquitto> =>
+    Mosquitto.start({ fleetDir: fleet.folder, host: '127.0.0.1', port, logger });
+
+  it('runs on a fleet folder, takes members enrolled since on reload, and ends', async () => {
+    const broker = await start();
+    const { port } = broker.address;
+    try {
+      await expectWell(port);
+      const late = await fleet.enroll('late');
+      await broker.reload();
+      const receiver = await member(operator, port);
+      const seen: string[] = [];
+      receiver.on('message', (topic) => seen.push(topic));
+      await receiver.subscribeAsync(`${fleet.prefix}/status/+`, { qos: 1 });
+      const sender = await member(late, port);
+      await vi.waitFor(async () => {
+        await sender.publishAsync(topics.status(fleet.prefix, 'late'), 'x', { qos: 1 });
+        expect(seen).toContain(topics.status(fleet.prefix, 'late'));
+      });
+    } finally {
+      await broker.close();
+    }
+    await expect(member(device, port)).rejects.toThrow();
+  });
+
+  it('gives a client that calls itself by another id its own (P-2.5)', async () => {
+    const broker = await start();
+    try {
+      const victim = await member(operator, broker.address.port);
+      let lost = false;
+      victim.once('close', () => {
+        lost = true;
+      });
+      await member(device, broker.address.port, 'operator');
+      await victim.subscribeAsync(`${fleet.prefix}/status/+`, { qos: 1 });
+      expect(lost).toBe(false);
+    } finally {
+      await broker.close();
+    }
+  });
+
+  it('says E_BROKER_START and why where the port is taken, or its certificate is damaged', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(start(port)).rejects.toMatchObject({ code: 'E_BROKER_START', message: /in use/ });
+    server.close();
+    const damaged = await TestFleet.create('damaged');
+    const path = join(damaged.folder, 'broker/server.crt');
+    await chmod(path, 0o600);
+    await writeFile(path, 'nonsense');
+    const options = { fleetDir: damaged.folder, host: '127.0.0.1', port: 0, logger };
+    await expect(Mosquitto.start(options)).rejects.toMatchObject({ code: 'E_BROKER_START' });
+    await damaged.remove();
+  });
+
+  it('leaves no folder behind', async () => {
+    const runs = async (): Promise<string[]> =>
+      (await readdir(tmpdir())).filter((name) => name.startsWith('chunkmesh-mosquitto-'));
+    const before = await runs();
+    const broker = await start();
+    await broker.close();
+    await broker.close();
+    expect(await runs()).toEqual(before);
+  });
+});
