@@ -94,6 +94,7 @@ export class Composer {
     const end = maySend ? this.#writeContent(now, into, start, probing) : this.#afterPlainAck(now, into, start);
     if (end === SEAL_OVERHEAD_BYTES) return 0;
     const eliciting = end > start;
+    recovery.appLimited = this.#outbox.isEmpty;
     const length = this.#finish(now, into, end, eliciting);
     if (acked) this.#onAckSent(eliciting);
     return length;

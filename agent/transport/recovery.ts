@@ -14,6 +14,8 @@ const SPURIOUS_DEPTH_PACKETS = 128;
 const LATE_TIMER_MS = 20;
 /** How long what has arrived has to be read in. */
 const LATE_TIMER_GRACE_MS = 1;
+/** P-6.4: packet numbers kept for saying goodbye. */
+const CLOSING_NUMBERS = 16;
 /** RFC 9002 §7.8: with less than this left of the window, the window is what limits. */
 const LIMITED_BY_WINDOW_DATAGRAMS = 3;
 
@@ -40,6 +42,7 @@ export class Recovery {
   #lossAt = Number.POSITIVE_INFINITY;
   #lastElicitingSentAt = 0;
   #graceUntil = 0;
+  #gracedDueAt = 0;
   #deliveredBytes = 0;
   #deliveredAt = 0;
   /** Of the newest packet that the ACK at hand acknowledged: what was delivered when it left. */
@@ -67,7 +70,7 @@ export class Recovery {
 
   /** P-6.4 */
   get isExhausted(): boolean {
-    return this.sent.next >= MAX_PACKET_NUMBER - 1;
+    return this.sent.next >= MAX_PACKET_NUMBER - CLOSING_NUMBERS;
   }
 
   get windowIsOpen(): boolean {
@@ -143,7 +146,9 @@ export class Recovery {
   onTimer(now: number): void {
     const due = this.#dueAt;
     if (this.bytesInFlight === 0 || now < this.deadline) return;
-    if (now - Math.max(due, this.#graceUntil) > LATE_TIMER_MS) {
+    // Once for each deadline: a process that is always late must still recover.
+    if (now - due > LATE_TIMER_MS && this.#gracedDueAt !== due) {
+      this.#gracedDueAt = due;
       this.#graceUntil = now + LATE_TIMER_GRACE_MS;
       return;
     }

@@ -5,7 +5,6 @@ import type { ServePart } from './send_queue.js';
 export const SENT_RECORDS = 4096;
 /** Packet numbers between the oldest in flight and the next: leaves records for ACKs, which are not in flight. */
 export const MAX_SPAN_PACKETS = 3072;
-const MASK = SENT_RECORDS - 1;
 
 /** What became of a packet. */
 export const SENT = {
@@ -45,7 +44,7 @@ export class SentPackets {
   oldest = 0;
 
   slot(packet: number): number {
-    return (packet % SENT_RECORDS) & MASK;
+    return packet % SENT_RECORDS;
   }
 
   /** Whether the record of this packet is still there. */

@@ -176,8 +176,8 @@ describe('the life of a session', () => {
 
   it('P-8.2 says everything again that was lost, by meaning', () => {
     const network = pair([
-      { ...LINK, loss: 0.4 },
-      { ...LINK, loss: 0.4 },
+      { ...LINK, loss: 0.2 },
+      { ...LINK, loss: 0.2 },
     ]);
     network.run(5000);
     const [a, b] = network.sides;

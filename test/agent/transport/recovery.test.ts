@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type AckSample, NewReno } from '../../../agent/transport/congestion.js';
 import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
 import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
+import { MAX_PACKET_NUMBER } from '../../../shared/limits.js';
 import { AckFrame } from '../../../shared/wire/frames/ack.js';
 
 class Sink implements ContentSink {
@@ -36,6 +37,14 @@ function sendMany(recovery: Recovery, count: number, at: (i: number) => number):
 }
 
 describe('P-8.1 recovery', () => {
+  it('P-6.4 is exhausted while there are still numbers for three CLOSEs', () => {
+    const { recovery } = setUp();
+    recovery.sent.next = MAX_PACKET_NUMBER - 17;
+    expect(recovery.isExhausted).toBe(false);
+    recovery.sent.next++;
+    expect(recovery.isExhausted).toBe(true);
+  });
+
   it('takes acknowledged packets out of flight, once', () => {
     const { recovery, sink } = setUp();
     sendMany(recovery, 5, () => 0);
@@ -91,7 +100,7 @@ describe('P-8.1 recovery', () => {
     sendMany(recovery, 2, () => 0);
     recovery.onAck(80, ackOf([1, 1]));
     recovery.onTimer(300);
-    recovery.onTimer(302);
+    recovery.onTimer(400);
     expect(sink.lost).toEqual([0]);
   });
 
