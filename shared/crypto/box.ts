@@ -143,25 +143,24 @@ export function agreeSessionKey(
 }
 
 /**
- * The last view made over a buffer. Views are what a datagram would otherwise cost in allocations: a sender seals into
- * one buffer, mostly to one length, so the last view is nearly always the next one.
+ * The last view made over each buffer. Views are what a datagram would otherwise cost in allocations: a sender seals into
+ * a ring of buffers, mostly to one length, so the last view of a buffer is nearly always its next.
  */
-class LastView {
-  #whole: Uint8Array | null = null;
-  #view: Uint8Array = new Uint8Array(0);
+class LastViews {
+  readonly #views = new WeakMap<Uint8Array, Uint8Array>();
 
   of(whole: Uint8Array, offset: number, length: number): Uint8Array {
-    if (this.#whole !== whole || this.#view.length !== length) {
-      this.#whole = whole;
-      this.#view = new Uint8Array(whole.buffer, whole.byteOffset + offset, length);
-    }
-    return this.#view;
+    const last = this.#views.get(whole);
+    if (last !== undefined && last.length === length) return last;
+    const view = new Uint8Array(whole.buffer, whole.byteOffset + offset, length);
+    this.#views.set(whole, view);
+    return view;
   }
 }
 
-const sealViews = new LastView();
-const frameViews = new LastView();
-const openViews = new LastView();
+const sealViews = new LastViews();
+const frameViews = new LastViews();
+const openViews = new LastViews();
 
 /** Without an early exit, so that the time taken tells nothing. */
 function isZero(bytes: Uint8Array): boolean {
