@@ -2,6 +2,8 @@ import { TOKEN_BYTES } from '../../shared/wire/frames/ping.js';
 
 /** P-7.2: the time from one PING of a candidate to the next, doubled each time. */
 const FIRST_INTERVAL_MS = 50;
+/** P-7.2: where the doubling ends: on a lossy path the last seconds are worth trying too. */
+const MAX_INTERVAL_MS = 800;
 /** Candidates (P-5.7) and addresses that the peer was heard from besides, behind a NAT say. */
 export const MAX_PATHS = 16;
 /** PONGs that wait to leave. Past this the oldest is dropped: its PING comes again. */
@@ -63,7 +65,7 @@ export class Paths {
     const due = this.#candidates.find(({ nextAt }) => nextAt <= now);
     if (due === undefined) return -1;
     due.nextAt = now + due.interval;
-    due.interval *= 2;
+    due.interval = Math.min(2 * due.interval, MAX_INTERVAL_MS);
     return due.path;
   }
 
