@@ -1,21 +1,16 @@
 import { join } from 'node:path';
-import { Option } from 'commander';
 import type { Fleet } from '../broker/fleet/fleet.js';
 import { readFleetFile } from '../broker/fleet/fleet_file.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 
 /** What the operator's commands take from a fleet folder. None of it needs the CA's key, so that can be elsewhere. */
 
-export function fleetOption(): Option {
-  return new Option('--fleet <folder>', 'fleet folder, made by `chunkmesh init`')
-    .env('CHUNKMESH_FLEET')
-    .makeOptionMandatory();
-}
-
 /** One of the bundles that a new fleet comes with. @throws E_FLEET_MISSING, and as loadCredential does */
 export async function memberOfFolder(folder: string, bundle: (typeof Fleet.bundles)[number]): Promise<Credential> {
-  await readFleetFile(folder);
-  return await loadCredential(join(folder, `${bundle}.json`), Date.now() / 1000);
+  const { publishers } = await readFleetFile(folder);
+  const credential = await loadCredential(join(folder, `${bundle}.json`), Date.now() / 1000);
+  // A bundle pins the publishers of the day it was made; the folder knows those that came later.
+  return { ...credential, publishers: publishers.map((key) => new Uint8Array(Buffer.from(key, 'base64'))) };
 }
 
 /** Devices and seeds that follow `group`. @throws E_FLEET_MISSING, E_CONFIG */

@@ -1,14 +1,7 @@
 import { type Command, Option } from 'commander';
 import { choice, port } from '../arguments.js';
-import { type BrokerCounts, type BrokerRun, runEmbedded } from '../broker_run.js';
 import { BROKER_KINDS, type BrokerKind } from '../demo/options.js';
-import { fleetOption } from '../fleet_folder.js';
-import { stopRequested } from '../lifetime.js';
-import { createLogger } from '../log.js';
-import { output } from '../output.js';
-import { formatBytes } from '../units.js';
-
-const TRAFFIC_INTERVAL_MS = 1000;
+import { fleetOption } from './fleet_option.js';
 
 const EXAMPLES = `
 It lets in who is in the fleet's roster, by certificate, and lets each do what the table of docs/PROTOCOL.md (P-2.2) says.
@@ -20,7 +13,7 @@ Examples:
   $ chunkmesh broker --fleet ./plant --host 127.0.0.1 --port 0 --json
   $ chunkmesh broker --fleet ./plant --audit firmware.img`;
 
-interface BrokerFlags {
+export interface BrokerFlags {
   fleet: string;
   host: string;
   port: number;
@@ -41,33 +34,5 @@ export function addBroker(program: Command): void {
     .option('--audit <file>', 'count bytes of this artifact in messages')
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)
-    .action(runBroker);
-}
-
-function describe({ connections, controlBytes, messages, payloadBytes }: BrokerCounts): string {
-  const traffic = `${connections} connections, ${messages} messages, ${formatBytes(controlBytes)} both ways`;
-  return `${traffic}, payload ${payloadBytes} bytes`;
-}
-
-function printTraffic(run: BrokerRun, event: 'traffic' | 'stats', json: boolean): void {
-  const counts = run.counts();
-  if (json) output.json({ event, ...counts });
-  else output.line(describe(counts));
-}
-
-async function runBroker(flags: BrokerFlags): Promise<void> {
-  const { fleet: fleetFolder, host, kind } = flags;
-  const json = flags.json === true;
-  const stop = stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
-  const logger = createLogger('warn');
-  const run = await runEmbedded({ fleetFolder, host, port: flags.port, logger });
-  const address = `mqtts://${run.host.includes(':') ? `[${run.host}]` : run.host}:${run.port}`;
-  if (json) output.json({ event: 'listening', kind, broker: address });
-  else output.line(`${kind} broker at ${address}`);
-  const timer = json ? setInterval(() => printTraffic(run, 'traffic', json), TRAFFIC_INTERVAL_MS) : undefined;
-  await stop;
-  clearInterval(timer);
-  // Counted last, when nobody sends any more.
-  await run.close();
-  printTraffic(run, 'stats', json);
+    .action(async (flags) => (await import('../run/broker.js')).runBroker(flags));
 }

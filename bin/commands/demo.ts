@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import { runDemo } from '../demo/demo.js';
 import { parseDemoOptions } from '../demo/options.js';
 
 const EXAMPLES = `
@@ -22,5 +21,8 @@ export function addDemo(program: Command): void {
     .option('--timeout <seconds>', 'give up after this long', '300')
     .addOption(new Option('--keep', 'leave the temporary folder, and say where it is'))
     .addHelpText('after', EXAMPLES)
-    .action(async (flags) => await runDemo(parseDemoOptions(flags)));
+    .action(async (flags) => {
+      const options = parseDemoOptions(flags);
+      await (await import('../demo/demo.js')).runDemo(options);
+    });
 }

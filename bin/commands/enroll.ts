@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import { Fleet } from '../../broker/fleet/fleet.js';
 import { ROLES, type Role } from '../../shared/control/topics.js';
 import { choice, collect, integer } from '../arguments.js';
-import { fleetOption } from '../fleet_folder.js';
-import { output } from '../output.js';
+import { fleetOption } from './fleet_option.js';
 
 const MOST_DAYS = 3650;
 
@@ -16,7 +14,7 @@ Examples:
   $ chunkmesh enroll depot --fleet ./plant --role seed --group cameras --group gateways
   $ chunkmesh enroll cam-2 --fleet ./plant --days 90 --json`;
 
-interface EnrollFlags {
+export interface EnrollFlags {
   fleet: string;
   role: Role;
   site?: string;
@@ -36,21 +34,5 @@ export function addEnroll(program: Command): void {
     .option('--group <group>', 'whose rollouts it follows; may be repeated (default: default)', collect)
     .option('--days <days>', 'how long its certificate is valid (default: 365)', integer('--days', 1, MOST_DAYS))
     .addHelpText('after', EXAMPLES)
-    .action(runEnroll);
-}
-
-async function runEnroll(device: string, { fleet: folder, role, site, group, days, json }: EnrollFlags): Promise<void> {
-  const fleet = await Fleet.open(folder);
-  const bundle = await fleet.enroll(device, {
-    role,
-    ...(site !== undefined && { site }),
-    ...(group !== undefined && { groups: group }),
-    ...(days !== undefined && { days }),
-  });
-  if (!json) {
-    output.line(bundle);
-    return;
-  }
-  const member = fleet.roster.find(({ id }) => id === device);
-  output.json({ bundle, ...member });
+    .action(async (device, flags) => (await import('../run/enroll.js')).runEnroll(device, flags));
 }

@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { Fleet } from '../../broker/fleet/fleet.js';
 import { collect, integer } from '../arguments.js';
-import { output } from '../output.js';
 
 const EXAMPLES = `
 The folder holds the fleet's CA, its roster, the broker's certificate and the bundles of the publisher, the operator and
@@ -11,7 +9,7 @@ Examples:
   $ chunkmesh init ./plant --name plant --host broker.plant.example
   $ chunkmesh init ./plant --name plant --prefix acme/plant --host 10.0.0.5 --host broker.local --port 8884`;
 
-interface InitFlags {
+export interface InitFlags {
   name: string;
   prefix?: string;
   host?: readonly string[];
@@ -29,23 +27,5 @@ export function addInit(program: Command): void {
     .option('--host <host>', "the broker's name or address; may be repeated, bundles name the first", collect)
     .option('--port <port>', "the broker's port", integer('--port', 1, 65_535), 8883)
     .addHelpText('after', EXAMPLES)
-    .action(runInit);
-}
-
-async function runInit(folder: string, { name, prefix, host, port, json }: InitFlags): Promise<void> {
-  const fleet = await Fleet.init(folder, {
-    fleet: name,
-    port,
-    ...(prefix !== undefined && { prefix }),
-    ...(host !== undefined && { hosts: host }),
-  });
-  const bundles = Object.fromEntries(Fleet.bundles.map((id) => [id, fleet.bundlePath(id)]));
-  if (json) {
-    output.json({ folder: fleet.folder, fleet: fleet.fleet, prefix: fleet.prefix, broker: fleet.broker, bundles });
-    return;
-  }
-  output.line(`fleet ${fleet.fleet} in ${fleet.folder}`);
-  output.line(`topics below ${fleet.prefix}, broker at ${fleet.broker}`);
-  for (const [id, path] of Object.entries(bundles)) output.line(`bundle of the ${id}: ${path}`);
-  output.line(`next: chunkmesh enroll <device> --fleet ${folder}`);
+    .action(async (folder, flags) => (await import('../run/init.js')).runInit(folder, flags));
 }

@@ -1,10 +1,7 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_EXPIRES_DAYS, publish } from '../../broker/publish/publish.js';
+import { DEFAULT_EXPIRES_DAYS } from '../../broker/publish/manifest.js';
 import { brokerAddress, integer, version } from '../arguments.js';
-import { fleetOption, groupSize, memberOfFolder } from '../fleet_folder.js';
-import { INTERRUPTED, stopRequested } from '../lifetime.js';
-import { output } from '../output.js';
-import { formatBytes } from '../units.js';
+import { fleetOption } from './fleet_option.js';
 
 const MOST_DAYS = 3650;
 
@@ -16,7 +13,7 @@ Examples:
   $ chunkmesh publish firmware.img --fleet ./plant --name firmware --version 2.4.1 --group cameras
   $ chunkmesh publish model.onnx --fleet ./plant --name model --version 7 --group cameras --expires-days 7 --json`;
 
-interface PublishFlags {
+export interface PublishFlags {
   fleet: string;
   name: string;
   version: string;
@@ -45,28 +42,5 @@ export function addPublish(program: Command): void {
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)
-    .action(runPublish);
-}
-
-async function runPublish(file: string, flags: PublishFlags): Promise<void> {
-  const { fleet, name, group, expiresDays, broker, json } = flags;
-  if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
-  const published = await publish({
-    credential: await memberOfFolder(fleet, 'publisher'),
-    fleetFolder: fleet,
-    file,
-    name,
-    version: flags.version,
-    group,
-    devices: await groupSize(fleet, group),
-    expiresDays,
-    ...(broker !== undefined && { broker }),
-  });
-  if (json) {
-    output.json(published);
-    return;
-  }
-  const { artifact, size, chunks, seq } = published;
-  output.line(`${name} ${flags.version} for group ${group}: ${formatBytes(size)} in ${chunks} chunks, sequence ${seq}`);
-  output.line(`artifact ${artifact}`);
+    .action(async (file, flags) => (await import('../run/publish.js')).runPublish(file, flags));
 }

@@ -1,17 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { FleetStatus } from '../../broker/status/fleet_status.js';
 import { brokerAddress } from '../arguments.js';
-import { fleetOption, memberOfFolder } from '../fleet_folder.js';
-import { stopRequested } from '../lifetime.js';
-import { output } from '../output.js';
-import { formatStatus, statusJson } from '../status_table.js';
-
-/** Every device's last status is retained by the broker: after this much silence, all of them are here. */
-const QUIET_MS = 500;
-const WATCH_INTERVAL_MS = 1000;
-/** ECMA-48: cursor home, erase to the end. */
-const REDRAW = '\u001b[H\u001b[J';
+import { fleetOption } from './fleet_option.js';
 
 const EXAMPLES = `
 With --watch the table is drawn anew each second until Ctrl-C; with --watch --json each second gives one object on one line.
@@ -21,7 +10,7 @@ Examples:
   $ chunkmesh status --fleet ./plant --watch
   $ chunkmesh status --fleet ./plant --json | jq '.devices[] | select(.online | not) | .device'`;
 
-interface StatusFlags {
+export interface StatusFlags {
   fleet: string;
   watch?: true;
   broker?: string;
@@ -36,42 +25,5 @@ export function addStatus(program: Command): void {
     .option('--watch', 'go on until Ctrl-C')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addHelpText('after', EXAMPLES)
-    .action(runStatus);
-}
-
-function print(status: FleetStatus, { json, watch }: StatusFlags): void {
-  const rows = status.rows();
-  if (json) {
-    output.json({ at: Math.floor(Date.now() / 1000), devices: rows.map(statusJson) });
-    return;
-  }
-  const table = formatStatus(rows, Date.now() / 1000);
-  output.line(watch && process.stdout.isTTY ? `${REDRAW}${table}` : table);
-}
-
-async function runStatus(flags: StatusFlags): Promise<void> {
-  const { fleet, broker, watch } = flags;
-  const credential = await memberOfFolder(fleet, 'operator');
-  const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
-  status.on('refused', ({ code, message }) => output.note(`refused a status: ${code}: ${message}`));
-  try {
-    await status.start();
-    await status.settle(QUIET_MS);
-    print(status, flags);
-    if (watch) await watchUntilStopped(status, flags);
-  } finally {
-    await status.close();
-  }
-}
-
-async function watchUntilStopped(status: FleetStatus, flags: StatusFlags): Promise<void> {
-  let stopped = false;
-  const stop = stopRequested().then(() => {
-    stopped = true;
-  });
-  for (;;) {
-    await Promise.race([delay(WATCH_INTERVAL_MS), stop]);
-    if (stopped) return;
-    print(status, flags);
-  }
+    .action(async (flags) => (await import('../run/status.js')).runStatus(flags));
 }

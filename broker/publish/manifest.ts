@@ -7,6 +7,8 @@ import { MAX_ROLLOUTS, MAX_SHARDS } from '../../shared/limits.js';
 /** Members of a shard that make its `have` traffic worth hearing, and no flood (P-10.2). */
 const DEVICES_PER_SHARD = 200;
 const DAY_SECONDS = 86_400;
+/** A group that nobody published to for this long is refused by its devices, so that old messages cannot be kept for later. */
+export const DEFAULT_EXPIRES_DAYS = 30;
 
 /** P-2.4: a power of two. */
 export function shardCount(devices: number): number {

@@ -6,14 +6,14 @@ import { encodeMessage, type Rollout, type TrustMessage } from '../../shared/con
 import { mayPublish } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
-import { ControlLink } from '../../shared/mqtt/control_link.js';
-import { newer, nextManifest, shardCount } from './manifest.js';
+import type { ControlLink } from '../../shared/mqtt/control_link.js';
+import { connectMember } from '../member_link.js';
+import { DEFAULT_EXPIRES_DAYS, newer, nextManifest, shardCount } from './manifest.js';
 import { PublishMemory } from './memory.js';
 import { type TrustSeen, TrustTopic } from './trust_topic.js';
 
 /** Publishing: a file becomes the rollout of its name in one group's trust message. */
 
-const CONNECT_TIMEOUT_MS = 15_000;
 /**
  * How long a first retained message may take: MQTT does not say that there is none. One that comes later still is found after the
  * publish, by its sequence number, and merged.
@@ -24,8 +24,6 @@ const CONFIRM_TIMEOUT_MS = 10_000;
 const READ_BACK_TIMEOUT_MS = 5000;
 /** Another publisher of the same group at the same moment is rare, and thrice in a row somebody's loop. */
 const MAX_ATTEMPTS = 3;
-
-export const DEFAULT_EXPIRES_DAYS = 30;
 
 export interface PublishOptions {
   /** Of a publisher. */
@@ -71,9 +69,8 @@ export async function publish(options: PublishOptions): Promise<Published> {
     chunks: index.chunkCount,
     shards: shardCount(devices),
   };
-  const link = new ControlLink(credential, broker === undefined ? {} : { broker });
+  const link = await connectMember(credential, broker);
   try {
-    await link.waitOnline(CONNECT_TIMEOUT_MS);
     const { seq } = await new Publication(link, options, rollout).run();
     return { name, version, group, artifact: index.artifact, size: index.size, chunks: index.chunkCount, seq };
   } finally {

@@ -4,12 +4,11 @@ import { decodeMessage } from '../../shared/control/messages.js';
 import { parseTopic, topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
-import { ControlLink, type ControlLinkOptions, type ControlMessage } from '../../shared/mqtt/control_link.js';
+import type { ControlLink, ControlLinkOptions, ControlMessage } from '../../shared/mqtt/control_link.js';
+import { connectMember } from '../member_link.js';
 import { type DeviceRow, nextRow } from './device_row.js';
 
 /** Watches every device's status with an operator's bundle: verifies what arrives and keeps one row a device. */
-
-const CONNECT_TIMEOUT_MS = 15_000;
 
 export interface FleetStatusOptions extends Pick<ControlLinkOptions, 'broker'> {
   /** Of a member that may read `status/+`: an operator or an auditor. */
@@ -27,7 +26,8 @@ export interface FleetStatusEvents {
 }
 
 export class FleetStatus extends EventEmitter<FleetStatusEvents> {
-  readonly #link: ControlLink;
+  #link: ControlLink | undefined;
+  readonly #broker: string | undefined;
   readonly #credential: Credential;
   readonly #now: () => number;
   readonly #rows = new Map<string, DeviceRow>();
@@ -37,15 +37,16 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     super();
     this.#credential = credential;
     this.#now = now;
-    this.#link = new ControlLink(credential, broker === undefined ? {} : { broker });
-    this.#link.on('message', (message) => this.#onMessage(message));
-    this.#link.on('offline', () => this.emit('offline'));
+    this.#broker = broker;
   }
 
   /** @throws E_BROKER_UNREACHABLE, E_BROKER_REFUSED */
   async start(): Promise<void> {
-    await this.#link.waitOnline(CONNECT_TIMEOUT_MS);
-    this.#link.subscribe(topics.status(this.#credential.prefix, '+'), 1);
+    const link = await connectMember(this.#credential, this.#broker);
+    this.#link = link;
+    link.on('message', (message) => this.#onMessage(message));
+    link.on('offline', () => this.emit('offline'));
+    link.subscribe(topics.status(this.#credential.prefix, '+'), 1);
     this.#lastHeardMs = performance.now();
   }
 
@@ -64,7 +65,7 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
   }
 
   async close(): Promise<void> {
-    await this.#link.close();
+    await this.#link?.close();
   }
 
   #onMessage({ topic, payload }: ControlMessage): void {
