@@ -136,7 +136,7 @@ describe('the life of a session', () => {
     network.run(20_000);
     const { seen, session } = network.sides[0];
     expect([seen.closed, seen.closedByPeer, seen.closedAt]).toEqual(['no path', false, 5000]);
-    expect(session.stats.datagramsSent).toBe(7);
+    expect(session.stats.datagramsSent).toBe(10);
     expect(session.isFinished).toBe(true);
   });
 

@@ -26,10 +26,10 @@ describe('P-7.2 paths', () => {
     expect(new Set(peer.frames)).toEqual(new Set(['ping', 'pong 0102030405060708']));
   });
 
-  it('tries each candidate at 0, 50, 150, 350, 750, 1550 and 3150 ms', () => {
+  it('tries each candidate at 0, 50, 150, 350, 750, 1550 ms, then each 800 ms', () => {
     const peer = new RawPeer(2);
-    const counts = [0, 49, 50, 150, 350, 750, 1550, 3150, 4999].map((now) => peer.at(now).read());
-    expect(counts).toEqual([2, 0, 2, 2, 2, 2, 2, 2, 0]);
+    const counts = [0, 49, 50, 150, 350, 750, 1550, 2349, 2350, 3150, 3950, 4750, 4999].map((now) => peer.at(now).read());
+    expect(counts).toEqual([2, 0, 2, 2, 2, 2, 2, 0, 2, 2, 2, 2, 0]);
   });
 
   it('gives a PONG to the address that the PING came from, and no other', () => {
