@@ -2,8 +2,8 @@ import { output } from './output.js';
 
 /** When a long-running command ends: a signal, or the end of stdin where a parent holds the other side. */
 
-/** A clean stop that hangs is cut short: whoever asked for it is waiting. */
-const STOP_DEADLINE_MS = 10_000;
+/** A clean stop that hangs is cut short, before a parent loses patience: by its own hand, a process takes its children along. */
+const STOP_DEADLINE_MS = 7000;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** The shell's convention for a death by signal: 128 + SIGINT. */
 export const INTERRUPTED = 130;

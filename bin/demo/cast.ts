@@ -105,8 +105,12 @@ export class Cast {
     return wasRunning ? this.#count : undefined;
   }
 
+  /** Without waiting. */
   kill(): void {
-    for (const child of this.#children) child.kill();
+    for (const child of this.#children) {
+      if (child === this.#broker) child.dismiss();
+      else child.kill();
+    }
   }
 
   #start(name: string, args: readonly string[]): Child {

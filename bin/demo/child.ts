@@ -12,7 +12,7 @@ import { ChunkmeshError, ERROR_TABLE, type ErrorCode } from '../../shared/errors
 
 const COMMAND = fileURLToPath(new URL('../chunkmesh.js', import.meta.url));
 /** A clean stop says goodbye to peers and broker; what takes longer hangs. */
-const STOP_TIMEOUT_MS = 8000;
+const STOP_TIMEOUT_MS = 9000;
 const LOG_TAIL_LINES = 3;
 
 export type ChildEvent = Readonly<Record<string, unknown>> & { readonly event?: string };
@@ -124,9 +124,14 @@ export class Child extends EventEmitter<ChildEvents> {
     });
   }
 
-  /** At once; for when there is no time to ask. */
+  /** At once, for when there is no time to ask. */
   kill(): void {
     if (this.running) this.#process.kill('SIGKILL');
+  }
+
+  /** Asks, and does not wait: for who has a child of its own to end, as a broker that runs mosquitto. */
+  dismiss(): void {
+    if (this.running) this.#process.kill('SIGTERM');
   }
 
   #end(status: string): void {

@@ -47,7 +47,8 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   }
   await demo.stop();
   if (interrupted) process.exit(INTERRUPTED);
-  const report = await demo.report();
+  const timedOut = failure instanceof ChunkmeshError && failure.code === 'E_TIMEOUT';
+  const report = demo.published || timedOut ? await demo.report() : undefined;
   if (report !== undefined) {
     if (options.json) output.json(report);
     else output.line(`\n${formatReport(report)}`);
@@ -133,9 +134,12 @@ class Demo {
     this.#count = await this.#cast.stop();
   }
 
-  /** What came of it, where anything was published; devices that were cut off are judged by what they have. */
-  async report(): Promise<DemoReport | undefined> {
-    if (this.#publishedAt === undefined) return undefined;
+  get published(): boolean {
+    return this.#publishedAt !== undefined;
+  }
+
+  /** What came of it. Devices that were cut off are judged by what they have. */
+  async report(): Promise<DemoReport> {
     await this.#verify();
     return makeReport(this.#course, {
       artifactBytes: this.#source.bytes,

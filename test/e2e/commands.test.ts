@@ -288,7 +288,7 @@ describe('broker', () => {
       kind: 'embedded',
       broker: expect.stringMatching(/^mqtts:\/\/127\.0\.0\.1:\d+$/),
     });
-    expect(await broker.event('traffic')).toMatchObject({ connections: 0, payloadBytes: 0 });
+    expect(await broker.event('traffic')).toMatchObject({ messages: 0, payloadBytes: 0 });
     const { status, stdout } = await broker.stop('SIGINT');
     expect(status).toBe(0);
     expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ event: 'stats', controlBytes: 0 });
