@@ -3,7 +3,9 @@
 export { type BrokerStats, EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded/embedded_broker.js';
 export { type EnrolOptions, Fleet, type FleetOptions } from './fleet/fleet.js';
 export type { Member } from './fleet/fleet_file.js';
-export type { PayloadScanner } from './meter/payload_scanner.js';
+export { Observer, type ObserverOptions } from './meter/observer.js';
+export { PayloadScanner } from './meter/payload_scanner.js';
+export { Relay, type RelayOptions } from './meter/relay.js';
 export { type ByteCount, SocketMeter } from './meter/socket_meter.js';
 export { findMosquitto, INSTALL_MOSQUITTO } from './mosquitto/executable.js';
 export { compileAcl, Mosquitto, type MosquittoOptions } from './mosquitto/mosquitto.js';

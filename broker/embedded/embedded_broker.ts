@@ -51,6 +51,8 @@ export interface BrokerStats {
   readonly messages: number;
   /** Bytes of the audited artifact in those messages; 0 without an audit. */
   readonly payloadBytes: number;
+  /** Messages that the audit could not look into: where this is not 0, `payloadBytes` is not the whole truth. */
+  readonly unscanned: number;
   readonly refused: Readonly<Refusals>;
 }
 
@@ -140,12 +142,13 @@ export class EmbeddedBroker {
   }
 
   stats(): BrokerStats {
-    const { messages, payloadBytes, refused } = this.#gate;
+    const { messages, payloadBytes, unscanned, refused } = this.#gate;
     return {
       connections: this.#meter.open.size,
       controlBytes: this.#meter.bytes(),
       messages,
       payloadBytes,
+      unscanned,
       refused: { ...refused },
     };
   }

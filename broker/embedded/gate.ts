@@ -39,6 +39,8 @@ export class Gate {
   messages = 0;
   /** Bytes of the artifact found in them. */
   payloadBytes = 0;
+  /** Messages that could not be looked into, since the artifact could no longer be read. */
+  unscanned = 0;
   readonly #prefix: string;
   readonly #log: Logger;
   readonly #scanner: PayloadScanner | undefined;
@@ -132,7 +134,12 @@ export class Gate {
     this.#inspected.add(packet);
     this.messages++;
     const { payload } = packet;
-    this.payloadBytes += this.#scanner?.scan(typeof payload === 'string' ? Buffer.from(payload) : payload) ?? 0;
+    try {
+      this.payloadBytes += this.#scanner?.scan(typeof payload === 'string' ? Buffer.from(payload) : payload) ?? 0;
+    } catch (error) {
+      this.unscanned++;
+      this.#log.error({ err: error }, 'a message could not be looked into');
+    }
   }
 
   #whyRefused(

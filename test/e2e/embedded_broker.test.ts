@@ -365,6 +365,7 @@ describe('what it counts', () => {
       controlBytes: { received: 0, sent: 0 },
       messages: 0,
       payloadBytes: 0,
+      unscanned: 0,
       refused: { connections: 0, publishes: 0, subscriptions: 0, oversized: 0 },
     });
   });
