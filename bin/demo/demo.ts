@@ -20,8 +20,11 @@ const TICK_MS = 200;
 
 const seconds = (): number => performance.now() / 1000;
 
-function createView(json: boolean): DemoView {
-  if (process.stderr.isTTY) return new BarsView(output.note);
+/** A header, a line of error, the prompt: bars that do not fit on the screen cannot be drawn over. */
+const OTHER_ROWS = 4;
+
+function createView({ json, devices }: DemoOptions): DemoView {
+  if (process.stderr.isTTY && process.stderr.rows >= devices + OTHER_ROWS) return new BarsView(output.note);
   return new LinesView(json ? output.note : output.line);
 }
 
@@ -83,7 +86,7 @@ class Demo {
     this.#options = options;
     this.#folder = folder;
     this.#cast = cast;
-    this.#view = createView(options.json);
+    this.#view = createView(options);
     this.#devices = deviceIds(options.devices);
     this.#course = newCourse(this.#devices);
   }
