@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { isPrefix } from '../control/ids.js';
+import { isId, isPrefix } from '../control/ids.js';
 import type { Identity } from '../control/topics.js';
 import { SigningKey } from '../crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../errors.js';
@@ -14,7 +14,7 @@ const GROUP_OR_OTHERS = 0o077;
 
 const schema = z.object({
   v: z.literal(1),
-  fleet: z.string(),
+  fleet: z.string().refine(isId, 'breaks P-1.1'),
   prefix: z.string().refine(isPrefix, 'breaks P-1.4'),
   /** `mqtts://host:port` */
   broker: z.string().regex(/^mqtts?:\/\/\S+$/, 'not an mqtts:// address'),

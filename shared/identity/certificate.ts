@@ -42,10 +42,16 @@ function parseIdentity(subjectAltName: string | undefined, subject: string): Ide
   }
   const { device = [], role = [], site = [], group = [] } = found;
   const id = device[0];
-  if (fleet === undefined || id === undefined || !subject.split('\n').includes(`CN=${id}`)) return null;
+  if (fleet === undefined || id === undefined || !isOnlyCommonName(id, subject)) return null;
   if (device.length !== 1 || role.length !== 1 || site.length !== 1 || group.length > MAX_GROUPS) return null;
   if (!ROLES.includes(role[0] as Role)) return null;
   return { fleet, id, role: role[0] as Role, site: site[0] ?? '', groups: group };
+}
+
+/** P-3.5. A second CN would be another name to a broker that takes the first, or the last. */
+function isOnlyCommonName(id: string, subject: string): boolean {
+  const names = subject.split('\n').filter((line) => line.includes('CN='));
+  return names.length === 1 && names[0] === `CN=${id}`;
 }
 
 export function parseX509(bytes: Uint8Array | string): X509Certificate {
@@ -58,7 +64,12 @@ export function parseX509(bytes: Uint8Array | string): X509Certificate {
   }
 }
 
-const toSeconds = (date: string): number => Math.floor(Date.parse(date) / 1000);
+/** @throws E_CERT_INVALID: what is not a date would compare as valid for ever. */
+function toSeconds(date: string): number {
+  const seconds = Math.floor(Date.parse(date) / 1000);
+  if (Number.isNaN(seconds)) throw new ChunkmeshError('E_CERT_INVALID', 'the certificate has no readable validity');
+  return seconds;
+}
 
 /**
  * Everything about a certificate that does not depend on the clock.
@@ -89,7 +100,8 @@ export function readCertificate(certificate: X509Certificate, authority: X509Cer
 
 /** RFC 5280 §6.1.3 (a)(2). @throws E_CERT_EXPIRED. `now` in seconds. */
 export function checkValidity(holder: Holder, now: number): void {
-  if (now < holder.notBefore || now > holder.notAfter) {
+  // This way round, so that a clock that is not a number is outside.
+  if (!(now >= holder.notBefore && now <= holder.notAfter)) {
     const from = new Date(holder.notBefore * 1000).toISOString();
     const to = new Date(holder.notAfter * 1000).toISOString();
     throw new ChunkmeshError('E_CERT_EXPIRED', `certificate of ${holder.identity.id} is valid from ${from} to ${to}`);
@@ -117,7 +129,10 @@ export class CertificateVerifier {
     const fingerprint = createHash('sha256').update(der).digest('base64');
     let holder = this.#known.get(fingerprint);
     if (holder === undefined) {
-      holder = readCertificate(parseX509(der), this.#authority, this.#fleet);
+      const certificate = parseX509(der);
+      // P-3.1: one certificate has one encoding. PEM, or bytes behind the DER, would give it any number of fingerprints.
+      if (!certificate.raw.equals(der)) throw new ChunkmeshError('E_CERT_INVALID', 'the certificate is not plain DER');
+      holder = readCertificate(certificate, this.#authority, this.#fleet);
       const oldest = this.#known.keys().next();
       if (this.#known.size >= MAX_CACHED_CERTIFICATES && !oldest.done) this.#known.delete(oldest.value);
       this.#known.set(fingerprint, holder);
