@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  verify as verifyByNode,
+} from 'node:crypto';
 import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import * as noble from '@noble/ed25519';
@@ -17,9 +24,19 @@ noble.hashes.sha512 = (message) => new Uint8Array(createHash('sha512').update(me
 export const nobleProvider: SignatureProvider = {
   name: 'noble',
   sign: (message, seed) => noble.sign(message, seed),
-  // zip215 off: RFC 8032's strict reading, which is libsodium's too.
-  verify: (signature, message, publicKey) => noble.verify(signature, message, publicKey, { zip215: false }),
+  // libsodium refuses more than noble's strict reading does: a small-order R, and what only the cofactor makes valid. Without both
+  // checks a signer could make a message that one half of a fleet believes and the other does not.
+  verify: (signature, message, publicKey) =>
+    noble.verify(signature, message, publicKey, { zip215: false }) &&
+    !noble.Point.fromBytes(signature.subarray(0, PUBLIC_KEY_BYTES)).isSmallOrder() &&
+    verifyByNode(null, message, nodePublicKey(publicKey), signature),
 };
+
+/** RFC 8032 §5.1.7 without the cofactor, as OpenSSL reads it. */
+function nodePublicKey(publicKey: Uint8Array): KeyObject {
+  const x = Buffer.from(publicKey).toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
 
 interface Sodium {
   crypto_sign_seed_keypair(publicKey: Buffer, secretKey: Buffer, seed: Buffer): void;
