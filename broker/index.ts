@@ -12,3 +12,5 @@ export { compileAcl, Mosquitto, type MosquittoOptions } from './mosquitto/mosqui
 export { AccessList } from './policy/access.js';
 export { mosquittoAcl } from './policy/mosquitto_acl.js';
 export { type MosquittoConfOptions, mosquittoConf } from './policy/mosquitto_conf.js';
+export { ProbeClient, type ProbeClientOptions } from './policy/probe_client.js';
+export { type ProbeNames, probeFilters, probeTopics, strayTopics } from './policy/probe_topics.js';
