@@ -21,7 +21,7 @@ Exit status:
   ${EXIT.input}    bad input: an option, an id, a file, a setting
   ${EXIT.trust}    refused by trust: a certificate, a signature, a key that others can read, a broker's ACL
   ${EXIT.world}    the world is not ready: no broker, no program, no time or no disk left
-  ${INTERRUPTED}  ended by a second signal`;
+  ${INTERRUPTED}  ended by a signal before it was done, or by a second one`;
 
 /** Every command prints data for a person, or with --json for a program, and a stack only on demand. */
 function addCommonOptions(command: Command): void {
