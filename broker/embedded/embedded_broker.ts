@@ -98,30 +98,9 @@ export class EmbeddedBroker {
   static async start(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
     const folder = resolve(options.fleetDir);
     const { roster, file } = await Roster.open(folder);
-    const key = await readPrivateFile(join(folder, 'broker/server.key'));
-    const cert = await readPublic(join(folder, 'broker/server.crt'));
-    const ca = await readPublic(join(folder, 'ca.crt'));
     const gate = new Gate(file.prefix, options.logger, options.audit);
-    let server: Server;
-    let admission: Admission;
-    try {
-      admission = new Admission(new X509Certificate(ca), file.fleet, file.prefix, roster);
-      server = createServer({
-        key,
-        cert,
-        ca,
-        minVersion: 'TLSv1.2',
-        requestCert: true,
-        // `turnAway` says why to a client without a valid certificate; refused by TLS, it would see a bare end of the connection.
-        rejectUnauthorized: false,
-        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      });
-    } catch (cause) {
-      throw new ChunkmeshError('E_BROKER_START', `the broker's key and certificates in ${folder} do not work`, {
-        cause,
-      });
-    }
-    server.maxConnections = MAX_CONNECTIONS;
+    const { server, authority } = await loadServer(folder);
+    const admission = new Admission(authority, file.fleet, file.prefix, roster);
     const aedes = await Aedes.createBroker({
       ...gate.handlers,
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -224,6 +203,28 @@ export class EmbeddedBroker {
     await new Promise<void>((done) => this.#aedes.close(done));
     for (const socket of this.#meter.open) socket.destroy();
     await closed;
+  }
+}
+
+async function loadServer(folder: string): Promise<{ server: Server; authority: X509Certificate }> {
+  const key = await readPrivateFile(join(folder, 'broker/server.key'));
+  const cert = await readPublic(join(folder, 'broker/server.crt'));
+  const ca = await readPublic(join(folder, 'ca.crt'));
+  try {
+    const server = createServer({
+      key,
+      cert,
+      ca,
+      minVersion: 'TLSv1.2',
+      requestCert: true,
+      // `turnAway` says why to a client without a valid certificate; refused by TLS, it would see a bare end of the connection.
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    return { server, authority: new X509Certificate(ca) };
+  } catch (cause) {
+    throw new ChunkmeshError('E_BROKER_START', `the broker's key and certificates in ${folder} do not work`, { cause });
   }
 }
 

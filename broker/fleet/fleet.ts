@@ -97,7 +97,7 @@ export class Fleet {
     const prefix = checkPrefix(options.prefix ?? `chunkmesh/${fleet}`);
     const hosts = (options.hosts ?? []).map(checkHost);
     const broker = brokerAddress(hosts[0] ?? 'localhost', options.port ?? DEFAULT_PORT);
-    await buildFolder(resolve(folder), async (draft) => {
+    await buildFolder(resolve(folder), 'broker', 'fleet.json', async (draft) => {
       const caKey = SigningKey.generate();
       const validity = validFor(Date.now(), AUTHORITY_DAYS);
       const authority = await Authority.create(fleet, caKey, validity);

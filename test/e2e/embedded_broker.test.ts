@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { IClientOptions, MqttClient } from 'mqtt';
@@ -335,6 +335,22 @@ describe('what does not hurt it', () => {
     await client.publishAsync(status('cam-1'), Buffer.alloc(MAX_MESSAGE_BYTES), { qos: 1 });
     expect((await next()).payload.length).toBe(MAX_MESSAGE_BYTES);
     expect(broker.stats().refused.oversized).toBe(1);
+  });
+
+  it.each([
+    ['broker/server.crt', 0o600, 'nonsense', 'E_BROKER_START'],
+    ['ca.crt', 0o600, 'nonsense', 'E_BROKER_START'],
+    ['broker/server.key', 0o644, '', 'E_KEY_FILE_MODE'],
+    ['fleet.json', 0o600, '{}', 'E_CONFIG'],
+  ])('a fleet folder whose %s, mode %i, is %j, which it says with %s', async (name, mode, text, code) => {
+    const damaged = await TestFleet.create();
+    const path = join(damaged.folder, name);
+    if (text !== '') await writeFile(path, text);
+    await chmod(path, mode);
+    const options = { fleetDir: damaged.folder, host: '127.0.0.1', port: 0, logger: pino({ level: 'silent' }) };
+    await expect(EmbeddedBroker.start(options)).rejects.toMatchObject({ code });
+    await damaged.remove();
+    await expect(EmbeddedBroker.start(options)).rejects.toMatchObject({ code: 'E_FLEET_MISSING' });
   });
 
   it('a port that is taken, which it says', async () => {

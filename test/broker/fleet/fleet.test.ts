@@ -34,7 +34,11 @@ describe('Fleet.init', () => {
 
   it('takes the place of an empty folder and of no other', async () => {
     await mkdir(join(root, 'empty'));
+    const { ino } = await stat(join(root, 'empty'));
     await Fleet.init(join(root, 'empty'), { fleet: 'acme' });
+    expect(await stat(join(root, 'empty'))).toMatchObject({ ino });
+    expect(await modeOf(join(root, 'empty'))).toBe(0o700);
+    expect(await readdir(root)).toEqual(['empty']);
     const before = await readFile(join(root, 'empty/fleet.json'), 'utf8');
     await expect(Fleet.init(join(root, 'empty'), { fleet: 'other' })).rejects.toMatchObject({ code: 'E_FLEET_EXISTS' });
     expect(await readFile(join(root, 'empty/fleet.json'), 'utf8')).toBe(before);
@@ -54,6 +58,16 @@ describe('Fleet.init', () => {
   ])('refuses %j with %s and leaves nothing', async (options, code) => {
     await expect(Fleet.init(join(root, 'x'), options)).rejects.toMatchObject({ code });
     expect(await readdir(root)).toEqual([]);
+  });
+
+  it.each(['new', 'empty'])('lets one of two at once have the %s folder, whole', async (name) => {
+    if (name === 'empty') await mkdir(join(root, name));
+    const both = await Promise.allSettled(['a', 'b'].map((fleet) => Fleet.init(join(root, name), { fleet })));
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const { fleet, folder } = await Fleet.open(join(root, name));
+    const { identity } = await loadCredential(join(folder, 'auditor.json'), seconds());
+    expect(identity.fleet).toBe(fleet);
+    expect(await readdir(root)).toEqual([name]);
   });
 
   it('leaves nothing where it fails half way', async () => {
