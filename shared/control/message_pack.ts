@@ -4,10 +4,26 @@ import { MAX_MESSAGE_DEPTH } from '../limits.js';
 
 /** The only door to MessagePack: plain maps out, and nothing in but what was measured first (P-3.3). */
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, mapsAsObjects: true, moreTypes: false });
+const packr = new Packr({
+  useRecords: false,
+  variableMapSize: true,
+  mapsAsObjects: true,
+  moreTypes: false,
+  // Past 2^53 it is rounded to what is no safe integer, which no schema takes.
+  int64AsType: 'number',
+});
+const MAX_UINT32 = 0xffff_ffff;
 
 export function encodeMap(value: Readonly<Record<string, unknown>>): Uint8Array {
-  return new Uint8Array(packr.pack(value));
+  return new Uint8Array(packr.pack(withWideIntegers(value)));
+}
+
+/** Integers of more than 32 bits as int 64: the packer would write a float, which no other language takes for a size. */
+function withWideIntegers(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value > MAX_UINT32 ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(withWideIntegers);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withWideIntegers(entry)]));
 }
 
 /**
@@ -51,10 +67,13 @@ class Measure {
     return this.#at === this.#bytes.length;
   }
 
-  /** The MessagePack specification's table of formats; false for an extension (0xc7-0xc9, 0xd4-0xd8) and for 0xc1. */
+  /**
+   * The MessagePack specification's table of formats; false for an extension (0xc7-0xc9, 0xd4-0xd8) and for 0xc1.
+   * @param depth how many maps and arrays are around it
+   */
   value(depth: number): boolean {
     const type = this.#bytes[this.#at++];
-    if (type === undefined || depth > MAX_MESSAGE_DEPTH) return false;
+    if (type === undefined) return false;
     if (type < 0x80 || type >= 0xe0) return true;
     if (type < 0x90) return this.#map(type & 0x0f, depth);
     if (type < 0xa0) return this.#items(type & 0x0f, depth);
@@ -116,13 +135,13 @@ class Measure {
   }
 
   #items(count: number, depth: number): boolean {
-    if (count < 0 || count > this.#bytes.length - this.#at) return false;
+    if (depth >= MAX_MESSAGE_DEPTH || count < 0 || count > this.#bytes.length - this.#at) return false;
     for (let i = 0; i < count; i++) if (!this.value(depth + 1)) return false;
     return true;
   }
 
   #map(count: number, depth: number): boolean {
-    if (count < 0 || count * 2 > this.#bytes.length - this.#at) return false;
+    if (depth >= MAX_MESSAGE_DEPTH || count < 0 || count * 2 > this.#bytes.length - this.#at) return false;
     for (let i = 0; i < count; i++)
       if (!this.#isText() || !this.value(depth + 1) || !this.value(depth + 1)) return false;
     return true;

@@ -127,7 +127,9 @@ export function decodeMessage<T extends MessageType>(type: T, payload: Uint8Arra
   const map = decodeMap(payload);
   if (map.t !== type) throw new ChunkmeshError('E_MESSAGE_MALFORMED', `not a message of type ${type}`);
   if (type === 'trust' && map.v !== 1) {
-    throw new ChunkmeshError('E_MANIFEST_VERSION', `trust message of version ${String(map.v).slice(0, 16)}`);
+    // Nothing but a number is shown: a map with a `toString` of its own would throw here.
+    const version = typeof map.v === 'number' ? ` of version ${map.v}` : ' without a version';
+    throw new ChunkmeshError('E_MANIFEST_VERSION', `trust message${version}`);
   }
   const parsed = SCHEMAS[type].safeParse(map);
   if (!parsed.success) {

@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import { encodeMap } from '../../../shared/control/message_pack.js';
+import { decodeMessage, encodeMessage, messageType } from '../../../shared/control/messages.js';
+import { changed, changedRollout, type Fields, GOOD, REFUSED, TYPES, verdict } from '../../support/good_messages.js';
+import { codeOf } from '../../support/members.js';
+import { messageVectors } from '../../support/vectors.js';
+
+describe('golden messages', () => {
+  it.each(messageVectors)('$name', ({ message, bytes }) => {
+    expect(Buffer.from(encodeMessage(message)).toString('hex')).toBe(bytes.toString('hex'));
+    expect(decodeMessage(message.t, new Uint8Array(bytes))).toEqual(message);
+    expect(messageType(bytes)).toBe(message.t);
+  });
+
+  it('are one at least of every type', () => {
+    expect(new Set(messageVectors.map(({ message }) => message.t))).toEqual(new Set(TYPES));
+  });
+
+  it('are read as no other type', () => {
+    for (const { message, bytes } of messageVectors) {
+      for (const type of TYPES.filter((other) => other !== message.t)) {
+        expect(codeOf(() => decodeMessage(type, bytes))).toBe(REFUSED);
+      }
+    }
+  });
+});
+
+describe('P-1.5 keys', () => {
+  it.each(TYPES)('%s ignores an unknown key, wherever it stands and whatever it holds', (type) => {
+    const want = decodeMessage(type, encodeMap(GOOD[type]));
+    for (const key of ['zz', '', 'constructor', 'toString', 'publicKey', '9']) {
+      for (const value of [null, 1, 'x', [[]], { a: { b: 1 } }, new Uint8Array(9)]) {
+        expect(decodeMessage(type, encodeMap({ [key]: value, ...GOOD[type] }))).toEqual(want);
+        expect(decodeMessage(type, encodeMap({ ...GOOD[type], [key]: value }))).toEqual(want);
+      }
+    }
+  });
+
+  it.each(TYPES)('%s is refused without any one of its fields', (type) => {
+    for (const field of Object.keys(GOOD[type])) {
+      const rest = Object.fromEntries(Object.entries(GOOD[type]).filter(([name]) => name !== field));
+      const expected = type === 'trust' && field === 'v' ? 'E_MANIFEST_VERSION' : REFUSED;
+      expect(verdict(type, rest), field).toBe(expected);
+    }
+  });
+
+  it.each(TYPES)('%s is refused for any one field of another type', (type) => {
+    const wrong = [null, true, 'text', -1, 1.5, [], {}, [1], { length: 32 }, new Uint8Array(3)];
+    for (const [field, good] of Object.entries(GOOD[type])) {
+      for (const value of wrong.filter((other) => kindOf(other) !== kindOf(good) || Array.isArray(good))) {
+        if (Array.isArray(value) && value.length === 0) continue;
+        if (type === 'trust' && field === 'v') continue;
+        expect(changed(type, { [field]: value }), `${field}: ${kindOf(value)}`).toBe(REFUSED);
+      }
+    }
+  });
+
+  it.each(['trust', 'status'] as const)('a rollout of %s is refused without any one of its fields', (type) => {
+    const { rollouts } = GOOD[type];
+    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
+    for (const field of Object.keys(first)) {
+      const rest = Object.fromEntries(Object.entries(first).filter(([name]) => name !== field));
+      expect(changed(type, { rollouts: [rest] }), field).toBe(REFUSED);
+    }
+  });
+});
+
+function kindOf(value: unknown): string {
+  if (value instanceof Uint8Array) return 'bytes';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number' && !(Number.isInteger(value) && value >= 0)) return 'no count';
+  return typeof value;
+}
+
+describe('P-4.1 trust', () => {
+  it.each([0, 2, 1.5, -1, '1', null, true, [1], { toString: 1, valueOf: 1 }, new Uint8Array(1), 2 ** 40])(
+    'of version %j is unknown, whatever else it holds',
+    (v) => {
+      expect(changed('trust', { v })).toBe('E_MANIFEST_VERSION');
+      expect(verdict('trust', { t: 'trust', v })).toBe('E_MANIFEST_VERSION');
+    },
+  );
+
+  it('takes 16 rollouts and refuses 17', () => {
+    const of = (count: number): string => {
+      const { rollouts } = GOOD.trust;
+      const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
+      return changed('trust', { rollouts: Array.from({ length: count }, (_, i) => ({ ...first, name: `n${i}` })) });
+    };
+    expect([0, 16, 17].map(of)).toEqual(['accepted', 'accepted', REFUSED]);
+  });
+
+  it('refuses two rollouts of one name', () => {
+    const { rollouts } = GOOD.trust;
+    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
+    expect(changed('trust', { rollouts: [first, { ...first, artifact: new Uint8Array(32) }] })).toBe(REFUSED);
+  });
+
+  const limits: [string, string, unknown[], unknown[]][] = [
+    ['P-1.1', 'name', ['a', 'a'.repeat(64)], ['', 'a'.repeat(65), 'a.b', 'a/b', '../a', 'a\0', '\ufffd']],
+    ['P-1.2', 'version', ['1.2.3', 'v'.repeat(64)], ['', 'v'.repeat(65), '.1', '../1', '1/2', '1 2']],
+    [
+      'P-4.1',
+      'artifact',
+      [new Uint8Array(32)],
+      [new Uint8Array(31), new Uint8Array(33), 'ab'.repeat(16), Array(32).fill(0)],
+    ],
+    ['P-9.1', 'size', [1, 64 * 2 ** 30], [0, 64 * 2 ** 30 + 1]],
+    ['P-9.2', 'chunks', [1, 16_384], [0, 16_385]],
+    ['P-2.4', 'shards', [1, 2, 512, 1024], [0, 3, 1023, 2048, 2 ** 31, 2 ** 32]],
+  ];
+  it.each(limits)('%s %s at its limits and one past them', (_rule, field, good, bad) => {
+    for (const value of good) expect(changedRollout('trust', { [field]: value })).toBe('accepted');
+    for (const value of bad) expect(changedRollout('trust', { [field]: value })).toBe(REFUSED);
+  });
+
+  it.each(['fleet', 'group'])('P-1.1 %s is an id', (field) => {
+    expect(changed('trust', { [field]: 'x'.repeat(64) })).toBe('accepted');
+    for (const bad of ['', 'x'.repeat(65), 'a/b', '+', 'a.b']) expect(changed('trust', { [field]: bad })).toBe(REFUSED);
+  });
+});
+
+describe('P-4.4 have', () => {
+  it('takes a digest of 1 to 64 bytes', () => {
+    const of = (length: number): string => changed('have', { digest: new Uint8Array(length) });
+    expect([0, 1, 64, 65].map(of)).toEqual([REFUSED, 'accepted', 'accepted', REFUSED]);
+  });
+
+  it('takes 16,384 chunks held and 255 sessions, and refuses one more', () => {
+    expect([16_384, 16_385].map((held) => changed('have', { held }))).toEqual(['accepted', REFUSED]);
+    expect([255, 256].map((room) => changed('have', { room }))).toEqual(['accepted', REFUSED]);
+  });
+});
+
+describe.each(['offer', 'answer'] as const)('P-4.5 P-4.6 %s', (type) => {
+  const at = 1_893_456_000;
+  it('P-5.2 expires 0 to 60 s after it was made', () => {
+    const after = (seconds: number): string => changed(type, { expires: at + seconds });
+    expect([-1, 0, 60, 61].map(after)).toEqual([REFUSED, 'accepted', 'accepted', REFUSED]);
+  });
+
+  it.each([
+    ['artifact', 32],
+    ['session', 8],
+    ['key', 32],
+  ])('%s has %d bytes', (field, length) => {
+    for (const bad of [0, length - 1, length + 1])
+      expect(changed(type, { [field]: new Uint8Array(bad) })).toBe(REFUSED);
+  });
+
+  it('P-5.7 takes 8 candidates and refuses 9', () => {
+    const of = (count: number): string => changed(type, { candidates: Array(count).fill(['192.0.2.1', 1]) });
+    expect([0, 8, 9].map(of)).toEqual(['accepted', 'accepted', REFUSED]);
+  });
+
+  it.each([
+    ['port 0', ['192.0.2.1', 0]],
+    ['port 65,536', ['192.0.2.1', 65_536]],
+    ['a port as text', ['192.0.2.1', '1']],
+    ['a fraction of a port', ['192.0.2.1', 1.5]],
+    ['no port', ['192.0.2.1']],
+    ['a third value', ['192.0.2.1', 1, 2]],
+    ['no host', [1, '192.0.2.1']],
+    ['a host of 46 characters', ['1'.repeat(46), 1]],
+    ['a map', { host: '192.0.2.1', port: 1 }],
+    ['text', '192.0.2.1:1'],
+  ])('P-5.7 refuses a candidate with %s', (_what, candidate) => {
+    expect(changed(type, { candidates: [['192.0.2.1', 1], candidate] })).toBe(REFUSED);
+  });
+});
+
+describe('P-4.6 answer', () => {
+  it('refuses a hash of another length', () => {
+    for (const bad of [0, 31, 33]) expect(changed('answer', { offer: new Uint8Array(bad) })).toBe(REFUSED);
+  });
+});
+
+describe('P-4.7 status', () => {
+  it.each(['waiting', 'indexing', 'fetching', 'complete', 'blocked', 'failed'])('takes state %s', (state) => {
+    expect(changedRollout('status', { state })).toBe('accepted');
+  });
+
+  it.each(['', 'done', 'COMPLETE', 'toString', 1, null])('refuses state %j', (state) => {
+    expect(changedRollout('status', { state })).toBe(REFUSED);
+  });
+
+  it('takes 64 characters of agent and error and refuses 65, and 17 rollouts', () => {
+    expect([64, 65].map((n) => changed('status', { agent: 'a'.repeat(n) }))).toEqual(['accepted', REFUSED]);
+    expect([64, 65].map((n) => changedRollout('status', { error: 'E'.repeat(n) }))).toEqual(['accepted', REFUSED]);
+    const { rollouts } = GOOD.status;
+    const first: unknown = Array.isArray(rollouts) ? rollouts[0] : {};
+    expect([16, 17].map((n) => changed('status', { rollouts: Array(n).fill(first) }))).toEqual(['accepted', REFUSED]);
+  });
+});
