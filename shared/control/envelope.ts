@@ -3,7 +3,7 @@ import { ChunkmeshError } from '../errors.js';
 import type { CertificateVerifier, Holder } from '../identity/certificate.js';
 import { MAX_CERTIFICATE_BYTES, MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES } from '../limits.js';
 import { decodeMap, encodeMap } from './message_pack.js';
-import { mayPublish } from './topics.js';
+import { mayPublish, type ParsedTopic, parseTopic } from './topics.js';
 
 /**
  * The signed envelope (P-3): `{v: 1, p: payload, s: signature, c: certificate}`.
@@ -12,6 +12,7 @@ import { mayPublish } from './topics.js';
  */
 
 const ENVELOPE_VERSION = 1;
+const SIGNATURE_BYTES = 64;
 const DOMAIN = Buffer.from('chunkmesh/1 envelope\0', 'latin1');
 
 export interface Signer {
@@ -20,6 +21,8 @@ export interface Signer {
 }
 
 export interface Opened {
+  /** Where it was signed to be published. Whether that is a topic of the receiver's own is for the receiver to check. */
+  readonly topic: ParsedTopic;
   readonly signer: Holder;
   readonly payload: Uint8Array;
 }
@@ -60,7 +63,7 @@ export function openEnvelope(
   if (
     v !== ENVELOPE_VERSION ||
     !(p instanceof Uint8Array) ||
-    !(s instanceof Uint8Array) ||
+    !(s instanceof Uint8Array && s.length === SIGNATURE_BYTES) ||
     !(c instanceof Uint8Array) ||
     c.length > MAX_CERTIFICATE_BYTES
   ) {
@@ -70,10 +73,11 @@ export function openEnvelope(
   if (!verifySignature(s, signedBytes(topic, p), signer.publicKey)) {
     throw new ChunkmeshError('E_MESSAGE_SIGNATURE', `signature of ${signer.identity.id} on ${topic}`);
   }
-  if (!mayPublish(prefix, signer.identity, topic)) {
+  const parsed = parseTopic(prefix, topic);
+  if (parsed === null || !mayPublish(prefix, signer.identity, topic)) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${signer.identity.id} may not publish on ${topic}`);
   }
-  return { signer, payload: p };
+  return { topic: parsed, signer, payload: p };
 }
 
 /** P-3.6. Both in seconds since the epoch. */
