@@ -11,6 +11,7 @@ export class Peer {
   outstandingBytes = 0;
   /** Bytes per second, smoothed; 0 until the first chunk. */
   rate = 0;
+  /** 0 where it does not rest. */
   restUntil = 0;
   #lastBytesAt = 0;
   #lastChunkAt = 0;

@@ -126,17 +126,18 @@ export class Swarm {
     }
     if (this.complete) return actions;
     // One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks.
-    let ready = [...this.#peers.values()].filter((peer) => now >= peer.restUntil);
+    for (const peer of this.#peers.values()) if (now >= peer.restUntil) peer.restUntil = 0;
+    let ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
     while (ready.length > 0) ready = ready.filter((peer) => this.#ask(peer, now, actions));
     return actions;
   }
 
-  /** When `schedule` is due again although nothing arrives: a stall or the end of a rest. */
-  nextDeadline(now: number): number {
+  /** When `schedule` is due again although nothing arrives: a stall or the end of a rest. Past ones stay due until then. */
+  nextDeadline(): number {
     let deadline = Number.POSITIVE_INFINITY;
     for (const peer of this.#peers.values()) {
       deadline = Math.min(deadline, peer.stallsAt);
-      if (peer.restUntil > now) deadline = Math.min(deadline, peer.restUntil);
+      if (peer.restUntil > 0) deadline = Math.min(deadline, peer.restUntil);
     }
     return deadline;
   }

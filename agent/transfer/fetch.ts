@@ -50,6 +50,7 @@ export class Fetch {
   readonly #writing = new Set<Promise<void>>();
   /** Chunks of which a copy is being verified: in the endgame two may be complete at once. */
   readonly #verifying = new Set<number>();
+  /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
   #begun = false;
@@ -120,18 +121,20 @@ export class Fetch {
   schedule(): void {
     const now = this.#host.now();
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
+    this.#blockedUntil = 0;
     if (this.#stored.index === undefined) this.#askIndex(now);
     else if (this.#begun) for (const action of this.swarm.schedule(now)) this.#act(action);
     this.#host.wake();
   }
 
-  nextDeadline(now: number): number {
+  nextDeadline(): number {
     if (this.#paused || this.swarm.complete) return Number.POSITIVE_INFINITY;
-    if (now < this.#blockedUntil) return this.#blockedUntil;
+    // Also when it is past: it stays due until `schedule` has seen it.
+    if (this.#blockedUntil > 0) return this.#blockedUntil;
     if (this.#stored.index === undefined) {
       return this.#index.peer === null && this.#links.openCount === 0 ? Number.POSITIVE_INFINITY : this.#index.deadline;
     }
-    return this.swarm.nextDeadline(now);
+    return this.swarm.nextDeadline();
   }
 
   #askIndex(now: number): void {

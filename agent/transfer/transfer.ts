@@ -158,9 +158,10 @@ export class Transfer {
     void this.#finishing.tick();
   }
 
+  /** `now` where something is due. */
   nextDeadline(now: number): number {
-    const fetching = this.#fetch?.nextDeadline(now) ?? Number.POSITIVE_INFINITY;
-    return Math.min(fetching, this.#opening.deadline, this.#finishing.deadline);
+    const fetching = this.#fetch?.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    return Math.max(now, Math.min(fetching, this.#opening.deadline, this.#finishing.deadline));
   }
 
   progress(): RolloutProgress {
@@ -221,6 +222,8 @@ export class Transfer {
     const stored = this.#stored;
     const fetch = this.#fetch;
     if (stored?.index === undefined || fetch === null) return;
+    // What kept the index from being installed is over; should it come again, it is told again.
+    this.#error = '';
     this.#setState('fetching');
     await copyFromSeeds(stored, stored.index, this.#options.seeds, (chunk, bytes) => {
       fetch.counters.fromDisk += bytes;
