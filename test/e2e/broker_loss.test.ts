@@ -39,7 +39,7 @@ describe('a broker', () => {
     const warning = await device.warning('E_BROKER_UNREACHABLE');
     expect(warning.message).toContain(url);
     expect(warning.remedy).toContain('broker runs');
-    const seed = await mesh.seed(artifact, url);
+    const seed = await mesh.seed(url, artifact);
     await seed.warning('E_BROKER_UNREACHABLE');
     expect([device.running, seed.running]).toEqual([true, true]);
     await mesh.broker(port);

@@ -61,7 +61,7 @@ async function expectRefusedAtStart(bundle: BundleFile, code: ErrorCode): Promis
 async function expectFleetWell(): Promise<void> {
   const artifact = await mesh.artifact('firmware.img', MIB);
   await mesh.publish(artifact, broker.url);
-  await mesh.seed(artifact, broker.url);
+  await mesh.seed(broker.url, artifact);
   const good = await mesh.device('good', { broker: broker.url });
   const done = await good.event('complete');
   expect(await sha256Of(String(done.path))).toBe(artifact.sha256);

@@ -16,7 +16,7 @@ it('a second agent on one store is refused with E_STORE_LOCKED, and the first go
   expect(second.events).toEqual([]);
 
   await mesh.publish(artifact, broker.url);
-  await mesh.seed(artifact, broker.url);
+  await mesh.seed(broker.url, artifact);
   const done = await first.event('complete');
   expect(await sha256Of(String(done.path))).toBe(artifact.sha256);
   // The lock goes with the process, however that ends.

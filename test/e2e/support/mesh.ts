@@ -27,8 +27,8 @@ export interface AgentFlags {
   readonly broker: string;
   readonly bundle?: string;
   readonly store?: string;
-  /** A file that it has already. */
-  readonly seed?: string;
+  /** Files that it has already. */
+  readonly seeds?: readonly string[];
   readonly listen?: string;
 }
 
@@ -102,11 +102,11 @@ export class Mesh {
     return join(this.folder, `store-${id}`);
   }
 
-  agent(id: string, { broker, bundle, store, seed, listen = '127.0.0.1:0' }: AgentFlags): Command {
+  agent(id: string, { broker, bundle, store, seeds = [], listen = '127.0.0.1:0' }: AgentFlags): Command {
     return this.run(
       id,
       ...['agent', '--bundle', bundle ?? this.fleet.bundlePath(id), '--store', store ?? this.storeOf(id)],
-      ...['--broker', broker, '--listen', listen, ...(seed === undefined ? [] : ['--seed', seed])],
+      ...['--broker', broker, '--listen', listen, ...seeds.flatMap((path) => ['--seed', path])],
       ...['--status-interval', `${STATUS_INTERVAL_MS}`, '--join-window', `${JOIN_WINDOW_MS}`],
     );
   }
@@ -117,10 +117,10 @@ export class Mesh {
     return this.agent(id, flags);
   }
 
-  /** A device of role `seed` that has the artifact. */
-  async seed(artifact: Artifact, broker: string): Promise<Command> {
+  /** A device of role `seed` that has the artifacts. */
+  async seed(broker: string, ...artifacts: readonly Artifact[]): Promise<Command> {
     await this.enroll('seed', { role: 'seed' });
-    return this.agent('seed', { broker, seed: artifact.path });
+    return this.agent('seed', { broker, seeds: artifacts.map(({ path }) => path) });
   }
 
   async publish(artifact: Artifact, broker: string, version = '1.0.0'): Promise<Published> {
