@@ -7,6 +7,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
+import { mosquittoAcl } from '../policy/mosquitto_acl.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, validFor } from './authority.js';
 import {
   type FleetFile,
@@ -179,6 +180,8 @@ export class Fleet {
     await writePrivateFile(this.bundlePath(id), `${JSON.stringify(bundle, null, 2)}\n`);
     roster.push(memberOf(identity, certificate));
     await writeFleetFile(this.folder, this.#file);
+    // For a broker that is not ours: always what the roster says.
+    await writePrivateFile(join(this.folder, 'broker/acl'), mosquittoAcl(this.fleet, this.prefix, roster));
     return this.bundlePath(id);
   }
 }

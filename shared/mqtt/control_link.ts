@@ -146,6 +146,9 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   #onConnect(): void {
     this.#attempt = 0;
     this.#lastFailure = undefined;
+    // Nagle's algorithm would hold an answer back for 40 ms; the messages are small and few.
+    const { stream } = this.#client;
+    if (this.#owned && 'setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true);
     for (const [filter, qos] of this.#filters) this.#client.subscribe(filter, { qos }, () => {});
     this.emit('online');
   }

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { BrokerProcess } from '../../broker/mosquitto/broker_process.js';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
 import { freePort } from '../../broker/mosquitto/free_port.js';
-import { compileAcl, Mosquitto } from '../../broker/mosquitto/mosquitto.js';
+import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
@@ -61,10 +61,9 @@ async function installExample(root: string, port: number): Promise<string> {
   const lib = join(root, 'lib');
   await mkdir(join(etc, 'broker'), { recursive: true });
   await mkdir(lib);
-  for (const name of ['ca.crt', 'broker/server.crt', 'broker/server.key']) {
+  for (const name of ['ca.crt', 'broker/server.crt', 'broker/server.key', 'broker/acl']) {
     await copyFile(join(fleet.folder, name), join(etc, name));
   }
-  await writeFile(join(etc, 'broker/acl'), await compileAcl(fleet.folder));
   const example = await readFile(new URL('../../mosquitto.conf', import.meta.url), 'utf8');
   const rewritten = example
     .replaceAll('/etc/chunkmesh', etc)
