@@ -38,7 +38,8 @@ export class TrustKeeper {
       );
     }
     const message = decodeMessage('trust', payload);
-    if (message.fleet !== identity.fleet || message.group !== group) {
+    // P-4.1. A broker may pass on what was signed for devices of another group.
+    if (message.fleet !== identity.fleet || message.group !== group || !identity.groups.includes(group)) {
       throw new ChunkmeshError(
         'E_MESSAGE_UNTRUSTED',
         `trust message of ${message.fleet}/${message.group} on group ${group}`,
@@ -49,7 +50,7 @@ export class TrustKeeper {
       throw new ChunkmeshError('E_MESSAGE_TIME', `trust message ${message.seq} of group ${group} is expired`);
     }
     const hash = createHash('sha256').update(payload).digest('hex');
-    const known = this.#memory[group];
+    const known = Object.hasOwn(this.#memory, group) ? this.#memory[group] : undefined;
     if (known !== undefined && (message.seq < known.seq || (message.seq === known.seq && hash !== known.hash))) {
       throw new ChunkmeshError('E_MANIFEST_ROLLBACK', `sequence ${message.seq} of group ${group} after ${known.seq}`);
     }
