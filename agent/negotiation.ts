@@ -62,10 +62,12 @@ export function peerOf({ signer }: Opened): MeshPeer {
 }
 
 export class Negotiation {
+  readonly #self: string;
   readonly #host: NegotiationHost;
   readonly #agreements: Agreements<Kept>;
 
   constructor(self: string, host: NegotiationHost) {
+    this.#self = self;
     this.#host = host;
     this.#agreements = new Agreements(self);
   }
@@ -73,18 +75,23 @@ export class Negotiation {
   /** Offers a session, where there is room and none is there or on its way. */
   offer(transfer: Transfer, peer: MeshPeer): void {
     const { artifact } = transfer;
+    const now = this.#host.now();
     if (transfer.isBanned(peer.device) || transfer.sessionSince(peer.device) !== undefined) return;
-    if (transfer.room <= this.#agreements.pendingFor(artifact)) return;
+    if (transfer.room <= this.#agreements.pendingFor(artifact, now)) return;
+    if (this.#agreements.isPending(artifact, peer.device)) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
     const payload = encodeMessage({ t: 'offer', ...this.#terms(transfer, localId, publicKey) });
     const kept = { peer, secret, localId };
-    if (this.#agreements.offered(artifact, peer.device, payload, kept, this.#host.now()))
-      this.#host.signal(peer, payload);
+    if (this.#agreements.offered(artifact, peer.device, payload, kept, now)) this.#host.signal(peer, payload);
   }
 
   /** A message on this device's signal topic, opened. @throws E_MESSAGE_*, for the caller to log. */
   onSignal(opened: Opened): void {
+    // P-2.2. A broker may pass on what was signed for another device.
+    if (opened.topic.name !== 'signal' || opened.topic.to !== this.#self) {
+      throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `a signal of ${opened.signer.identity.id} to another device`);
+    }
     const type = messageType(opened.payload);
     if (type === 'offer') this.#onOffer(opened, decodeMessage('offer', opened.payload));
     else if (type === 'answer') this.#onAnswer(opened, decodeMessage('answer', opened.payload));
@@ -117,7 +124,10 @@ export class Negotiation {
     const peer = peerOf(opened);
     const now = this.#host.now();
     const since = transfer.sessionSince(peer.device);
-    const replaces = since !== undefined && now - since >= REPLACE_SESSION_AFTER_MS;
+    const replaces =
+      since !== undefined &&
+      now - since >= REPLACE_SESSION_AFTER_MS &&
+      this.#agreements.isLater(transfer.artifact, peer.device, offer.at);
     if ((since !== undefined && !replaces) || (transfer.room === 0 && !replaces)) return;
     const staleIn = (offer.expires - this.#host.seconds() + 1) * 1000;
     if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
@@ -126,6 +136,7 @@ export class Negotiation {
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${peer.device} offered a key of small order`);
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
     const terms = this.#terms(transfer, localId, publicKey);
+    this.#agreements.agreed(transfer.artifact, peer.device, offer.at);
     this.#host.agreed(transfer, {
       peer,
       direction: 1,
@@ -146,6 +157,7 @@ export class Negotiation {
     const key = agreeSessionKey(kept.secret, answer.key);
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
     if (transfer.sessionSince(id) !== undefined || transfer.room === 0) return;
+    this.#agreements.agreed(transfer.artifact, id, answer.at);
     this.#host.agreed(transfer, {
       peer: peerOf(opened),
       direction: 0,

@@ -4,6 +4,9 @@ import { MAX_OFFERS_PENDING, MAX_OFFERS_SEEN, MAX_OFFERS_SEEN_PER_DEVICE, OFFER_
 
 /** Offers on their way, and those seen before (P-5.2, P-5.3, P-5.6). Pure; `T` is what the caller keeps of its own offer: its secret. */
 
+/** Of sessions agreed, the oldest forgotten first: a seed with 64 sessions for each of 16 rollouts. */
+const MAX_AGREED = 1_024;
+
 interface Pending<T> {
   readonly artifact: string;
   readonly to: string;
@@ -25,6 +28,7 @@ export class Agreements<T> {
   readonly #self: string;
   readonly #pending = new Map<string, Pending<T>>();
   readonly #seen = new Map<string, { from: string; until: number }>();
+  readonly #agreedAt = new Map<string, number>();
 
   constructor(self: string) {
     this.#self = self;
@@ -35,7 +39,8 @@ export class Agreements<T> {
   }
 
   /** How many offers for one artifact wait for an answer. */
-  pendingFor(artifact: string): number {
+  pendingFor(artifact: string, now: number): number {
+    this.expire(now);
     let count = 0;
     for (const pending of this.#pending.values()) if (pending.artifact === artifact) count++;
     return count;
@@ -81,6 +86,20 @@ export class Agreements<T> {
     if (this.#self < from) return false;
     this.#pending.delete(key);
     return true;
+  }
+
+  /** @param at of the offer or answer of `from` by which a session was agreed, in its own clock's seconds */
+  agreed(artifact: string, from: string, at: number): void {
+    const key = keyOf(artifact, from);
+    this.#agreedAt.delete(key);
+    this.#agreedAt.set(key, at);
+    const oldest = this.#agreedAt.keys().next();
+    if (this.#agreedAt.size > MAX_AGREED && !oldest.done) this.#agreedAt.delete(oldest.value);
+  }
+
+  /** Whether an offer was made after what the last session was agreed by. One that the broker held back was not. */
+  isLater(artifact: string, from: string, at: number): boolean {
+    return at > (this.#agreedAt.get(keyOf(artifact, from)) ?? Number.NEGATIVE_INFINITY);
   }
 
   /** @returns the devices whose answers did not come. */

@@ -1,0 +1,91 @@
+import { type AgreedSession, Negotiation } from '../../agent/negotiation.js';
+import type { MeshPeer } from '../../agent/transfer/host.js';
+import type { Transfer } from '../../agent/transfer/transfer.js';
+import { type AnswerMessage, decodeMessage, type OfferMessage } from '../../shared/control/messages.js';
+import { topics } from '../../shared/control/topics.js';
+import { codeOf, type Issuer, type Member, NOW, opened, PREFIX } from './members.js';
+
+/** A device that negotiates, without a broker: what it sends and agrees is kept, and its clocks are the test's. */
+
+export const ARTIFACT = new Uint8Array(32).fill(0xab);
+export const OTHER_ARTIFACT = new Uint8Array(32).fill(0xcd);
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** What a Negotiation sees of a transfer. */
+export class FakeTransfer {
+  readonly artifact: string;
+  readonly rollout: { artifact: Uint8Array };
+  group = 'cameras';
+  room = 12;
+  readonly banned = new Set<string>();
+  readonly since = new Map<string, number>();
+
+  constructor(artifact: Uint8Array) {
+    this.artifact = hex(artifact);
+    this.rollout = { artifact };
+  }
+  isBanned(device: string): boolean {
+    return this.banned.has(device);
+  }
+  sessionSince(device: string): number | undefined {
+    return this.since.get(device);
+  }
+  get real(): Transfer {
+    return this as unknown as Transfer;
+  }
+}
+
+/** One device with its Negotiation: what it sends and agrees is kept for the test. */
+export class Side {
+  readonly fleet: Issuer;
+  readonly member: Member;
+  readonly transfer = new FakeTransfer(ARTIFACT);
+  readonly other = new FakeTransfer(OTHER_ARTIFACT);
+  readonly sent: { to: MeshPeer; payload: Uint8Array }[] = [];
+  readonly agreed: AgreedSession[] = [];
+  readonly negotiation: Negotiation;
+  now = 1000;
+  /** Since the epoch. */
+  seconds = NOW;
+
+  constructor(fleet: Issuer, member: Member) {
+    this.fleet = fleet;
+    this.member = member;
+    this.negotiation = new Negotiation(member.identity.id, {
+      now: () => this.now,
+      seconds: () => this.seconds,
+      candidates: () => [['192.0.2.1', 4000]],
+      transfer: (artifact) => [this.transfer, this.other].find((known) => known.artifact === artifact)?.real,
+      signal: (to, payload) => this.sent.push({ to, payload }),
+      agreed: (transfer, session) => {
+        this.agreed.push(session);
+        [this.transfer, this.other].find((known) => known.real === transfer)?.since.set(session.peer.device, this.now);
+      },
+    });
+  }
+
+  get peer(): MeshPeer {
+    return { device: this.member.identity.id, site: this.member.identity.site, seed: false };
+  }
+
+  offer(to: Side): OfferMessage {
+    this.negotiation.offer(this.transfer.real, to.peer);
+    return decodeMessage('offer', this.sent.at(-1)?.payload ?? new Uint8Array());
+  }
+
+  lastAnswer(): AnswerMessage {
+    return decodeMessage('answer', this.sent.at(-1)?.payload ?? new Uint8Array());
+  }
+
+  later(ms: number): void {
+    this.now += ms;
+    this.seconds = Math.floor(this.seconds + ms / 1000);
+  }
+}
+
+/** What `to` makes of a message that `by` signed for `addressee`. */
+export function tell(to: Side, by: Side, message: OfferMessage | AnswerMessage, addressee = to): string {
+  const { site, id } = addressee.member.identity;
+  const topic = topics.signal(PREFIX, site, id, by.member.identity.id);
+  return codeOf(() => to.negotiation.onSignal(opened(to.fleet, by.member, topic, message)));
+}
