@@ -25,9 +25,10 @@ export function isLoopback(host: string): boolean {
   return loopback.check(host, familyOf(host));
 }
 
+/** A zone (`%eth0`) is a name of the host that wrote it, and means nothing or something else here. */
 function isUsable(host: string): boolean {
   const family = familyOf(host);
-  return isIP(host) !== 0 && !unusable[family].check(host, family);
+  return isIP(host) !== 0 && !host.includes('%') && !unusable[family].check(host, family);
 }
 
 /** The address itself where the socket is bound to one; else those of the host's interfaces, loopback only where there is no other. */
