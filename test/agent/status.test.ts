@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { StatusClock, statusMessage } from '../../agent/status.js';
+import { decodeMessage, encodeMessage, type RolloutProgress } from '../../shared/control/messages.js';
+
+const HEARTBEAT_MS = 60_000;
+
+describe('StatusClock', () => {
+  it('is due at once, then an interval after the last where something moves', () => {
+    const clock = new StatusClock(2000);
+    expect(clock.due).toBe(Number.NEGATIVE_INFINITY);
+    clock.said(1000);
+    clock.changed();
+    expect(clock.due).toBe(3000);
+  });
+
+  it('is due once a minute where nothing moves', () => {
+    const clock = new StatusClock(2000);
+    clock.said(1000);
+    expect(clock.due).toBe(1000 + HEARTBEAT_MS);
+  });
+
+  it('is hurried by no number of changes', () => {
+    const clock = new StatusClock(2000);
+    clock.said(1000);
+    for (let i = 0; i < 100; i++) clock.changed();
+    expect(clock.due).toBe(3000);
+    clock.said(3000);
+    expect(clock.due).toBe(3000 + HEARTBEAT_MS);
+  });
+});
+
+describe('P-4.7 statusMessage', () => {
+  const progress = (i: number): RolloutProgress => ({
+    name: `app${i}`,
+    version: '1',
+    artifact: new Uint8Array(32),
+    state: 'fetching',
+    held: 0,
+    chunks: 1,
+    size: 1,
+    fromSeed: 0,
+    fromPeers: 0,
+    fromDisk: 0,
+    wasted: 0,
+    seconds: 0.5,
+    error: '',
+  });
+  const of = (count: number) =>
+    statusMessage({
+      at: 1,
+      online: true,
+      agent: '0.1.0',
+      peers: 2,
+      rollouts: Array.from({ length: count }, (_, i) => progress(i)),
+    });
+
+  it('is one that its reader takes, with 16 rollouts at most', () => {
+    for (const count of [0, 1, 16, 17, 100]) {
+      const message = of(count);
+      expect(message.rollouts.length).toBe(Math.min(count, 16));
+      expect(decodeMessage('status', encodeMessage(message))).toEqual(message);
+    }
+  });
+
+  it('has its fields in the order of the protocol', () => {
+    expect(Object.keys(of(0))).toEqual(['t', 'at', 'online', 'agent', 'peers', 'rollouts']);
+  });
+});

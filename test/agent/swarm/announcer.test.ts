@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Announcer, MembersHeard } from '../../../agent/swarm/announcer.js';
+import { HEARD_WINDOW_MS, MAX_MEMBERS_HEARD } from '../../../agent/swarm/limits.js';
+
+const ALMOST_ONE = 1 - 2 ** -47;
+
+describe('P-10.1 when to announce', () => {
+  it.each([
+    [0, 1000],
+    [0.25, 1250],
+    [ALMOST_ONE, 2000],
+  ])('waits a random part of the join window: %d', (random, due) => {
+    expect(new Announcer(1000, 1000, () => random).due).toBeCloseTo(due, 6);
+  });
+
+  it('begins at once without a join window', () => {
+    expect(new Announcer(1000, 0, () => ALMOST_ONE).due).toBe(1000);
+  });
+
+  it.each([
+    [ALMOST_ONE, [2, 4, 8, 16, 30, 30, 30]],
+    [0, [1, 2, 4, 8, 15, 15, 15]],
+  ])('repeats after 2 s, doubled up to 30 s, each from the upper half: random %d', (random, seconds) => {
+    const announcer = new Announcer(0, 0, () => random);
+    const waits = seconds.map(() => {
+      const now = announcer.due;
+      announcer.announced(now);
+      return Math.round(announcer.due - now) / 1000;
+    });
+    expect(waits).toEqual(seconds);
+  });
+
+  it('never repeats sooner than 1 s or later than 30 s, however often it has', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: ALMOST_ONE, noNaN: true }), { minLength: 1, maxLength: 40 }),
+        (drawn) => {
+          let i = 0;
+          const announcer = new Announcer(0, 0, () => drawn[i++ % drawn.length] ?? 0);
+          for (let round = 0; round < 200; round++) {
+            announcer.announced(0);
+            expect(announcer.due).toBeGreaterThanOrEqual(1000);
+            expect(announcer.due).toBeLessThanOrEqual(30_000);
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('begins anew when it is alone again: within 2 s, then from the first interval', () => {
+    const announcer = new Announcer(0, 0, () => 0.5);
+    for (let i = 0; i < 9; i++) announcer.announced(0);
+    announcer.restart(100);
+    expect(announcer.due).toBe(1100);
+    announcer.announced(1100);
+    expect(announcer.due).toBe(1100 + 1500);
+  });
+
+  it('is put off by no restart', () => {
+    const announcer = new Announcer(0, 1000, () => 0.1);
+    announcer.restart(50);
+    expect(announcer.due).toBe(100);
+  });
+});
+
+describe('P-10.2 whom to offer to', () => {
+  const heardOf = (count: number): MembersHeard => {
+    const members = new MembersHeard();
+    for (let i = 0; i < count; i++) members.heard(`d${i}`, 0);
+    return members;
+  };
+
+  it('answers each of up to 12 members, and of 13 and more with probability 12 / members', () => {
+    for (const count of [0, 1, 12]) expect(heardOf(count).offers(() => ALMOST_ONE)).toBe(true);
+    for (const count of [13, 24, 1000]) {
+      const members = heardOf(count);
+      expect(members.offers(() => 12 / count - 1e-9)).toBe(true);
+      expect(members.offers(() => 12 / count)).toBe(false);
+      expect(members.offers(() => ALMOST_ONE)).toBe(false);
+    }
+  });
+
+  it('counts a member once, however often it is heard', () => {
+    const members = new MembersHeard();
+    for (let i = 0; i < 1000; i++) members.heard('loud', i);
+    expect(members.size).toBe(1);
+  });
+
+  it('counts who was heard in the last minute', () => {
+    const members = new MembersHeard();
+    members.heard('early', 0);
+    members.heard('late', HEARD_WINDOW_MS - 1);
+    expect(members.size).toBe(2);
+    members.heard('later', HEARD_WINDOW_MS);
+    expect(members.size).toBe(2);
+    members.heard('last', 2 * HEARD_WINDOW_MS + 1);
+    expect(members.size).toBe(1);
+  });
+
+  it(`remembers ${MAX_MEMBERS_HEARD} at most, the latest of them`, () => {
+    const members = heardOf(MAX_MEMBERS_HEARD);
+    expect(members.size).toBe(MAX_MEMBERS_HEARD);
+    for (let i = 0; i < 100; i++) members.heard(`more ${i}`, 1);
+    expect(members.size).toBe(MAX_MEMBERS_HEARD);
+    members.heard('more 99', 1);
+    expect(members.size).toBe(MAX_MEMBERS_HEARD);
+  });
+});
