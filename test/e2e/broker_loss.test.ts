@@ -59,7 +59,7 @@ describe('a broker', () => {
     const origin = await Member.join(await mesh.enroll('origin', { role: 'seed' }), source, broker.url);
     const relays = await Promise.all(DEVICES.map(() => Relay.open(broker.port)));
     const devices = await Promise.all(DEVICES.map((id, i) => mesh.device(id, { broker: relays[i]?.url ?? '' })));
-    for (const id of DEVICES) await origin.until(id, ({ held }) => held.count > 0);
+    for (const id of DEVICES) await origin.until(id, ({ session }) => session.isOpen);
 
     await broker.process.kill();
     await Promise.all(devices.map((device) => device.event('offline')));

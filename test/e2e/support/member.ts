@@ -16,6 +16,7 @@ import {
   generateSessionKeyPair,
   type SessionSecret,
 } from '../../../shared/crypto/box.js';
+import { ChunkmeshError } from '../../../shared/errors.js';
 import type { Credential } from '../../../shared/identity/bundle.js';
 import { ControlLink, type ControlMessage } from '../../../shared/mqtt/control_link.js';
 import type { GatedSource } from './source.js';
@@ -135,7 +136,16 @@ export class Member extends EventEmitter<MemberEvents> {
     this.link.publish(topic, sealEnvelope(topic, payload, this.#credential), { qos: 1, retain: false });
   }
 
-  #onMessage({ topic, payload: envelope }: ControlMessage): void {
+  #onMessage(message: ControlMessage): void {
+    try {
+      this.#take(message);
+    } catch (error) {
+      // Others may say what they like.
+      if (!(error instanceof ChunkmeshError)) throw error;
+    }
+  }
+
+  #take({ topic, payload: envelope }: ControlMessage): void {
     const { prefix, verifier, identity } = this.#credential;
     const parsed = parseTopic(prefix, topic);
     const { signer, payload } = openEnvelope(prefix, topic, envelope, verifier, seconds());
