@@ -14,6 +14,10 @@ export const PREFIX = `chunkmesh/${FLEET}`;
 /** Seconds since the epoch. */
 export const NOW = Date.UTC(2030, 0, 1) / 1000;
 const DAY = 86_400;
+/** Two bytes, and where they are in the DER of a leaf. */
+const SERIAL = '4000';
+const SERIAL_AT = 15;
+const SIGNATURE_BYTES = 64;
 
 x509.cryptoProvider.set(webcrypto);
 
@@ -93,7 +97,7 @@ export class Issuer {
   async leaf(identity: Identity, key: SigningKey, options: LeafOptions = {}): Promise<Uint8Array> {
     const { cn, names, usages, ca, notBefore, notAfter, publicKey, extensions } = options;
     const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: '02',
+      serialNumber: SERIAL,
       subject: cn ?? [{ CN: [identity.id] }],
       issuer: this.#name,
       notBefore: new Date((notBefore ?? NOW - DAY) * 1000),
@@ -108,6 +112,18 @@ export class Issuer {
       ],
     });
     return new Uint8Array(certificate.rawData);
+  }
+
+  /** The same leaf `count` times, each of its own serial number: only what differs is made anew. */
+  variants(leaf: Uint8Array, count: number): Uint8Array[] {
+    return Array.from({ length: count }, (_, i) => {
+      const der = Buffer.from(leaf);
+      der.writeUInt16BE(0x4001 + i, SERIAL_AT);
+      // RFC 5280 §4.1: the first of the certificate's three parts is what is signed.
+      const signed = der.subarray(4, 8 + der.readUInt16BE(6));
+      der.set(this.#key.sign(signed), der.length - SIGNATURE_BYTES);
+      return new Uint8Array(der);
+    });
   }
 
   async member(over: Partial<Identity> = {}, options: LeafOptions = {}): Promise<Member> {
