@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { checkRecent } from '../shared/control/envelope.js';
 import { decodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
@@ -171,11 +172,15 @@ export class Agent extends EventEmitter<AgentEvents> {
   #take({ topic, opened }: Heard, running: Running): void {
     const { trust, store, negotiation } = running;
     if (topic.name === 'trust') {
-      const { rollouts } = trust.accept(topic.group, opened, seconds());
+      const message = trust.accept(topic.group, opened, seconds());
+      if (message === null) return;
       const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
       this.#rollouts
-        .apply(topic.group, rollouts, remember)
-        .catch((error: unknown) => this.#warn(asError(error, `rollouts of group ${topic.group}`)))
+        .apply(topic.group, message.rollouts, remember)
+        .catch((error: unknown) => {
+          trust.forget(topic.group);
+          this.#warn(asError(error, `rollouts of group ${topic.group}`));
+        })
         .finally(() => this.#changed());
     } else if (topic.name === 'signal') {
       negotiation.onSignal(opened);
@@ -184,6 +189,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       const { id, groups } = opened.signer.identity;
       if (transfer === undefined || id === running.credential.identity.id || !groups.includes(transfer.group)) return; // P-5.4
       const have = decodeMessage('have', opened.payload);
+      checkRecent(have.at, seconds());
       const peer = peerOf(opened);
       if (running.announcements.heard(transfer, peer, have, performance.now(), random))
         negotiation.offer(transfer, peer);

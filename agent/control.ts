@@ -1,6 +1,6 @@
 import { type Opened, openEnvelope, sealEnvelope } from '../shared/control/envelope.js';
 import { encodeMessage } from '../shared/control/messages.js';
-import { type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
+import { allowedFilters, covers, type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
 import type { MeshPeer } from './transfer/host.js';
@@ -23,11 +23,14 @@ export function sealStatus(credential: Credential, status: Message): { topic: st
 export class Control {
   readonly link: ControlLink;
   readonly #credential: Credential;
+  /** P-3.4: whatever the broker sends, nothing else is for this device. */
+  readonly #readable: readonly string[];
 
   constructor(credential: Credential, link: ControlLink) {
     this.#credential = credential;
     this.link = link;
     const { prefix, identity } = credential;
+    this.#readable = allowedFilters(prefix, identity, 'subscribe');
     for (const group of identity.groups) link.subscribe(topics.trust(prefix, group), TOPICS.trust.qos);
     link.subscribe(topics.signal(prefix, identity.site, identity.id, '+'), TOPICS.signal.qos);
   }
@@ -40,6 +43,7 @@ export class Control {
     const { prefix, verifier } = this.#credential;
     const parsed = parseTopic(prefix, topic);
     if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
+    if (!this.#readable.some((filter) => covers(filter, topic))) return null;
     return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, now) };
   }
 

@@ -132,9 +132,13 @@ export class Negotiation {
     const staleIn = (offer.expires - this.#host.seconds() + 1) * 1000;
     if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
     const { secret, publicKey } = generateSessionKeyPair();
-    const key = agreeSessionKey(secret, offer.key);
-    if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${peer.device} offered a key of small order`);
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
+    const key = agreeSessionKey(secret, offer.key, {
+      artifact: offer.artifact,
+      offerer: { device: peer.device, session: offer.session },
+      answerer: { device: this.#self, session: localId },
+    });
+    if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${peer.device} offered a key of small order`);
     const terms = this.#terms(transfer, localId, publicKey);
     this.#agreements.agreed(transfer.artifact, peer.device, offer.at);
     this.#host.agreed(transfer, {
@@ -154,7 +158,11 @@ export class Negotiation {
     const { id } = opened.signer.identity;
     const kept = this.#agreements.answered(transfer.artifact, id, answer, this.#host.now());
     if (kept === null) return;
-    const key = agreeSessionKey(kept.secret, answer.key);
+    const key = agreeSessionKey(kept.secret, answer.key, {
+      artifact: answer.artifact,
+      offerer: { device: this.#self, session: kept.localId },
+      answerer: { device: id, session: answer.session },
+    });
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
     if (transfer.sessionSince(id) !== undefined || transfer.room === 0) return;
     this.#agreements.agreed(transfer.artifact, id, answer.at);

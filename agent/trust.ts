@@ -14,6 +14,8 @@ export type TrustMemory = z.infer<typeof trustMemorySchema>;
 export class TrustKeeper {
   readonly #credential: Credential;
   #memory: TrustMemory;
+  /** By group: the hash of what was accepted since this agent runs. */
+  readonly #inForce = new Map<string, string>();
 
   constructor(credential: Credential, memory: TrustMemory) {
     this.#credential = credential;
@@ -26,9 +28,10 @@ export class TrustKeeper {
 
   /**
    * @param now seconds since the epoch
+   * @returns null for a repetition of what is in force: brokers send retained messages as often as they like.
    * @throws E_MESSAGE_UNTRUSTED, E_MESSAGE_MALFORMED, E_MANIFEST_VERSION, E_MESSAGE_TIME, E_MANIFEST_ROLLBACK
    */
-  accept(group: string, { signer, payload }: Opened, now: number): TrustMessage {
+  accept(group: string, { signer, payload }: Opened, now: number): TrustMessage | null {
     const { publishers, identity } = this.#credential;
     // P-4.2: the CA alone cannot make a publisher.
     if (signer.identity.role !== 'publisher' || !publishers.some((key) => Buffer.from(key).equals(signer.publicKey))) {
@@ -54,7 +57,14 @@ export class TrustKeeper {
     if (known !== undefined && (message.seq < known.seq || (message.seq === known.seq && hash !== known.hash))) {
       throw new ChunkmeshError('E_MANIFEST_ROLLBACK', `sequence ${message.seq} of group ${group} after ${known.seq}`);
     }
+    if (this.#inForce.get(group) === hash) return null;
+    this.#inForce.set(group, hash);
     this.#memory = { ...this.#memory, [group]: { seq: message.seq, hash } };
     return message;
+  }
+
+  /** What was accepted last could not be acted upon: it is taken again when it comes again. */
+  forget(group: string): void {
+    this.#inForce.delete(group);
   }
 }

@@ -98,7 +98,14 @@ async function runSide(direction: Direction, total: number, exchange: (own: Hell
   const id = randomBytes(8);
   const own = { port: endpoint.bound.port, key: Buffer.from(publicKey).toString('hex'), session: id.toString('hex') };
   const peer = await exchange(own);
-  const key = agreeSessionKey(secret, Buffer.from(peer.key, 'hex'));
+  const ends = [own, peer].map(({ session }, i) => ({
+    device: `end-${i ^ direction}`,
+    session: Buffer.from(session, 'hex'),
+  }));
+  const [offerer, answerer] = direction === 0 ? ends : ends.reverse();
+  if (offerer === undefined || answerer === undefined) throw new ChunkmeshError('E_INTERNAL', 'a session has two ends');
+  const context = { artifact: Buffer.alloc(32), offerer, answerer };
+  const key = agreeSessionKey(secret, Buffer.from(peer.key, 'hex'), context);
   if (key === null) throw new ChunkmeshError('E_INTERNAL', 'no session key');
   const remoteId = Buffer.from(peer.session, 'hex');
   const options = { direction, localId: id, remoteId, key, chunkCount: CHUNKS, candidates: 1 };

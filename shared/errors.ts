@@ -24,7 +24,7 @@ export const ERROR_TABLE = {
   E_TOPIC_PREFIX: row(
     EXIT.input,
     false,
-    'Use one to four segments of A-Z, a-z, 0-9, _ and -, joined by /, at most 110 bytes.',
+    'Use one to four segments of A-Z, a-z, 0-9, _ and -, joined by /, at most 54 bytes (--prefix).',
   ),
   E_FILE_UNREADABLE: row(EXIT.input, false, 'Check the path and its permissions.'),
   E_FILE_EMPTY: row(EXIT.input, false, 'Give a file with at least one byte.'),

@@ -10,6 +10,8 @@ export const MAX_MESSAGE_DEPTH = 8;
 export const MAX_GROUPS = 32;
 /** P-3.6: what the clocks of an NTP-less fleet drift in months. */
 export const MAX_CLOCK_AHEAD_SECONDS = 300;
+/** P-3.6: the same drift the other way. */
+export const MAX_AGE_SECONDS = 300;
 /** P-4.1: with every name at its longest, 16 rollouts stay under 8 KiB. */
 export const MAX_ROLLOUTS = 16;
 /** P-4.4: 64 bytes of digest. */

@@ -14,6 +14,8 @@ export interface Link {
   /** Monotonic ms. */
   readonly since: number;
   open: boolean;
+  /** Devices that the peer named (P-7.9). */
+  named: number;
 }
 
 /** The sessions of one artifact, by device (P-5.6, P-10.3). */

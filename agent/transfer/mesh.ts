@@ -11,6 +11,9 @@ import { Serving, type Shelf } from './serving.js';
 
 /** The sessions of one transfer: made, told what is held, dropped when they are of no more use. */
 
+/** P-7.9: two frames' worth. Each name costs an offer. */
+const MAX_NAMES_PER_SESSION = 32;
+
 export interface MeshOwner {
   readonly host: TransferHost;
   held(): Bitfield | null;
@@ -51,7 +54,7 @@ export class Mesh {
       () => this.#owner.shelf(),
       () => host.wake(),
     );
-    later.link = { peer, session, serving, assemblies: new Map(), since: host.now(), open: false };
+    later.link = { peer, session, serving, assemblies: new Map(), since: host.now(), open: false, named: 0 };
     this.links.add(later.link);
     // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
     this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
@@ -92,9 +95,12 @@ export class Mesh {
       onReject: (chunk, reason) => linked((link) => fetch()?.onReject(link, chunk, reason)),
       onData: (chunk, offset, bytes) => linked((link) => fetch()?.onData(link, chunk, offset, bytes)),
       onHave: (first, bits) => linked((link) => this.#onHave(link, first, bits)),
-      onPeers: (peers) => {
-        for (const peer of peers) peerNamed(peer);
-      },
+      onPeers: (peers) =>
+        linked((link) => {
+          const heeded = peers.slice(0, MAX_NAMES_PER_SESSION - link.named);
+          link.named += heeded.length;
+          for (const peer of heeded) peerNamed(peer);
+        }),
       onClosed: () => linked((link) => this.#onClosed(link)),
     };
   }

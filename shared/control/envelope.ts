@@ -1,7 +1,7 @@
 import { verifySignature } from '../crypto/signature.js';
 import { ChunkmeshError } from '../errors.js';
 import type { CertificateVerifier, Holder } from '../identity/certificate.js';
-import { MAX_CERTIFICATE_BYTES, MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES } from '../limits.js';
+import { MAX_AGE_SECONDS, MAX_CERTIFICATE_BYTES, MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES } from '../limits.js';
 import { decodeMap, encodeMap } from './message_pack.js';
 import { mayPublish, type ParsedTopic, parseTopic } from './topics.js';
 
@@ -85,6 +85,12 @@ export function checkNotFromFuture(at: number, now: number): void {
   if (at > now + MAX_CLOCK_AHEAD_SECONDS) {
     throw new ChunkmeshError('E_MESSAGE_TIME', `signed ${at - now} s ahead of this clock`);
   }
+}
+
+/** P-3.6, for what is worth nothing once it is old. Both in seconds since the epoch. */
+export function checkRecent(at: number, now: number): void {
+  checkNotFromFuture(at, now);
+  if (at < now - MAX_AGE_SECONDS) throw new ChunkmeshError('E_MESSAGE_TIME', `signed ${now - at} s ago`);
 }
 
 function checkSize(envelope: Uint8Array, topic: string): void {

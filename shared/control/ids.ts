@@ -1,10 +1,12 @@
 import { ChunkmeshError } from '../errors.js';
 
-const ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** `__proto__` is a name that JSON and JavaScript objects do not give back. */
+const ID = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/;
 const VERSION = /^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$/;
 const HASH_HEX = /^[0-9a-f]{64}$/;
 const MAX_PREFIX_SEGMENTS = 4;
-const MAX_PREFIX_BYTES = 110;
+/** 256 less the longest topic below it: `/signal/` and three ids. */
+const MAX_PREFIX_BYTES = 54;
 
 /** P-1.1 */
 export function isId(value: string): boolean {

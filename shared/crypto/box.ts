@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
 import nacl from 'tweetnacl';
 import { ChunkmeshError } from '../errors.js';
@@ -27,6 +28,32 @@ const REDACTED = '[redacted]';
 /** P-6.3: who seals. 0 the side that offered, 1 the side that answered. */
 export type Direction = 0 | 1;
 
+/** One side of a session, as its offer or answer was signed. */
+export interface SessionParty {
+  /** P-1.1 */
+  readonly device: string;
+  /** 8 bytes: the id under which it receives. */
+  readonly session: Uint8Array;
+}
+
+/** What a session's key is bound to (P-5.5): who repeats another's public key as its own agrees with nobody. */
+export interface SessionContext {
+  /** 32 bytes. */
+  readonly artifact: Uint8Array;
+  readonly offerer: SessionParty;
+  readonly answerer: SessionParty;
+}
+
+const KEY_DOMAIN = Buffer.from('chunkmesh/1 session\0', 'latin1');
+
+/** P-5.5 */
+function sessionKeyBytes(agreed: Uint8Array, { artifact, offerer, answerer }: SessionContext): Uint8Array {
+  const hash = createHash('sha256').update(KEY_DOMAIN).update(agreed).update(artifact);
+  hash.update(offerer.session).update(answerer.session);
+  for (const { device } of [offerer, answerer]) hash.update(Uint8Array.of(device.length)).update(device, 'latin1');
+  return new Uint8Array(hash.digest());
+}
+
 /** The secret half of a fresh X25519 key pair (P-5.1). Opaque. */
 export class SessionSecret {
   readonly #bytes: Uint8Array;
@@ -37,10 +64,10 @@ export class SessionSecret {
     this.#bytes = Uint8Array.from(bytes);
   }
 
-  /** The session's key, NaCl `box.before`, or null where the X25519 result is all zero (P-5.5). */
-  agree(theirPublic: Uint8Array, provider: CryptoProvider): SessionKey | null {
+  /** The session's key, or null where the X25519 result is all zero (P-5.5). */
+  agree(theirPublic: Uint8Array, context: SessionContext, provider: CryptoProvider): SessionKey | null {
     if (isZero(nacl.scalarMult(this.#bytes, theirPublic))) return null;
-    return new SessionKey(nacl.box.before(theirPublic, this.#bytes), provider);
+    return new SessionKey(sessionKeyBytes(nacl.box.before(theirPublic, this.#bytes), context), provider);
   }
 
   toJSON(): string {
@@ -136,10 +163,11 @@ export function generateSessionKeyPair(): { secret: SessionSecret; publicKey: Ui
 export function agreeSessionKey(
   secret: SessionSecret,
   theirPublic: Uint8Array,
+  context: SessionContext,
   provider: CryptoProvider = defaultProvider(),
 ): SessionKey | null {
   if (theirPublic.length !== KEY_BYTES) return null;
-  return secret.agree(theirPublic, provider);
+  return secret.agree(theirPublic, context, provider);
 }
 
 /**

@@ -147,6 +147,16 @@ describe('P-4.3 what it remembers', () => {
     expect(told(to, trust())).toBe('accepted');
   });
 
+  it('gives what is in force once, however often the broker repeats it, and again where it was forgotten', () => {
+    const to = keeper();
+    const heard = opened(fleet, publisher, topics.trust(PREFIX, 'cameras'), trust());
+    expect(to.accept('cameras', heard, NOW)).toEqual(trust());
+    expect(to.accept('cameras', heard, NOW)).toBeNull();
+    to.forget('cameras');
+    expect(to.accept('cameras', heard, NOW)).toEqual(trust());
+    expect(keeper(to.memory).accept('cameras', heard, NOW)).toEqual(trust());
+  });
+
   it('holds for each group by itself', () => {
     const to = keeper();
     expect(told(to, trust({ seq: 9 }))).toBe('accepted');

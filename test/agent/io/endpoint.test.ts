@@ -9,6 +9,7 @@ import {
   agreeSessionKey,
   type Direction,
   generateSessionKeyPair,
+  type SessionContext,
   type SessionKey,
 } from '../../../shared/crypto/box.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
@@ -72,13 +73,19 @@ function attach(
   return session;
 }
 
+function contextOf(idA: Uint8Array, idB: Uint8Array): SessionContext {
+  const artifact = new Uint8Array(32);
+  return { artifact, offerer: { device: 'a', session: idA }, answerer: { device: 'b', session: idB } };
+}
+
 /** `a` asks `b` for one chunk. Resolves with what came. */
 async function transfer(a: Endpoint, b: Endpoint, idA: Uint8Array, meanwhile?: () => void): Promise<Buffer> {
   const idB = new Uint8Array(randomBytes(8));
   const mine = generateSessionKeyPair();
   const theirs = generateSessionKeyPair();
-  const keyA = agreeSessionKey(mine.secret, theirs.publicKey);
-  const keyB = agreeSessionKey(theirs.secret, mine.publicKey);
+  const context = contextOf(idA, idB);
+  const keyA = agreeSessionKey(mine.secret, theirs.publicKey, context);
+  const keyB = agreeSessionKey(theirs.secret, mine.publicKey, context);
   if (keyA === null || keyB === null) throw new Error('no key');
   const chunk = randomBytes(CHUNK_BYTES);
   const received = Buffer.alloc(CHUNK_BYTES);
@@ -134,7 +141,7 @@ describe('Endpoint', () => {
     const [a, b] = [await endpoint(), await endpoint()];
     const ids = [new Uint8Array(randomBytes(8)), new Uint8Array(randomBytes(8))] as const;
     const [mine, theirs] = [generateSessionKeyPair(), generateSessionKeyPair()];
-    const key = agreeSessionKey(mine.secret, theirs.publicKey);
+    const key = agreeSessionKey(mine.secret, theirs.publicKey, contextOf(...ids));
     if (key === null) throw new Error('no key');
     const closed = new Promise<unknown>((resolve) => {
       const first = attach(a, b, [ids[0], ids[1]], key, 0, {

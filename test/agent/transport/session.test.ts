@@ -28,7 +28,9 @@ describe('P-7.2 paths', () => {
 
   it('tries each candidate at 0, 50, 150, 350, 750, 1550 ms, then each 800 ms', () => {
     const peer = new RawPeer(2);
-    const counts = [0, 49, 50, 150, 350, 750, 1550, 2349, 2350, 3150, 3950, 4750, 4999].map((now) => peer.at(now).read());
+    const counts = [0, 49, 50, 150, 350, 750, 1550, 2349, 2350, 3150, 3950, 4750, 4999].map((now) =>
+      peer.at(now).read(),
+    );
     expect(counts).toEqual([2, 0, 2, 2, 2, 2, 2, 0, 2, 2, 2, 2, 0]);
   });
 

@@ -174,7 +174,12 @@ export class Member extends EventEmitter<MemberEvents> {
   }
 
   #agree(device: string, direction: Direction, { secret, localId }: Kept, theirs: Omit<OfferMessage, 't'>): void {
-    const key = agreeSessionKey(secret, theirs.key);
+    const [us, them] = [
+      { device: this.#credential.identity.id, session: localId },
+      { device, session: theirs.session },
+    ];
+    const [offerer, answerer] = direction === 0 ? [us, them] : [them, us];
+    const key = agreeSessionKey(secret, theirs.key, { artifact: theirs.artifact, offerer, answerer });
     if (key === null) return;
     const { index, held } = this.#source;
     const wake = (): void => this.#endpoint.wake();

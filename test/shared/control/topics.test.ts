@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isPrefix } from '../../../shared/control/ids.js';
 import {
   covers,
   isFilter,
@@ -72,17 +73,24 @@ describe('P-2.1 topics', () => {
       expect(parseTopic(PREFIX, topics.have(PREFIX, ARTIFACT, shard, 'd'))).toMatchObject({ shard });
   });
 
-  it('P-1.4 has at most 7 slashes, and 256 bytes where it is not a signal between three of the longest ids', () => {
-    const [prefix, id] = [`${'p'.repeat(54)}/a/b/${'p'.repeat(51)}`, 'i'.repeat(64)];
-    expect(prefix.length).toBe(110);
+  it('P-1.4 has at most 7 slashes and 256 bytes, under the longest prefix and between the longest ids', () => {
+    const [prefix, id] = [`${'p'.repeat(24)}/a/b/${'p'.repeat(25)}`, 'i'.repeat(64)];
+    expect(isPrefix(prefix)).toBe(true);
+    expect(prefix.length).toBe(54);
     const signal = topics.signal(prefix, id, id, id);
     const have = topics.have(prefix, ARTIFACT, 1023, id);
-    for (const topic of [have, topics.trust(prefix, id), topics.status(prefix, id), topics.command(prefix, id)]) {
+    for (const topic of [
+      signal,
+      have,
+      topics.trust(prefix, id),
+      topics.status(prefix, id),
+      topics.command(prefix, id),
+    ]) {
       expect(topic.split('/').length - 1).toBeLessThanOrEqual(7);
       expect(topic.length).toBeLessThanOrEqual(256);
       expect(parseTopic(prefix, topic)).not.toBeNull();
     }
-    expect(signal.split('/').length - 1).toBe(7);
+    expect([signal.split('/').length - 1, signal.length]).toEqual([7, 256]);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   type Direction,
   generateSessionKeyPair,
   SEAL_OVERHEAD_BYTES,
+  type SessionContext,
   SessionKey,
   SessionSecret,
 } from '../../../shared/crypto/box.js';
@@ -25,6 +26,13 @@ interface DatagramVector {
     readonly answererSecret: string;
     readonly offererPublic: string;
     readonly answererPublic: string;
+    readonly artifact: string;
+    readonly offererDevice: string;
+    readonly offererSession: string;
+    readonly answererDevice: string;
+    readonly answererSession: string;
+    /** P-5.5, for who makes an implementation. */
+    readonly key: string;
     readonly direction: Direction;
     readonly sessionId: string;
     readonly packetNumber: number;
@@ -33,7 +41,7 @@ interface DatagramVector {
   readonly hex: string;
 }
 
-/** Made with libsodium's crypto_box_easy from both secret keys, which is not the path that the code takes. */
+/** Made with TweetNaCl's box.before and secretbox, and Python's hashlib for the key of P-5.5. */
 const vectors: DatagramVector[] = JSON.parse(
   readFileSync(new URL('../../vectors/datagrams.json', import.meta.url), 'utf8'),
 );
@@ -43,6 +51,20 @@ const hex = (text: string) => Buffer.from(text, 'hex');
 
 function keyOf(provider: CryptoProvider): SessionKey {
   return new SessionKey(new Uint8Array(32).fill(9), provider);
+}
+
+const CONTEXT: SessionContext = {
+  artifact: new Uint8Array(32).fill(0xab),
+  offerer: { device: 'gw-17', session: new Uint8Array(8).fill(1) },
+  answerer: { device: 'cam_4', session: new Uint8Array(8).fill(2) },
+};
+
+function contextOf(message: DatagramVector['message']): SessionContext {
+  return {
+    artifact: hex(message.artifact),
+    offerer: { device: message.offererDevice, session: hex(message.offererSession) },
+    answerer: { device: message.answererDevice, session: hex(message.answererSession) },
+  };
 }
 
 function sealed(key: SessionKey, direction: Direction, packetNumber: number, frames: Buffer): Buffer {
@@ -69,11 +91,13 @@ describe.each(providers)('sealed box by $name', (provider) => {
     const offerer = agreeSessionKey(
       new SessionSecret(hex(message.offererSecret)),
       hex(message.answererPublic),
+      contextOf(message),
       provider,
     );
     const answerer = agreeSessionKey(
       new SessionSecret(hex(message.answererSecret)),
       hex(message.offererPublic),
+      contextOf(message),
       provider,
     );
     const [sender, receiver] = message.direction === 0 ? [offerer, answerer] : [answerer, offerer];
@@ -143,30 +167,44 @@ describe.each(providers)('sealed box by $name', (provider) => {
   });
 
   it.each(SMALL_ORDER)('P-5.5 refuses the public key of small order %s', (point) => {
-    expect(agreeSessionKey(generateSessionKeyPair().secret, hex(point), provider)).toBeNull();
+    expect(agreeSessionKey(generateSessionKeyPair().secret, hex(point), CONTEXT, provider)).toBeNull();
   });
 
   it('P-5.5 refuses a public key that is not 32 bytes', () => {
     const { secret } = generateSessionKeyPair();
     for (const length of [0, 31, 33]) {
-      expect(agreeSessionKey(secret, new Uint8Array(length).fill(9), provider)).toBeNull();
+      expect(agreeSessionKey(secret, new Uint8Array(length).fill(9), CONTEXT, provider)).toBeNull();
     }
   });
 
-  it('P-5.5 both sides agree on one key, the NaCl box.before one', () => {
+  it('P-5.5 both sides agree on one key, and it is not the bare box.before', () => {
     const a = generateSessionKeyPair();
-    const b = generateSessionKeyPair();
-    const datagram = sealed(
-      agreeSessionKey(a.secret, b.publicKey, provider) ?? keyOf(provider),
-      0,
-      9,
-      Buffer.from('x'),
-    );
-    expect(agreeSessionKey(b.secret, a.publicKey, provider)?.open(0, datagram, Buffer.alloc(8))).toBe(1);
     const plain = nacl.box.keyPair();
-    const viaNacl = new SessionKey(nacl.box.before(a.publicKey, plain.secretKey), provider);
-    const again = sealed(viaNacl, 1, 2, Buffer.from('y'));
-    expect(agreeSessionKey(a.secret, plain.publicKey, provider)?.open(1, again, Buffer.alloc(8))).toBe(1);
+    const mine = agreeSessionKey(a.secret, plain.publicKey, CONTEXT, provider);
+    const theirs = agreeSessionKey(new SessionSecret(plain.secretKey), a.publicKey, CONTEXT, provider);
+    const datagram = sealed(mine ?? keyOf(provider), 0, 9, Buffer.from('x'));
+    expect(theirs?.open(0, datagram, Buffer.alloc(8))).toBe(1);
+    const bare = new SessionKey(nacl.box.before(a.publicKey, plain.secretKey), provider);
+    expect(bare.open(0, datagram, Buffer.alloc(8))).toBe(-1);
+  });
+
+  it.each<[string, Partial<SessionContext>]>([
+    ['artifact', { artifact: new Uint8Array(32).fill(1) }],
+    ['offerer', { offerer: { ...CONTEXT.offerer, device: 'mallory' } }],
+    ['answerer', { answerer: { ...CONTEXT.answerer, device: 'mallory' } }],
+    ["offerer's session", { offerer: { ...CONTEXT.offerer, session: new Uint8Array(8).fill(3) } }],
+    ["answerer's session", { answerer: { ...CONTEXT.answerer, session: new Uint8Array(8).fill(3) } }],
+    ['way round', { offerer: CONTEXT.answerer, answerer: CONTEXT.offerer }],
+    [
+      'split of the ids',
+      { offerer: { ...CONTEXT.offerer, device: 'gw-17c' }, answerer: { ...CONTEXT.answerer, device: 'am_4' } },
+    ],
+  ])('P-5.5 two who disagree on the %s have no key in common', (_, other) => {
+    const [a, b] = [generateSessionKeyPair(), generateSessionKeyPair()];
+    const mine = agreeSessionKey(a.secret, b.publicKey, CONTEXT, provider);
+    const theirs = agreeSessionKey(b.secret, a.publicKey, { ...CONTEXT, ...other }, provider);
+    const datagram = sealed(mine ?? keyOf(provider), 0, 9, Buffer.from('x'));
+    expect(theirs?.open(0, datagram, Buffer.alloc(8))).toBe(-1);
   });
 });
 
