@@ -59,6 +59,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #running: Running | null = null;
   #starting = false;
   #timer: NodeJS.Timeout | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
   #stopping: Promise<void> | null = null;
 
   constructor(options: AgentOptions) {
@@ -192,7 +193,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       checkRecent(have.at, seconds());
       const peer = peerOf(opened);
       if (running.announcements.heard(transfer, peer, have, performance.now(), random))
-        negotiation.offer(transfer, peer);
+        negotiation.offer(transfer, peer, have.at);
     }
   }
 
@@ -224,7 +225,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       random,
       logger: this.#logger,
       wake: () => running.endpoint.wake(),
-      changed: () => this.#status.changed(),
+      changed: () => {
+        this.#status.changed();
+        this.#arm(this.#status.due);
+      },
       completed: (artifact) => {
         this.#logger.info({ ...artifact }, 'artifact complete');
         this.emit('complete', artifact);
@@ -258,6 +262,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /** The agent's own deadlines; those of sessions are the endpoint's. */
   #tick(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY;
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
     const { announcements } = running;
@@ -270,8 +275,15 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
     if (now >= this.#status.due) this.#saySoFar(running, now);
     deadline = Math.min(deadline, this.#status.due);
+    this.#arm(deadline);
+  }
+
+  /** Sees to it that the agent ticks at `deadline`, or before. */
+  #arm(deadline: number): void {
+    if (deadline >= this.#wakeAt || this.#stopping !== null) return;
+    this.#wakeAt = deadline;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tick(), Math.max(MIN_SLEEP_MS, deadline - now));
+    this.#timer = setTimeout(() => this.#tick(), Math.max(MIN_SLEEP_MS, deadline - performance.now()));
   }
 
   #saySoFar({ control }: Running, now: number): void {

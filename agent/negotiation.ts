@@ -72,12 +72,17 @@ export class Negotiation {
     this.#agreements = new Agreements(self);
   }
 
-  /** Offers a session, where there is room and none is there or on its way. */
-  offer(transfer: Transfer, peer: MeshPeer): void {
+  /**
+   * Offers a session, where there is room and none is there or on its way.
+   * @param announcedAt when the peer said that it has none, seconds since the epoch: a session from before then is over (P-5.6).
+   */
+  offer(transfer: Transfer, peer: MeshPeer, announcedAt?: number): void {
     const { artifact } = transfer;
     const now = this.#host.now();
-    if (transfer.isBanned(peer.device) || transfer.sessionSince(peer.device) !== undefined) return;
-    if (transfer.room <= this.#agreements.pendingFor(artifact, now)) return;
+    if (transfer.isBanned(peer.device)) return;
+    if (transfer.sessionSince(peer.device) !== undefined) {
+      if (announcedAt === undefined || !this.#agreements.isLater(artifact, peer.device, announcedAt)) return;
+    } else if (transfer.room <= this.#agreements.pendingFor(artifact, now)) return;
     if (this.#agreements.isPending(artifact, peer.device)) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
@@ -118,17 +123,20 @@ export class Negotiation {
     return transfer;
   }
 
+  /** P-5.6: whether the session with the device is one that it no longer has, and its offer did not just cross with ours. */
+  #givesWay(transfer: Transfer, device: string, { at }: OfferMessage): boolean {
+    const since = transfer.sessionSince(device) ?? 0;
+    const old = this.#host.now() - since >= REPLACE_SESSION_AFTER_MS;
+    return old && this.#agreements.isLater(transfer.artifact, device, at);
+  }
+
   #onOffer(opened: Opened, offer: OfferMessage): void {
     const transfer = this.#audience(opened, offer);
     if (transfer === undefined) return;
     const peer = peerOf(opened);
     const now = this.#host.now();
-    const since = transfer.sessionSince(peer.device);
-    const replaces =
-      since !== undefined &&
-      now - since >= REPLACE_SESSION_AFTER_MS &&
-      this.#agreements.isLater(transfer.artifact, peer.device, offer.at);
-    if ((since !== undefined && !replaces) || (transfer.room === 0 && !replaces)) return;
+    const there = transfer.sessionSince(peer.device) !== undefined;
+    if (there ? !this.#givesWay(transfer, peer.device, offer) : transfer.room === 0) return;
     const staleIn = (offer.expires - this.#host.seconds() + 1) * 1000;
     if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
     const { secret, publicKey } = generateSessionKeyPair();
@@ -164,7 +172,8 @@ export class Negotiation {
       answerer: { device: id, session: answer.session },
     });
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
-    if (transfer.sessionSince(id) !== undefined || transfer.room === 0) return;
+    const there = transfer.sessionSince(id) !== undefined;
+    if (there ? !this.#agreements.isLater(transfer.artifact, id, answer.at) : transfer.room === 0) return;
     this.#agreements.agreed(transfer.artifact, id, answer.at);
     this.#host.agreed(transfer, {
       peer: peerOf(opened),

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_PACKET_BYTES } from '../policy/packet_limit.js';
-import { PacketGuard } from './packet_guard.js';
+import { PacketGuard } from '../../shared/mqtt/packet_guard.js';
+import { MAX_PACKET_BYTES } from '../../shared/mqtt/packet_limit.js';
 
 /** A client's decrypted stream, ended before a packet that is too large is buffered (P-2.7). */
 export class GuardedStream extends Duplex {

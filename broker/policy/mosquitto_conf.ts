@@ -1,5 +1,5 @@
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
-import { MAX_PACKET_BYTES } from './packet_limit.js';
+import { MAX_PACKET_BYTES } from '../../shared/mqtt/packet_limit.js';
 
 /** What a Mosquitto for a fleet is told (mosquitto.conf(5)). /mosquitto.conf is the same for production, with the reasons. */
 

@@ -3,6 +3,8 @@ import { EventEmitter, once } from 'node:events';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { ChunkmeshError } from '../errors.js';
 import type { Credential } from '../identity/bundle.js';
+import { PacketGuard } from './packet_guard.js';
+import { MAX_INBOUND_PACKET_BYTES } from './packet_limit.js';
 
 /** A member's connection to the broker: TLS with its own certificate, one client id, back-off with jitter. */
 
@@ -54,9 +56,12 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   readonly #client: MqttClient;
   readonly #owned: boolean;
   readonly #filters = new Map<string, 0 | 1>();
+  /** Filters whose UNSUBACK is awaited: a broker that takes packets of one client at once would lose what follows. */
+  readonly #leaving = new Set<string>();
   #attempt = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #wasOnline = false;
   #lastFailure: ChunkmeshError | undefined;
   readonly #detach: () => void;
 
@@ -77,6 +82,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
       // An error that comes after the end has nobody to tell, and unheard it would end the process.
       if (!this.#owned) this.#client.off('error', onError);
     };
+    if (this.#owned) this.#guard();
     if (this.#client.connected) queueMicrotask(onConnect);
   }
 
@@ -99,12 +105,18 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   /** Kept across reconnections. */
   subscribe(filter: string, qos: 0 | 1): void {
     this.#filters.set(filter, qos);
-    if (this.online) this.#client.subscribe(filter, { qos }, () => {});
+    if (this.online && !this.#leaving.has(filter)) this.#client.subscribe(filter, { qos }, () => {});
   }
 
   unsubscribe(filter: string): void {
     this.#filters.delete(filter);
-    if (this.online) this.#client.unsubscribe(filter, () => {});
+    if (!this.online || this.#leaving.has(filter)) return;
+    this.#leaving.add(filter);
+    this.#client.unsubscribe(filter, () => {
+      this.#leaving.delete(filter);
+      const qos = this.#filters.get(filter);
+      if (qos !== undefined && this.online) this.#client.subscribe(filter, { qos }, () => {});
+    });
   }
 
   /** Dropped while offline: every control message is stale by the time the broker is back, and its sender says it anew. */
@@ -121,6 +133,8 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   ): Promise<void> {
     await this.waitOnline(timeoutMs);
     const sent = this.#client.publishAsync(topic, Buffer.from(payload), options);
+    // It may fail after its time is up, when nobody waits for it any more.
+    sent.catch(() => {});
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -145,7 +159,9 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
 
   #onConnect(): void {
     this.#attempt = 0;
+    this.#wasOnline = true;
     this.#lastFailure = undefined;
+    this.#leaving.clear();
     // Nagle's algorithm would hold an answer back for 40 ms; the messages are small and few.
     const { stream } = this.#client;
     if (this.#owned && 'setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true);
@@ -155,14 +171,27 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
 
   #onClose(): void {
     if (this.#closed) return;
-    this.emit('offline');
+    if (this.#wasOnline) this.emit('offline');
+    else if (this.#lastFailure === undefined) this.#onError(new Error('closed the connection without a word'));
+    this.#wasOnline = false;
+    this.#lastFailure = undefined;
     if (!this.#owned || this.#timer !== undefined) return;
     const ceiling = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempt++, 16));
     const delay = randomInt(Math.ceil(ceiling / 2), ceiling + 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#client.reconnect();
+      this.#guard();
     }, delay);
+  }
+
+  /** A broker that sends without end must not fill this member's memory. */
+  #guard(): void {
+    const { stream } = this.#client;
+    const guard = new PacketGuard(MAX_INBOUND_PACKET_BYTES);
+    stream.on('data', (chunk: Buffer) => {
+      if (guard.check(chunk) !== 'pass') stream.destroy(new Error('a packet that is too large or malformed'));
+    });
   }
 
   #onError(error: Error): void {

@@ -134,7 +134,7 @@ describe('chunkmesh demo', () => {
 
 /** Starts one and waits until everybody runs. */
 async function midway(kind: string, env: Record<string, string>, folder: string): Promise<Running> {
-  const demo = new Running(['demo', '--devices', '2', '--broker', kind, '--json'], { env });
+  const demo = new Running(['demo', '--devices', '2', '--file', file, '--broker', kind, '--json'], { env });
   await vi.waitFor(() => expect(demo.stderr).toContain('everyone is online'), { timeout: 30_000 });
   expect((await processesNaming(folder)).length).toBeGreaterThanOrEqual(4);
   return demo;
@@ -152,21 +152,23 @@ describe.each(['embedded', 'mosquitto'])('a demo on %s that is cut short', (kind
       await expectNothingLeft(folder);
     });
 
-    it('stops everyone at once on a second signal', async () => {
-      const { folder, env } = await place();
-      const demo = await midway(kind, env, folder);
-      demo.process.kill('SIGINT');
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      demo.process.kill('SIGINT');
-      expect((await demo.ended).status).toBe(130);
-      await nobodyNames(folder);
-    });
-
     it('leaves nobody behind even when it is killed', async () => {
       const { folder, env } = await place();
       const demo = await midway(kind, env, folder);
       expect((await demo.stop('SIGKILL')).signal).toBe('SIGKILL');
       await nobodyNames(folder);
     });
+  });
+});
+
+installed('a demo that is told to stop twice', () => {
+  it('ends at once, and everyone with it, mosquitto too', async () => {
+    const { folder, env } = await place();
+    const demo = await midway('mosquitto', env, folder);
+    demo.process.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    demo.process.kill('SIGINT');
+    expect((await demo.ended).status).toBe(130);
+    await nobodyNames(folder);
   });
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
+import { freePort } from '../../broker/mosquitto/free_port.js';
 import { streamBytes } from '../support/artifact_bytes.js';
 import { ROOT, Running } from '../support/command.js';
 import { nobodyNames } from '../support/process_list.js';
@@ -11,8 +12,10 @@ import { requirement } from '../support/requirement.js';
 
 /** Every command of README.md and docs/, typed in order into one folder a page, as a newcomer would. */
 
-/** Run by .ci/run itself: it runs this test too. */
-const ELSEWHERE = ['npm test'];
+/** Run by .ci/run itself: the one because it runs this test too, the other for its time. */
+const ELSEWHERE = ['npm test', 'npm run demo'];
+/** The broker's ports in the pages: any free ones do, and other tests may run on this machine. */
+const PORT = /\b1888[34]\b/g;
 
 const pages = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)]
   .filter((name) => name.endsWith('.md'))
@@ -28,6 +31,7 @@ const commandsOf = (text: string): string[] =>
 class Place {
   readonly folder = mkdtempSync(join(tmpdir(), 'chunkmesh-test-'));
   readonly #behind: Running[] = [];
+  #port = '';
 
   get env(): Record<string, string> {
     const prefix = join(this.folder, 'npm');
@@ -38,13 +42,19 @@ class Place {
     };
   }
 
+  /** What a page says, with this place's own port. */
+  here(text: string): string {
+    return text.replace(PORT, this.#port);
+  }
+
   async fill(): Promise<void> {
+    this.#port = String(await freePort('127.0.0.1'));
     await mkdir(join(this.folder, 'tmp'));
     await mkdir(join(this.folder, 'npm/lib'), { recursive: true });
     await writeFile(join(this.folder, 'firmware.img'), streamBytes('readme', 2_000_000));
     await writeFile(join(this.folder, 'model.onnx'), streamBytes('model', 100_000));
     const config = { bundle: 'line-3/devices/cam-4.json', store: 'cam-4', broker: 'mqtts://localhost:18884' };
-    await writeFile(join(this.folder, 'agent.json'), JSON.stringify(config));
+    await writeFile(join(this.folder, 'agent.json'), this.here(JSON.stringify(config)));
     // README.md comes before every other page, and puts the command on the path.
     await this.type('npm link');
   }
@@ -52,7 +62,7 @@ class Place {
   /** npm's commands belong to the checkout, everything else to the folder. */
   async type(line: string): Promise<void> {
     const behind = line.endsWith('&');
-    const command = line.replace(/ *&$/, '').replace('./firmware.img', join(this.folder, 'firmware.img'));
+    const command = this.here(line).replace(/ *&$/, '').replace('./firmware.img', join(this.folder, 'firmware.img'));
     const cwd = line.startsWith('npm ') ? ROOT : this.folder;
     const running = new Running(['-c', `exec ${command}`], { program: 'bash', cwd, env: this.env });
     if (!behind) {
@@ -67,7 +77,10 @@ class Place {
   }
 
   async run(program: string, args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await new Running(args, { program, cwd: this.folder, env: this.env }).ended;
+    const { status, stdout, stderr } = await new Running(
+      args.map((one) => this.here(one)),
+      { program, cwd: this.folder, env: this.env },
+    ).ended;
     expect(status, stderr).toBe(0);
     return stdout;
   }

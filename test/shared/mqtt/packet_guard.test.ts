@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PacketGuard } from '../../../broker/embedded/packet_guard.js';
+import { PacketGuard } from '../../../shared/mqtt/packet_guard.js';
 
 function remainingLength(value: number): number[] {
   const bytes: number[] = [];

@@ -1,7 +1,0 @@
-import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
-
-/** P-1.4: a topic has at most 256 bytes; with its length, a packet identifier and MQTT 5 properties it stays below this. */
-const TOPIC_HEADROOM_BYTES = 512;
-
-/** A whole MQTT packet whose message is of the greatest size (P-2.7). */
-export const MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + TOPIC_HEADROOM_BYTES;
