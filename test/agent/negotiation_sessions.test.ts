@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { MeshPeer } from '../../agent/transfer/host.js';
-import { messageType } from '../../shared/control/messages.js';
+import { decodeMessage, messageType } from '../../shared/control/messages.js';
 import { Issuer } from '../support/members.js';
 import { Side, tell } from '../support/negotiating_side.js';
 
@@ -68,6 +68,35 @@ describe('P-5.6 one session', () => {
     a.later(5_000);
     tell(a, b, heldBack);
     expect(a.agreed.length).toBe(1);
+  });
+
+  it('offers anew to a device that says after the session was agreed that it has none, and to no other', () => {
+    tell(b, a, a.offer(b));
+    tell(a, b, b.lastAnswer());
+    a.negotiation.offer(a.transfer.real, b.peer, a.seconds);
+    expect([a.sent.length, a.agreed.length]).toEqual([1, 1]);
+    for (const side of [a, b]) side.later(1_000);
+    b.transfer.since.clear();
+    a.negotiation.offer(a.transfer.real, b.peer, b.seconds);
+    expect(a.sent.length).toBe(2);
+    const again = decodeMessage('offer', a.sent.at(-1)?.payload ?? new Uint8Array());
+    tell(b, a, again);
+    tell(a, b, b.lastAnswer());
+    expect([a.agreed.length, b.agreed.length]).toEqual([2, 2]);
+  });
+
+  it('P-5.5: who repeats the key of another as its own agrees with nobody', () => {
+    const offer = a.offer(c);
+    tell(c, a, offer);
+    const honest = c.agreed.at(-1)?.key;
+    // c hands on to b what a sent it, and hands back what b answers.
+    tell(b, c, offer);
+    const answer = { ...b.lastAnswer(), offer: c.lastAnswer().offer };
+    tell(a, c, answer);
+    const datagram = Buffer.alloc(64);
+    const sealed = datagram.subarray(0, a.agreed.at(-1)?.key.seal(0, datagram, 8));
+    expect(b.agreed.at(-1)?.key.open(0, sealed, Buffer.alloc(64))).toBe(-1);
+    expect(honest?.open(0, sealed, Buffer.alloc(64))).toBe(-1);
   });
 });
 
