@@ -10,7 +10,8 @@ import { EXIT } from '../../shared/errors.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const operations = readFileSync(`${root}docs/OPERATIONS.md`, 'utf8');
-const lines = operations.split('\n');
+// The formatter pads cells.
+const lines = operations.split('\n').map((line) => line.replace(/ +\|/g, ' |'));
 const program = createProgram();
 const COMMON = ['--json', '--verbose'];
 
