@@ -114,10 +114,11 @@ describe('P-3.3 no count larger than the bytes that are left', () => {
     expect(verdict(holding('df00000002a0c0'))).toBe(REFUSED);
   });
 
-  it('allocates nothing for counts that lie: a thousand of them at every place of a full message', () => {
+  it('allocates nothing for counts that lie: 26,000 arrays of 128 Ki in a full message', () => {
     const lies = Buffer.concat(Array.from({ length: 26_000 }, () => hex('dd0001ffff')));
     const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
-    for (let i = 0; i < 1000; i++) expect(verdict(holding(lies.subarray(0, lies.length - i)))).toBe(REFUSED);
+    // Believed, one alone would take 1 MiB; a few messages say it as well as many, and leave no garbage to be taken for it.
+    for (let i = 0; i < 8; i++) expect(verdict(holding(lies.subarray(0, lies.length - i)))).toBe(REFUSED);
     const grown = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before;
     expect(grown).toBeLessThan(64 * 2 ** 20);
   });
