@@ -1,10 +1,10 @@
-import { chmod, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fleet } from '../../broker/fleet/fleet.js';
+import { freePort } from '../../broker/mosquitto/free_port.js';
 import { VERSION } from '../../shared/version.js';
-import { chunkmesh, Running } from '../support/command.js';
+import { chunkmesh, refused } from '../support/command.js';
 import { temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
 
@@ -18,25 +18,6 @@ beforeAll(async () => {
   await fleet.fleet.enroll('cam-1');
 });
 afterAll(() => fleet.remove());
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-async function refused(args: readonly string[]): Promise<{ code: string; message: string; exit: number | null }> {
-  const plain = await chunkmesh(args);
-  expect(plain.stdout).toBe('');
-  const [first = '', ...rest] = plain.stderr.trimEnd().split('\n');
-  expect(rest.at(-1)).toMatch(/^what to do: /);
-  expect(plain.stderr).not.toMatch(/^\s+at /m);
-  const [code = '', message = ''] = first.split(/: (.*)/s);
-  return { code, message, exit: plain.status };
-}
 
 describe('chunkmesh', () => {
   it('lists its commands and exit statuses', async () => {
@@ -212,7 +193,7 @@ describe('publish', () => {
   });
 
   it('says that the broker is down', async () => {
-    const broker = `mqtts://127.0.0.1:${await freePort()}`;
+    const broker = `mqtts://127.0.0.1:${await freePort('127.0.0.1')}`;
     const failure = await refused(publish(process.argv[0] ?? '', '--broker', broker));
     expect(failure).toMatchObject({ code: 'E_BROKER_UNREACHABLE', exit: 4 });
     expect(failure.message).toContain(broker);
@@ -228,102 +209,9 @@ describe('publish', () => {
   });
 });
 
-describe('agent', () => {
-  const args = (bundle: string, store: string): string[] => ['agent', '--bundle', bundle, '--store', store];
-
-  it('refuses a bundle that others can read', async () => {
-    const folder = await temporaryFolder();
-    const bundle = join(folder, 'cam-1.json');
-    await writeFile(bundle, await readFile(fleet.fleet.bundlePath('cam-1')));
-    await chmod(bundle, 0o644);
-    expect(await refused(args(bundle, folder))).toMatchObject({ code: 'E_KEY_FILE_MODE', exit: 3 });
-  });
-
-  it('refuses a bundle that is none, and one that is not there', async () => {
-    const folder = await temporaryFolder();
-    const bundle = join(folder, 'cam-1.json');
-    await writeFile(bundle, '{"v":1}', { mode: 0o600 });
-    expect(await refused(args(bundle, folder))).toMatchObject({ code: 'E_BUNDLE', exit: 2 });
-    expect(await refused(args(join(folder, 'none'), folder))).toMatchObject({ code: 'E_FILE_UNREADABLE', exit: 2 });
-  });
-
-  it('refuses to start without a bundle, and a configuration with an unknown key', async () => {
-    expect(await refused(['agent'])).toMatchObject({ code: 'E_CONFIG', exit: 2 });
-    const file = join(await temporaryFolder(), 'agent.json');
-    await writeFile(file, '{"bundel":"a"}');
-    const failure = await refused(['agent', '--config', file]);
-    expect(failure).toMatchObject({ code: 'E_CONFIG', exit: 2 });
-    expect(failure.message).toContain('did you mean "bundle"?');
-  });
-
-  it('waits for a broker that is down, and stops cleanly meanwhile', async () => {
-    const folder = await temporaryFolder();
-    await mkdir(join(folder, 'store'));
-    const broker = `mqtts://127.0.0.1:${await freePort()}`;
-    const bundle = fleet.fleet.bundlePath('cam-1');
-    const agent = new Running([...args(bundle, join(folder, 'store')), '--broker', broker, '--json']);
-    expect(await agent.event('warning')).toMatchObject({ code: 'E_BROKER_UNREACHABLE' });
-    const { status, stderr } = await agent.stop();
-    expect(status).toBe(0);
-    for (const line of stderr.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('level');
-  });
-
-  it('refuses a second agent on one store', async () => {
-    const folder = await temporaryFolder();
-    const broker = ['--broker', `mqtts://127.0.0.1:${await freePort()}`];
-    const bundle = fleet.fleet.bundlePath('cam-1');
-    const first = new Running([...args(bundle, folder), ...broker, '--json']);
-    await first.event('warning');
-    const failure = await chunkmesh([...args(bundle, folder), ...broker, '--log-level', 'silent']);
-    expect(failure.stderr).toMatch(/^E_STORE_LOCKED: /);
-    expect(failure.status).toBe(4);
-    await first.stop();
-  });
-});
-
-describe('broker', () => {
-  it('says where it listens, counts, and ends with its counts on SIGTERM', async () => {
-    const broker = new Running(['broker', '--fleet', fleet.folder, '--host', '127.0.0.1', '--port', '0', '--json']);
-    expect(await broker.event('listening')).toMatchObject({
-      kind: 'embedded',
-      broker: expect.stringMatching(/^mqtts:\/\/127\.0\.0\.1:\d+$/),
-    });
-    expect(await broker.event('traffic')).toMatchObject({ messages: 0, payloadBytes: 0 });
-    const { status, stdout } = await broker.stop('SIGINT');
-    expect(status).toBe(0);
-    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ event: 'stats', controlBytes: 0 });
-  });
-
-  it('refuses a port that is taken', async () => {
-    const args = ['broker', '--fleet', fleet.folder, '--host', '127.0.0.1'];
-    const first = new Running([...args, '--port', '0', '--json']);
-    const { broker } = await first.event('listening');
-    const port = new URL(String(broker)).port;
-    expect(await refused([...args, '--port', port])).toMatchObject({ code: 'E_BROKER_START', exit: 4 });
-    await first.stop();
-  });
-
-  it('ends with its parent', async () => {
-    const broker = new Running([
-      'broker',
-      '--fleet',
-      fleet.folder,
-      '--host',
-      '127.0.0.1',
-      '--port',
-      '0',
-      '--json',
-      '--until-stdin-ends',
-    ]);
-    await broker.event('listening');
-    broker.process.stdin?.end();
-    expect((await broker.ended).status).toBe(0);
-  });
-});
-
 describe('status', () => {
   it('says that the broker is down', async () => {
-    const broker = `mqtts://127.0.0.1:${await freePort()}`;
+    const broker = `mqtts://127.0.0.1:${await freePort('127.0.0.1')}`;
     expect(await refused(['status', '--fleet', fleet.folder, '--broker', broker])).toMatchObject({
       code: 'E_BROKER_UNREACHABLE',
       exit: 4,

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 
 /** The built `chunkmesh` command as its users run it: a process, its two streams, its exit status. */
 
@@ -99,4 +100,17 @@ export async function chunkmesh(args: readonly string[], options: RunOptions = {
   const running = new Running(args, options);
   running.process.stdin?.end();
   return await running.ended;
+}
+
+/** What a command says that refuses: nothing on stdout, a code, a remedy, no stack. */
+export async function refused(
+  args: readonly string[],
+): Promise<{ code: string; message: string; exit: number | null }> {
+  const plain = await chunkmesh(args);
+  expect(plain.stdout).toBe('');
+  const [first = '', ...rest] = plain.stderr.trimEnd().split('\n');
+  expect(rest.at(-1)).toMatch(/^what to do: /);
+  expect(plain.stderr).not.toMatch(/^\s+at /m);
+  const [code = '', message = ''] = first.split(/: (.*)/s);
+  return { code, message, exit: plain.status };
 }
