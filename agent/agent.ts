@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { resolve } from 'node:path';
 import { checkRecent } from '../shared/control/envelope.js';
 import { decodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
@@ -8,12 +9,13 @@ import { ControlLink, type ControlMessage } from '../shared/mqtt/control_link.js
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
 import { Control, type Heard, sealStatus } from './control.js';
+import { Alarm } from './io/alarm.js';
 import { usableCandidates } from './io/candidates.js';
 import { Endpoint } from './io/endpoint.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store } from './io/store/store.js';
 import { type AgreedSession, Negotiation, peerOf } from './negotiation.js';
-import type { AgentEvents, AgentOptions, Logger } from './options.js';
+import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
 import { Rollouts } from './rollouts.js';
 import { StatusClock, statusMessage } from './status.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
@@ -27,7 +29,6 @@ import { TrustKeeper, trustMemorySchema } from './trust.js';
 const STATUS_INTERVAL_MS = 2_000;
 /** Longest sleep of the agent's own timer: deadlines that move without telling are met this late at most. */
 const MAX_SLEEP_MS = 1_000;
-const MIN_SLEEP_MS = 5;
 /** What the broker gets to acknowledge the last status before the connection ends. */
 const FAREWELL_MS = 1_000;
 const TRUST_DOCUMENT = 'trust';
@@ -58,13 +59,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #rollouts: Rollouts;
   #running: Running | null = null;
   #starting = false;
-  #timer: NodeJS.Timeout | undefined;
-  #wakeAt = Number.POSITIVE_INFINITY;
+  readonly #alarm = new Alarm(() => this.#tick());
   #stopping: Promise<void> | null = null;
 
   constructor(options: AgentOptions) {
     super();
-    this.#options = options;
+    this.#options = checkOptions(options);
     this.#logger = options.logger ?? silent;
     this.#status = new StatusClock(options.statusIntervalMs ?? STATUS_INTERVAL_MS);
     this.#rollouts = new Rollouts({
@@ -93,7 +93,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const { credential, endpoint } = this.#running;
     const { bound, grantedReceiveBytes } = endpoint;
     this.#logger.info({ device: credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
-    this.#tick();
+    this.#alarm.now();
   }
 
   /** Closes every session and saves what was verified. What was being written is finished first. */
@@ -110,7 +110,14 @@ export class Agent extends EventEmitter<AgentEvents> {
   async #open(keep: <T extends { close(): Promise<void> }>(part: T) => T): Promise<Running> {
     const { credential: given, listen = {} } = this.#options;
     const credential = typeof given === 'string' ? await loadCredential(given, seconds()) : given;
-    const store = keep(await Store.open(this.#options.store));
+    const { id, role } = credential.identity;
+    if (role !== 'device' && role !== 'seed') {
+      throw new ChunkmeshError(
+        'E_BUNDLE',
+        `the bundle is of ${id}, a ${role}; an agent needs one of a device or a seed`,
+      );
+    }
+    const store = keep(await Store.open(resolve(this.#options.store)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const seeds: SeedFile[] = [];
     for (const path of this.#options.seeds ?? []) seeds.push(keep(await SeedFile.index(path)));
@@ -137,12 +144,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     });
     link.on('message', (message) => this.#onMessage(message));
     link.on('failure', (error) => this.#warn(error));
-    link.on('offline', () => this.emit('offline'));
+    link.on('offline', () => {
+      this.#logger.info({ broker: link.broker }, 'broker lost');
+      this.emit('offline');
+    });
     link.on('online', () => {
+      this.#logger.info({ broker: link.broker }, 'broker connected');
       this.emit('online');
       this.#status.changed();
       for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(performance.now());
-      this.#tick();
+      this.#alarm.now();
     });
     return link;
   }
@@ -150,7 +161,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   async #stop(): Promise<void> {
     const running = this.#running;
     if (running === null) return;
-    clearTimeout(this.#timer);
+    this.#alarm.clear();
     await this.#rollouts.stop();
     await running.endpoint.close();
     await running.control.farewell(this.#statusNow(false), FAREWELL_MS);
@@ -173,6 +184,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #take({ topic, opened }: Heard, running: Running): void {
     const { trust, store, negotiation } = running;
     if (topic.name === 'trust') {
+      running.control.heardOf(topic.group);
       const message = trust.accept(topic.group, opened, seconds());
       if (message === null) return;
       const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
@@ -188,7 +200,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     } else if (topic.name === 'have') {
       const transfer = this.#rollouts.get(topic.artifact);
       const { id, groups } = opened.signer.identity;
-      if (transfer === undefined || id === running.credential.identity.id || !groups.includes(transfer.group)) return; // P-5.4
+      if (transfer === undefined || id === running.credential.identity.id || !transfer.isAudience(groups)) return; // P-5.4
       const have = decodeMessage('have', opened.payload);
       checkRecent(have.at, seconds());
       const peer = peerOf(opened);
@@ -201,6 +213,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const running = this.#running;
     if (running === null) throw new ChunkmeshError('E_INTERNAL', 'a rollout for an agent that does not run');
     const { name, version, size, chunks } = rollout;
+    this.#logger.info({ name, version, artifact, size, group }, 'rollout');
     this.emit('rollout', { name, version, artifact, size });
     const transfer: Transfer = new Transfer({
       rollout,
@@ -227,7 +240,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       wake: () => running.endpoint.wake(),
       changed: () => {
         this.#status.changed();
-        this.#arm(this.#status.due);
+        if (this.#stopping === null) this.#alarm.by(this.#status.due);
       },
       completed: (artifact) => {
         this.#logger.info({ ...artifact }, 'artifact complete');
@@ -257,12 +270,11 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #changed(): void {
     this.#status.changed();
-    this.#tick();
+    this.#alarm.now();
   }
 
   /** The agent's own deadlines; those of sessions are the endpoint's. */
   #tick(): void {
-    this.#wakeAt = Number.POSITIVE_INFINITY;
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
     const { announcements } = running;
@@ -275,20 +287,13 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
     if (now >= this.#status.due) this.#saySoFar(running, now);
     deadline = Math.min(deadline, this.#status.due);
-    this.#arm(deadline);
-  }
-
-  /** Sees to it that the agent ticks at `deadline`, or before. */
-  #arm(deadline: number): void {
-    if (deadline >= this.#wakeAt || this.#stopping !== null) return;
-    this.#wakeAt = deadline;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tick(), Math.max(MIN_SLEEP_MS, deadline - performance.now()));
+    this.#alarm.by(deadline);
   }
 
   #saySoFar({ control }: Running, now: number): void {
     for (const transfer of this.#rollouts.all()) this.emit('progress', transfer.progress());
     this.#status.said(now);
+    control.askAgain();
     control.status(this.#statusNow(true));
   }
 

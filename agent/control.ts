@@ -25,13 +25,16 @@ export class Control {
   readonly #credential: Credential;
   /** P-3.4: whatever the broker sends, nothing else is for this device. */
   readonly #readable: readonly string[];
+  /** Groups that said nothing yet. */
+  readonly #silent: Set<string>;
 
   constructor(credential: Credential, link: ControlLink) {
     this.#credential = credential;
     this.link = link;
     const { prefix, identity } = credential;
     this.#readable = allowedFilters(prefix, identity, 'subscribe');
-    for (const group of identity.groups) link.subscribe(topics.trust(prefix, group), TOPICS.trust.qos);
+    this.#silent = new Set(identity.groups);
+    this.askAgain();
     link.subscribe(topics.signal(prefix, identity.site, identity.id, '+'), TOPICS.signal.qos);
   }
 
@@ -45,6 +48,19 @@ export class Control {
     if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
     if (!this.#readable.some((filter) => covers(filter, topic))) return null;
     return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, now) };
+  }
+
+  heardOf(group: string): void {
+    this.#silent.delete(group);
+  }
+
+  /**
+   * Subscribes anew where a group has said nothing. A broker whose access list was not there yet when this device came accepts a
+   * subscription and sends nothing, not even later (Mosquitto does); asked again, it sends what it retains.
+   */
+  askAgain(): void {
+    for (const group of this.#silent)
+      this.link.subscribe(topics.trust(this.#credential.prefix, group), TOPICS.trust.qos);
   }
 
   signal(to: MeshPeer, payload: Uint8Array): void {

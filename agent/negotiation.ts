@@ -117,8 +117,8 @@ export class Negotiation {
     const { id, groups } = opened.signer.identity;
     const transfer = this.#host.transfer(hex(artifact));
     if (transfer === undefined || transfer.isBanned(id)) return undefined;
-    if (!groups.includes(transfer.group)) {
-      throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} is not of group ${transfer.group}`);
+    if (!transfer.isAudience(groups)) {
+      throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} is in no group that has ${transfer.artifact}`);
     }
     return transfer;
   }

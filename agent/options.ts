@@ -1,6 +1,7 @@
 import type { MqttClient } from 'mqtt';
+import { z } from 'zod';
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
-import type { ChunkmeshError } from '../shared/errors.js';
+import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 
 /** What a device's developer sees of the agent: options in, events out. */
@@ -32,6 +33,36 @@ export interface AgentOptions {
   readonly logger?: Logger;
 }
 
+const milliseconds = z.number().min(0).max(86_400_000);
+
+const schema = z.strictObject({
+  credential: z.union([
+    z.string().min(1),
+    z.custom<Credential>((value) => typeof value === 'object' && value !== null),
+  ]),
+  store: z.string().min(1),
+  seeds: z.array(z.string().min(1)).optional(),
+  listen: z
+    .strictObject({ host: z.union([z.ipv4(), z.ipv6()]).optional(), port: z.int().min(0).max(65_535).optional() })
+    .optional(),
+  broker: z
+    .string()
+    .regex(/^mqtts?:\/\/\S+$/, 'not mqtts://host:port')
+    .optional(),
+  mqtt: z.unknown().optional(),
+  joinWindowMs: milliseconds.optional(),
+  statusIntervalMs: milliseconds.optional(),
+  logger: z.unknown().optional(),
+});
+
+/** @throws E_CONFIG, naming every option that is missing, unknown or out of range */
+export function checkOptions(options: AgentOptions): AgentOptions {
+  const parsed = schema.safeParse(options);
+  if (parsed.success) return options;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`);
+  throw new ChunkmeshError('E_CONFIG', `agent options: ${faults.join('; ')}`);
+}
+
 export interface CompletedArtifact {
   readonly name: string;
   readonly version: string;
@@ -46,10 +77,11 @@ export interface AgentEvents {
   /** Connected to the broker, again or for the first time; and the reverse. */
   online: [];
   offline: [];
-  /** A rollout that was verified and will be fetched. */
+  /** A rollout that was verified and will be fetched, or was fetched before. */
   rollout: [{ name: string; version: string; artifact: string; size: number }];
   /** At most once per status interval. */
   progress: [RolloutProgress];
+  /** Also when an agent starts again with what it has: compare with what is installed. */
   complete: [CompletedArtifact];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];

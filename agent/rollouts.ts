@@ -49,12 +49,17 @@ export class Rollouts {
 
   async #apply(group: string, rollouts: readonly Rollout[]): Promise<void> {
     const wanted = new Map(rollouts.map((rollout) => [hex(rollout.artifact), rollout]));
-    for (const transfer of this.all().filter((known) => known.group === group)) {
+    for (const transfer of this.all().filter(({ groups }) => groups.has(group))) {
       const rollout = wanted.get(transfer.artifact);
+      if (rollout === undefined && transfer.groups.size > 1) {
+        transfer.groups.delete(group);
+        continue;
+      }
       if (rollout?.name !== transfer.rollout.name || rollout.version !== transfer.rollout.version)
         await this.#end(transfer);
     }
     for (const [artifact, rollout] of wanted) {
+      this.#transfers.get(artifact)?.groups.add(group);
       if (this.#stopped || this.#transfers.has(artifact)) continue;
       const transfer = this.#host.make(artifact, rollout, group);
       this.#transfers.set(artifact, transfer);

@@ -25,7 +25,7 @@ import type { Shelf } from './serving.js';
 export interface TransferOptions {
   readonly rollout: Rollout;
   readonly artifact: string;
-  /** The group whose trust message named the rollout: the audience (P-5.4). */
+  /** The group whose trust message named the rollout first. */
   readonly group: string;
   readonly host: TransferHost;
   readonly joinWindowMs: number;
@@ -45,7 +45,8 @@ const NO_COUNTERS: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, was
 export class Transfer {
   readonly artifact: string;
   readonly rollout: Rollout;
-  readonly group: string;
+  /** Groups whose trust messages name the rollout: who holds one of them is in the audience (P-5.4). */
+  readonly groups: Set<string>;
   readonly announcer: Announcer;
   readonly heard = new MembersHeard();
   readonly #options: TransferOptions;
@@ -67,7 +68,7 @@ export class Transfer {
     this.#host = options.host;
     this.artifact = options.artifact;
     this.rollout = options.rollout;
-    this.group = options.group;
+    this.groups = new Set([options.group]);
     this.#startedAt = this.#host.now();
     this.announcer = new Announcer(this.#startedAt, options.joinWindowMs, () => this.#host.random());
     this.#mesh = new Mesh({
@@ -122,6 +123,11 @@ export class Transfer {
     if (this.held === null || this.#stopped || this.#state === 'failed') return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
+  }
+
+  /** P-5.4 */
+  isAudience(groups: readonly string[]): boolean {
+    return groups.some((group) => this.groups.has(group));
   }
 
   isBanned(device: string): boolean {

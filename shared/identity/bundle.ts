@@ -45,10 +45,10 @@ export interface Credential {
 }
 
 /**
- * @param now seconds since the epoch
+ * @param now seconds since the epoch; this moment where it is left out
  * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED
  */
-export async function loadCredential(path: string, now: number): Promise<Credential> {
+export async function loadCredential(path: string, now = Date.now() / 1000): Promise<Credential> {
   return parseCredential(await readPrivateFile(path), path, now);
 }
 

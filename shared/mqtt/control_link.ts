@@ -13,6 +13,12 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Full jitter between the half and the whole: a fleet that lost its broker must not come back in one second. */
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 60_000;
+/** A connection that lasted this long was a good one: after it the back-off begins anew. */
+const STEADY_MS = 10_000;
+/** So many connections in a row that did not last are no accident: a broker ends one when its client id comes again (MQTT 3.1.1 §3.1.4). */
+const MAX_SHORT_CONNECTIONS = 3;
+/** MQTT 3.1.1 §3.9.3 */
+const SUBACK_FAILURE = 128;
 
 export interface ControlMessage {
   readonly topic: string;
@@ -41,14 +47,17 @@ export interface ControlLinkOptions {
   readonly client?: MqttClient;
 }
 
-/** What the MQTT 3.1.1 CONNACK codes 4 and 5, and TLS, call a refusal rather than an absence. */
+/** The broker refused us (CONNACK 2, 4 and 5, or a TLS alert), we refused its certificate, or there is no broker. */
 function connectError(error: Error & { code?: unknown }, broker: string): ChunkmeshError {
-  const refused = error.code === 4 || error.code === 5 || /alert|certificate|self.signed/i.test(error.message);
-  return new ChunkmeshError(
-    refused ? 'E_BROKER_REFUSED' : 'E_BROKER_UNREACHABLE',
-    `${broker}: ${error.message || String(error.code ?? 'no answer')}`,
-    { cause: error },
-  );
+  const what = error.message || String(error.code ?? 'no answer');
+  if (error.code === 2 || error.code === 4 || error.code === 5 || /alert/i.test(what)) {
+    return new ChunkmeshError('E_BROKER_REFUSED', `${broker}: ${what}`, { cause: error });
+  }
+  if (/certificate|self.signed|altname/i.test(what)) {
+    const foreign = `the broker's certificate is not one that this bundle's fleet made for ${broker}: ${what}`;
+    return new ChunkmeshError('E_CERT_FOREIGN', foreign, { cause: error });
+  }
+  return new ChunkmeshError('E_BROKER_UNREACHABLE', `${broker}: ${what}`, { cause: error });
 }
 
 export class ControlLink extends EventEmitter<ControlLinkEvents> {
@@ -61,8 +70,12 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   #attempt = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #wasOnline = false;
+  /** Monotonic ms; undefined while offline. */
+  #onlineSince: number | undefined;
+  #shortConnections = 0;
+  /** Of the attempt under way, and of the last one that ended. */
   #lastFailure: ChunkmeshError | undefined;
+  #toldFailure: ChunkmeshError | undefined;
   readonly #detach: () => void;
 
   constructor(credential: Credential, options: ControlLinkOptions = {}) {
@@ -97,7 +110,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
       await once(this, 'online', { signal: AbortSignal.timeout(timeoutMs) });
     } catch {
       throw (
-        this.#lastFailure ?? new ChunkmeshError('E_BROKER_UNREACHABLE', `${this.broker}: no answer in ${timeoutMs} ms`)
+        this.#toldFailure ?? new ChunkmeshError('E_BROKER_UNREACHABLE', `${this.broker}: no answer in ${timeoutMs} ms`)
       );
     }
   }
@@ -105,7 +118,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   /** Kept across reconnections. */
   subscribe(filter: string, qos: 0 | 1): void {
     this.#filters.set(filter, qos);
-    if (this.online && !this.#leaving.has(filter)) this.#client.subscribe(filter, { qos }, () => {});
+    if (this.online && !this.#leaving.has(filter)) this.#join(filter, qos);
   }
 
   unsubscribe(filter: string): void {
@@ -115,7 +128,17 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     this.#client.unsubscribe(filter, () => {
       this.#leaving.delete(filter);
       const qos = this.#filters.get(filter);
-      if (qos !== undefined && this.online) this.#client.subscribe(filter, { qos }, () => {});
+      if (qos !== undefined && this.online) this.#join(filter, qos);
+    });
+  }
+
+  #join(filter: string, qos: 0 | 1): void {
+    this.#client.subscribe(filter, { qos }, (_error, granted) => {
+      if (!granted?.some((grant) => Number(grant.qos) === SUBACK_FAILURE)) return;
+      this.emit(
+        'failure',
+        new ChunkmeshError('E_BROKER_REFUSED', `${this.broker} does not let this identity read ${filter}`),
+      );
     });
   }
 
@@ -158,23 +181,21 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   }
 
   #onConnect(): void {
-    this.#attempt = 0;
-    this.#wasOnline = true;
+    this.#onlineSince = performance.now();
     this.#lastFailure = undefined;
     this.#leaving.clear();
     // Nagle's algorithm would hold an answer back for 40 ms; the messages are small and few.
     const { stream } = this.#client;
     if (this.#owned && 'setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true);
-    for (const [filter, qos] of this.#filters) this.#client.subscribe(filter, { qos }, () => {});
+    for (const [filter, qos] of this.#filters) this.#join(filter, qos);
     this.emit('online');
   }
 
   #onClose(): void {
     if (this.#closed) return;
-    if (this.#wasOnline) this.emit('offline');
-    else if (this.#lastFailure === undefined) this.#onError(new Error('closed the connection without a word'));
-    this.#wasOnline = false;
-    this.#lastFailure = undefined;
+    if (this.#onlineSince === undefined) this.#tellFailure();
+    else this.#onLost(performance.now() - this.#onlineSince);
+    this.#onlineSince = undefined;
     if (!this.#owned || this.#timer !== undefined) return;
     const ceiling = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempt++, 16));
     const delay = randomInt(Math.ceil(ceiling / 2), ceiling + 1);
@@ -194,9 +215,28 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     });
   }
 
-  #onError(error: Error): void {
-    this.#lastFailure = connectError(error, this.broker);
+  #onLost(lastedMs: number): void {
+    this.#lastFailure = undefined;
+    if (lastedMs >= STEADY_MS) {
+      this.#attempt = 0;
+      this.#shortConnections = 0;
+    } else if (++this.#shortConnections === MAX_SHORT_CONNECTIONS) {
+      const often = `${this.broker} ends each connection after moments: another client may use this identity`;
+      this.emit('failure', new ChunkmeshError('E_BROKER_REFUSED', often));
+    }
+    this.emit('offline');
+  }
+
+  /** Once an attempt, whatever number of errors it made. */
+  #tellFailure(): void {
+    this.#lastFailure ??= connectError(new Error('closed the connection without a word'), this.broker);
     this.emit('failure', this.#lastFailure);
+    this.#toldFailure = this.#lastFailure;
+    this.#lastFailure = undefined;
+  }
+
+  #onError(error: Error): void {
+    this.#lastFailure ??= connectError(error, this.broker);
   }
 }
 

@@ -105,12 +105,12 @@ describe('a certificate', () => {
     await expectRefusedAtStart({ ...bundle, key: SigningKey.generate().exportPem() }, 'E_BUNDLE');
   });
 
-  it('of another fleet, whole bundle and all, finds no way in: the agent says E_BROKER_REFUSED and tries on', async () => {
+  it('of another fleet, whole bundle and all, finds no way in: the agent says E_CERT_FOREIGN and tries on', async () => {
     const bundle = await foreignBundle('cam-1', 'elsewhere');
     const agent = mesh.agent('cam-1', { broker: broker.url, bundle: await writeBundle('foreign', bundle) });
-    const first = await agent.warning('E_BROKER_REFUSED');
+    const first = await agent.warning('E_CERT_FOREIGN');
     expect(first.remedy).toContain('roster');
-    await agent.warning('E_BROKER_REFUSED', agent.events.length);
+    await agent.warning('E_CERT_FOREIGN', agent.events.length);
     expect(agent.events.filter(({ event }) => event === 'online')).toEqual([]);
     await expectFleetWell();
     expect(await agent.stop()).toEqual({ status: EXIT.done, signal: null });

@@ -15,7 +15,7 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 export class FakeTransfer {
   readonly artifact: string;
   readonly rollout: { artifact: Uint8Array };
-  group = 'cameras';
+  groups = ['cameras'];
   room = 12;
   readonly banned = new Set<string>();
   readonly since = new Map<string, number>();
@@ -23,6 +23,9 @@ export class FakeTransfer {
   constructor(artifact: Uint8Array) {
     this.artifact = hex(artifact);
     this.rollout = { artifact };
+  }
+  isAudience(groups: readonly string[]): boolean {
+    return groups.some((group) => this.groups.includes(group));
   }
   isBanned(device: string): boolean {
     return this.banned.has(device);

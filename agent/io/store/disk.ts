@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { systemCode } from '../../../shared/errors.js';
 
 /** Distinguishes the temporary files of one process; those of another cannot be there, by the store's lock. */
@@ -38,7 +38,9 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /** Makes the directory and those above it, durably. */
-export async function makeDirectory(path: string): Promise<void> {
+export async function makeDirectory(folder: string): Promise<void> {
+  // Absolute, as what mkdir says it made may be: the walk up must come past it.
+  const path = resolve(folder);
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let at = path; at.length >= first.length; at = dirname(at)) await syncDirectory(dirname(at));

@@ -18,6 +18,17 @@ describe('the store', () => {
     await (await Store.open(dir)).close();
   });
 
+  it('is made under a relative name of one letter too', async () => {
+    const [folder, before] = [await temporaryFolder(), process.cwd()];
+    process.chdir(folder);
+    try {
+      await (await Store.open('x')).close();
+    } finally {
+      process.chdir(before);
+    }
+    expect((await stat(join(folder, 'x'))).isDirectory()).toBe(true);
+  });
+
   it('names what it cannot make', async () => {
     const file = join(await temporaryFolder(), 'file');
     await writeFile(file, '');

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { Agent } from '../../agent/agent.js';
+import type { AgentOptions } from '../../agent/options.js';
+import { codeOf } from '../support/members.js';
+
+const GOOD: AgentOptions = { credential: 'cam-1.json', store: 'store' };
+
+describe('the options of an agent', () => {
+  it.each<[string, object]>([
+    ['the least', {}],
+    [
+      'all',
+      {
+        seeds: ['a'],
+        listen: { host: '127.0.0.1', port: 0 },
+        broker: 'mqtts://b:8883',
+        joinWindowMs: 0,
+        statusIntervalMs: 1,
+      },
+    ],
+    ['an IPv6 address', { listen: { host: '::1' } }],
+  ])('are taken: %s', (_, more) => {
+    expect(codeOf(() => new Agent({ ...GOOD, ...more }))).toBe('accepted');
+  });
+
+  it.each<[string, object]>([
+    ['no credential', { credential: undefined }],
+    ['an empty credential', { credential: '' }],
+    ['no store', { store: undefined }],
+    ['an empty store', { store: '' }],
+    ['an unknown option', { stor: 1 }],
+    ['a port out of range', { listen: { port: 65_536 } }],
+    ['a host that is no address', { listen: { host: 'localhost' } }],
+    ['a broker without mqtts://', { broker: 'localhost:1' }],
+    ['a text for milliseconds', { joinWindowMs: '1s' }],
+    ['negative milliseconds', { statusIntervalMs: -1 }],
+    ['no number', { statusIntervalMs: Number.NaN }],
+  ])('are refused with E_CONFIG: %s', (_, more) => {
+    expect(codeOf(() => new Agent({ ...GOOD, ...more } as AgentOptions))).toBe('E_CONFIG');
+  });
+
+  it('are refused by name', () => {
+    expect(() => new Agent({ ...GOOD, stor: 1, joinWindowMs: '1s' } as unknown as AgentOptions)).toThrow(
+      /joinWindowMs.*stor/,
+    );
+  });
+});
