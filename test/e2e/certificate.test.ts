@@ -109,7 +109,7 @@ describe('a certificate', () => {
     const bundle = await foreignBundle('cam-1', 'elsewhere');
     const agent = mesh.agent('cam-1', { broker: broker.url, bundle: await writeBundle('foreign', bundle) });
     const first = await agent.warning('E_CERT_FOREIGN');
-    expect(first.remedy).toContain('roster');
+    expect(first.remedy).toContain('not of this fleet');
     await agent.warning('E_CERT_FOREIGN', agent.events.length);
     expect(agent.events.filter(({ event }) => event === 'online')).toEqual([]);
     await expectFleetWell();
