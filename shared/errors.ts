@@ -32,20 +32,24 @@ export const ERROR_TABLE = {
   E_FILE_CHANGED: row(EXIT.failed, true, 'The file changed while it was read; run again when it is still.'),
   E_FLEET_EXISTS: row(EXIT.input, false, 'Choose an empty folder, or use the fleet that is there.'),
   E_FLEET_MISSING: row(EXIT.input, false, 'Make a fleet with `chunkmesh init`, or name its folder with --fleet.'),
-  E_DEVICE_EXISTS: row(EXIT.input, false, 'Choose another id, or use the bundle that was made.'),
-  E_BUNDLE: row(EXIT.input, false, 'Make the bundle anew with `chunkmesh enroll`.'),
+  E_DEVICE_EXISTS: row(
+    EXIT.input,
+    false,
+    'Choose another id, use the bundle that was made, or make a new one with --renew.',
+  ),
+  E_BUNDLE: row(EXIT.input, false, 'Make the bundle anew with `chunkmesh enroll --renew`.'),
   E_KEY_FILE_MODE: row(
     EXIT.trust,
     false,
-    'Run `chmod 600` on the file; if others could have read it, enroll the device anew.',
+    'Run `chmod 600` on the file; if others could have read it, run `chunkmesh enroll --renew`.',
   ),
   E_CERT_INVALID: row(
     EXIT.trust,
     false,
-    'The certificate is malformed or names its holder wrongly; enroll the device anew.',
+    'The certificate is malformed or names its holder wrongly; run `chunkmesh enroll --renew`.',
   ),
   E_CERT_FOREIGN: row(EXIT.trust, false, 'The certificate is not of this fleet; use a bundle that this fleet made.'),
-  E_CERT_EXPIRED: row(EXIT.trust, false, 'Check the clock; if it is right, enroll the device anew.'),
+  E_CERT_EXPIRED: row(EXIT.trust, false, 'Check the clock; if it is right, run `chunkmesh enroll --renew`.'),
   E_BROKER_UNREACHABLE: row(EXIT.world, true, 'Check that the broker runs and that the address and port are right.'),
   E_BROKER_REFUSED: row(EXIT.trust, false, 'The broker refused this identity; check that its roster has it.'),
   E_BROKER_START: row(EXIT.world, false, 'The broker did not start; its own output says why.'),
@@ -86,7 +90,11 @@ export const ERROR_TABLE = {
   E_SOCKET: row(EXIT.world, true, 'Check that the UDP address and port are free and belong to this host.'),
   E_SESSION_PROTOCOL: row(EXIT.failed, false, 'The peer broke the protocol; its session was closed.'),
   E_TIMEOUT: row(EXIT.world, true, 'It took longer than allowed; see what was waited for.'),
-  E_INCOMPLETE: row(EXIT.failed, false, 'Not every device has the right file; the table says which.'),
+  E_INCOMPLETE: row(
+    EXIT.failed,
+    false,
+    'Not every device has the right file, or not every message was looked into; see the report.',
+  ),
   E_INTERNAL: row(EXIT.failed, false, 'A fault of chunkmesh; report it with the cause.'),
 } as const satisfies Record<string, ErrorRow>;
 

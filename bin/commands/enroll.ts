@@ -12,14 +12,16 @@ keep no other copy.
 Examples:
   $ chunkmesh enroll cam-1 --fleet ./plant --site hall-2 --group cameras
   $ chunkmesh enroll depot --fleet ./plant --role seed --group cameras --group gateways
-  $ chunkmesh enroll cam-2 --fleet ./plant --days 90 --json`;
+  $ chunkmesh enroll cam-2 --fleet ./plant --days 90 --json
+  $ chunkmesh enroll cam-1 --fleet ./plant --renew`;
 
 export interface EnrollFlags {
   fleet: string;
-  role: Role;
+  role?: Role;
   site?: string;
   group?: readonly string[];
   days?: number;
+  renew?: true;
   json?: true;
 }
 
@@ -29,10 +31,11 @@ export function addEnroll(program: Command): void {
     .description('give a device its credential bundle and its place in the roster')
     .argument('<device>', 'id of the device')
     .addOption(fleetOption())
-    .option('--role <role>', ROLES.join(', '), choice('--role', ROLES), 'device')
+    .option('--role <role>', `${ROLES.join(', ')} (default: device)`, choice('--role', ROLES))
     .option('--site <site>', 'where it is; devices of one site exchange chunks (default: default)')
     .option('--group <group>', 'whose rollouts it follows; may be repeated (default: default)', collect)
     .option('--days <days>', 'how long its certificate is valid (default: 365)', integer('--days', 1, MOST_DAYS))
+    .option('--renew', 'a new key and certificate for a device that is there; what is not given stays as it is')
     .addHelpText('after', EXAMPLES)
     .action(async (device, flags) => (await import('../run/enroll.js')).runEnroll(device, flags));
 }

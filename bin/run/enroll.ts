@@ -4,11 +4,12 @@ import { output } from '../output.js';
 
 export async function runEnroll(
   device: string,
-  { fleet: folder, role, site, group, days, json }: EnrollFlags,
+  { fleet: folder, role, site, group, days, renew, json }: EnrollFlags,
 ): Promise<void> {
   const fleet = await Fleet.open(folder);
   const bundle = await fleet.enroll(device, {
-    role,
+    renew: renew === true,
+    ...(role !== undefined && { role }),
     ...(site !== undefined && { site }),
     ...(group !== undefined && { groups: group }),
     ...(days !== undefined && { days }),

@@ -5,7 +5,7 @@ import { checkId, checkPrefix } from '../../shared/control/ids.js';
 import type { Identity, Role } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
+import { type BundleFile, loadCredential, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { mosquittoAcl } from '../policy/mosquitto_acl.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, validFor } from './authority.js';
@@ -50,6 +50,11 @@ export interface EnrolOptions {
   readonly groups?: readonly string[];
   /** How long the certificate is valid. Default 365. */
   readonly days?: number;
+}
+
+export interface RenewOptions extends EnrolOptions {
+  /** Of a member that is there; what is not given stays as it is. */
+  readonly renew?: boolean;
 }
 
 export class Fleet {
@@ -139,16 +144,37 @@ export class Fleet {
   }
 
   /**
-   * Gives `id` a key, a certificate and a place in the roster.
+   * Gives `id` a key, a certificate and a place in the roster; with `renew`, instead of those that it has.
    * @returns the path of its credential bundle, mode 0600
-   * @throws E_ID, E_ARGUMENT, E_DEVICE_EXISTS, E_TIMEOUT, E_FLEET_MISSING, E_CONFIG
+   * @throws E_ID, E_ARGUMENT, E_DEVICE_EXISTS, E_FILE_UNREADABLE, E_TIMEOUT, E_FLEET_MISSING, E_CONFIG
    */
-  async enroll(id: string, options: EnrolOptions = {}): Promise<string> {
+  async enroll(id: string, { renew = false, ...options }: RenewOptions = {}): Promise<string> {
     checkId(id, 'device');
     return withFleetLock(this.folder, async () => {
       this.#file = await readFleetFile(this.folder);
-      return this.#admit(id, options);
+      const before = this.#file.roster.find((member) => member.id === id);
+      if (!renew) return this.#admit(id, options);
+      if (before === undefined) {
+        throw new ChunkmeshError('E_ARGUMENT', `${id} is not in the roster: enroll it without --renew`);
+      }
+      await this.#forget(before);
+      const { role, site, groups } = before;
+      return this.#admit(id, { role, site, groups, ...options });
     });
+  }
+
+  /** In memory alone: the file is written with the next member. */
+  async #forget(before: Member): Promise<void> {
+    const { roster, publishers } = this.#file;
+    const kept = before.role === 'publisher' ? await this.#publishersWithout(before) : publishers;
+    this.#file = { ...this.#file, publishers: kept, roster: roster.filter(({ id }) => id !== before.id) };
+  }
+
+  /** The roster does not say which key is whose: the old bundle does, also when it has expired. */
+  async #publishersWithout({ id, notAfter }: Member): Promise<string[]> {
+    const { key } = await loadCredential(this.bundlePath(id), notAfter - 1);
+    const old = Buffer.from(key.publicKey).toString('base64');
+    return this.#file.publishers.filter((publisher) => publisher !== old);
   }
 
   async #admit(id: string, options: EnrolOptions): Promise<string> {

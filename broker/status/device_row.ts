@@ -41,11 +41,11 @@ export interface StatusReport {
 const fetched = (rollouts: readonly RolloutProgress[]): number =>
   rollouts.reduce((sum, { fromSeed, fromPeers }) => sum + fromSeed + fromPeers, 0);
 
-const moving = ({ state }: RolloutProgress): boolean => state === 'fetching' || state === 'indexing';
+const fetching = ({ state }: RolloutProgress): boolean => state === 'fetching';
 
 function throughput(before: DeviceRow | undefined, { message, receivedMs }: StatusReport): [number, Sample] {
   const sample = { receivedMs, bytes: fetched(message.rollouts) };
-  if (before === undefined || !before.online || !message.online || !message.rollouts.some(moving)) return [0, sample];
+  if (before === undefined || !before.online || !message.online || !message.rollouts.some(fetching)) return [0, sample];
   const elapsed = receivedMs - before.sample.receivedMs;
   if (elapsed < MIN_SAMPLE_MS) return [before.bytesPerSecond, before.sample];
   return [Math.max(0, ((sample.bytes - before.sample.bytes) * 1000) / elapsed), sample];

@@ -138,6 +138,33 @@ describe('Fleet.enroll', () => {
     expect(await readdir(join(fleet.folder, 'devices'))).toEqual([]);
   });
 
+  it('renews a member: another key, the same place, and only the new certificate in the roster', async () => {
+    const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
+    const about = { role: 'seed', site: 'north', groups: ['a'] } as const;
+    const before = await loadCredential(await fleet.enroll('depot', { ...about, days: 7 }), seconds());
+    const old = fleet.roster.at(-1)?.fingerprint;
+    const after = await loadCredential(await fleet.enroll('depot', { renew: true }), seconds());
+    expect(after.identity).toEqual(before.identity);
+    expect(after.key.publicKey).not.toEqual(before.key.publicKey);
+    const { roster } = await Fleet.open(fleet.folder);
+    expect(roster.filter(({ id }) => id === 'depot')).toMatchObject([{ ...about, notAfter: after.notAfter }]);
+    expect(roster.map(({ fingerprint }) => fingerprint)).not.toContain(old);
+    const moved = await loadCredential(await fleet.enroll('depot', { renew: true, groups: ['b'] }), seconds());
+    expect(moved.identity).toMatchObject({ role: 'seed', site: 'north', groups: ['b'] });
+  });
+
+  it('pins the key of a renewed publisher instead of its old one', async () => {
+    const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
+    const { key } = await loadCredential(await fleet.enroll('publisher', { renew: true }), seconds());
+    const { publishers } = await loadCredential(await fleet.enroll('cam-1'), seconds());
+    expect(publishers).toEqual([key.publicKey]);
+  });
+
+  it('does not renew who is not there', async () => {
+    const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
+    await expect(fleet.enroll('cam-1', { renew: true })).rejects.toMatchObject({ code: 'E_ARGUMENT' });
+  });
+
   it('loses none of many at once, and lets one of two equal ones win', async () => {
     const { folder } = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
     const ids = Array.from({ length: 24 }, (_, i) => `cam-${i % 20}`);

@@ -59,9 +59,10 @@ describe('nextRow', () => {
     expect(nextRow(third, report(2000, {}, { fromSeed: 2000 })).bytesPerSecond).toBe(1000);
   });
 
-  it('has no throughput once complete, offline, or where the account starts anew', () => {
+  it('has no throughput once complete, while indexing, offline, or where the account starts anew', () => {
     const first = nextRow(undefined, report(0, {}, { fromSeed: 5000 }));
     expect(nextRow(first, report(1000, {}, { fromSeed: 6000, state: 'complete' })).bytesPerSecond).toBe(0);
+    expect(nextRow(first, report(1000, {}, { fromSeed: 6000, state: 'indexing' })).bytesPerSecond).toBe(0);
     expect(nextRow(first, report(1000, { online: false }, { fromSeed: 6000 })).bytesPerSecond).toBe(0);
     expect(nextRow(first, report(1000, {}, { fromSeed: 100 })).bytesPerSecond).toBe(0);
   });
