@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Fleet } from '../broker/fleet/fleet.js';
 import { readFleetFile } from '../broker/fleet/fleet_file.js';
+import type { Role } from '../shared/control/topics.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 
 /** What the operator's commands take from a fleet folder. None of it needs the CA's key, so that can be elsewhere. */
@@ -13,8 +14,15 @@ export async function memberOfFolder(folder: string, bundle: (typeof Fleet.bundl
   return { ...credential, publishers: publishers.map((key) => new Uint8Array(Buffer.from(key, 'base64'))) };
 }
 
-/** Devices and seeds that follow `group`. @throws E_FLEET_MISSING, E_CONFIG */
-export async function groupSize(folder: string, group: string): Promise<number> {
+export interface GroupSize {
+  readonly devices: number;
+  readonly seeds: number;
+}
+
+/** Who of the roster follows `group`. @throws E_FLEET_MISSING, E_CONFIG */
+export async function groupSize(folder: string, group: string): Promise<GroupSize> {
   const { roster } = await readFleetFile(folder);
-  return roster.filter(({ role, groups }) => (role === 'device' || role === 'seed') && groups.includes(group)).length;
+  const count = (wanted: Role): number =>
+    roster.filter(({ role, groups }) => role === wanted && groups.includes(group)).length;
+  return { devices: count('device'), seeds: count('seed') };
 }

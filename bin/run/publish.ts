@@ -1,13 +1,27 @@
-import { publish } from '../../broker/publish/publish.js';
+import { type Published, publish } from '../../broker/publish/publish.js';
 import type { PublishFlags } from '../commands/publish.js';
-import { groupSize, memberOfFolder } from '../fleet_folder.js';
+import { type GroupSize, groupSize, memberOfFolder } from '../fleet_folder.js';
 import { INTERRUPTED, stopRequested } from '../lifetime.js';
 import { output } from '../output.js';
 import { formatBytes } from '../units.js';
 
+/** What is no error and hardly meant. */
+export function notesOn({ name, version, group, replaced }: Published, { devices, seeds }: GroupSize): string[] {
+  const notes: string[] = [];
+  if (devices === 0) notes.push(`no device of the roster is in group ${group}`);
+  if (seeds === 0) notes.push(`no seed of the roster is in group ${group}: nobody may serve the file yet`);
+  if (replaced !== undefined) {
+    notes.push(
+      `${name} ${version} had other bytes until now (artifact ${replaced}): better give other bytes another version`,
+    );
+  }
+  return notes;
+}
+
 export async function runPublish(file: string, flags: PublishFlags): Promise<void> {
   const { fleet, name, group, expiresDays, broker, json } = flags;
   if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
+  const size = await groupSize(fleet, group);
   const published = await publish({
     credential: await memberOfFolder(fleet, 'publisher'),
     fleetFolder: fleet,
@@ -15,15 +29,18 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     name,
     version: flags.version,
     group,
-    devices: await groupSize(fleet, group),
+    devices: size.devices + size.seeds,
     expiresDays,
     ...(broker !== undefined && { broker }),
   });
+  const notes = notesOn(published, size);
   if (json) {
-    output.json(published);
-    return;
+    output.json({ ...published, notes });
+  } else {
+    const { artifact, chunks, seq } = published;
+    const bytes = formatBytes(published.size);
+    output.line(`${name} ${flags.version} for group ${group}: ${bytes} in ${chunks} chunks, sequence ${seq}`);
+    output.line(`artifact ${artifact}`);
   }
-  const { artifact, size, chunks, seq } = published;
-  output.line(`${name} ${flags.version} for group ${group}: ${formatBytes(size)} in ${chunks} chunks, sequence ${seq}`);
-  output.line(`artifact ${artifact}`);
+  for (const note of notes) output.note(`note: ${note}`);
 }

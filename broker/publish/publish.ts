@@ -51,6 +51,8 @@ export interface Published {
   readonly size: number;
   readonly chunks: number;
   readonly seq: number;
+  /** Hex of the artifact that had this name and version until now, where it is another. */
+  readonly replaced?: string;
 }
 
 /**
@@ -71,8 +73,9 @@ export async function publish(options: PublishOptions): Promise<Published> {
   };
   const link = await connectMember(credential, broker);
   try {
-    const { seq } = await new Publication(link, options, rollout).run();
-    return { name, version, group, artifact: index.artifact, size: index.size, chunks: index.chunkCount, seq };
+    const { seq, replaced } = await new Publication(link, options, rollout).run();
+    const { artifact, size, chunkCount: chunks } = index;
+    return { name, version, group, artifact, size, chunks, seq, ...(replaced !== undefined && { replaced }) };
   } finally {
     await link.close();
   }
@@ -86,6 +89,13 @@ function checkArguments({ credential, name, version, group }: PublishOptions): v
   if (!mayPublish(prefix, identity, `${prefix}/trust/${group}`)) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${identity.id} is a ${identity.role}, not a publisher (P-2.2)`);
   }
+}
+
+/** Hex of what has the same name and version and other bytes. */
+function replacedBy({ name, version, artifact }: Rollout, base: TrustMessage | undefined): string | undefined {
+  const before = base?.rollouts.find((one) => one.name === name && one.version === version);
+  if (before === undefined || Buffer.from(before.artifact).equals(artifact)) return undefined;
+  return Buffer.from(before.artifact).toString('hex');
 }
 
 class Publication {
@@ -105,7 +115,7 @@ class Publication {
     this.#trust = new TrustTopic(link, options.credential, options.group, this.#now);
   }
 
-  async run(): Promise<TrustMessage> {
+  async run(): Promise<{ seq: number; replaced: string | undefined }> {
     const { group } = this.#options;
     await this.#trust.retained(RETAINED_WAIT_MS);
     let base = newer((await this.#memory.read(group)).confirmed, this.#trust.newestOfOthers);
@@ -116,7 +126,7 @@ class Publication {
       if (other === undefined || other.seq <= (base?.seq ?? 0)) {
         this.#checkHeld(seen);
         await this.#memory.write(group, { seq: message.seq, confirmed: message });
-        return message;
+        return { seq: message.seq, replaced: replacedBy(this.#rollout, base) };
       }
       base = other;
     }

@@ -16,6 +16,7 @@ import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { streamBytes } from '../support/artifact_bytes.js';
 import { connectMember } from '../support/broker_client.js';
+import { chunkmesh } from '../support/command.js';
 import { coded, temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
 
@@ -93,6 +94,28 @@ describe('publish', () => {
     await publish(options());
     expect((await publish(options({ version: '2.0.0' }))).seq).toBe(3);
     expect(names(await retained())).toEqual(['model 1.0.0', 'firmware 2.0.0']);
+  });
+
+  it('says what the same name and version was before, where it was other bytes', async () => {
+    const first = await publish(options());
+    expect(await publish(options())).not.toHaveProperty('replaced');
+    const other = join(fleet.folder, 'other.img');
+    await writeFile(other, 'other bytes');
+    expect(await publish(options({ file: other }))).toHaveProperty('replaced', first.artifact);
+    expect(await publish(options({ version: '2.0.0' }))).not.toHaveProperty('replaced');
+  });
+
+  it('as a command notes a group without devices and seeds, on stderr and in --json', async () => {
+    const about = ['--name', 'firmware', '--version', '1.0.0', '--group', 'nobody'];
+    const address = `mqtts://localhost:${broker.address.port}`;
+    const args = ['publish', file, '--fleet', fleet.folder, ...about, '--broker', address, '--json'];
+    const { stdout, stderr } = await chunkmesh(args);
+    const notes = [expect.stringContaining('no device'), expect.stringContaining('no seed')];
+    expect(JSON.parse(stdout)).toMatchObject({ notes });
+    expect(stderr).toMatch(/^note: no device .* group nobody\nnote: no seed .*\n$/);
+    await fleet.fleet.enroll('depot', { role: 'seed', groups: ['nobody'] });
+    await fleet.fleet.enroll('cam-9', { groups: ['nobody'] });
+    expect(JSON.parse((await chunkmesh(args)).stdout)).toMatchObject({ notes: [] });
   });
 
   it('keeps number and rollouts when the broker has lost them', async () => {
