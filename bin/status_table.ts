@@ -1,3 +1,4 @@
+import type { Member } from '../broker/fleet/fleet_file.js';
 import type { DeviceRow, RolloutRow } from '../broker/status/device_row.js';
 import { formatTable } from './table.js';
 import { formatAge, formatPercent, formatRate } from './units.js';
@@ -17,6 +18,23 @@ const COLUMNS = [
   { title: 'last seen', align: 'right' },
 ] as const;
 
+/** A device of the roster, and its row once it has reported. */
+export interface Listed {
+  readonly device: string;
+  readonly site: string;
+  readonly row?: DeviceRow;
+}
+
+/** Who has reported, and who of the roster's devices and seeds has not; by id. */
+export function listDevices(rows: readonly DeviceRow[], roster: readonly Member[]): Listed[] {
+  const listed = new Map<string, Listed>();
+  for (const { id, role, site } of roster) {
+    if (role === 'device' || role === 'seed') listed.set(id, { device: id, site });
+  }
+  for (const row of rows) listed.set(row.device, { device: row.device, site: row.site, row });
+  return [...listed.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
+}
+
 /** @param now seconds since the epoch */
 function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): string[] {
   const error = rollout?.error ? ` ${rollout.error}` : '';
@@ -34,15 +52,35 @@ function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): st
   ];
 }
 
-export function formatStatus(rows: readonly DeviceRow[], now: number): string {
-  if (rows.length === 0) return 'no device has reported yet';
-  const lines = rows.flatMap((row) =>
-    row.rollouts.length === 0 ? [cells(row, undefined, now)] : row.rollouts.map((rollout) => cells(row, rollout, now)),
-  );
+const unseen = ({ device, site }: Listed): string[] => [device, site, ...Array<string>(7).fill('-'), 'never seen'];
+
+export function formatStatus(devices: readonly Listed[], now: number): string {
+  if (devices.length === 0) return 'the fleet has no device yet';
+  const lines = devices.flatMap((listed) => {
+    const { row } = listed;
+    if (row === undefined) return [unseen(listed)];
+    return row.rollouts.length === 0
+      ? [cells(row, undefined, now)]
+      : row.rollouts.map((rollout) => cells(row, rollout, now));
+  });
   return formatTable(COLUMNS, lines);
 }
 
 /** A row without what only the next row needs. */
-export function statusJson({ sample: _, ...row }: DeviceRow): object {
-  return { ...row, bytesPerSecond: Math.round(row.bytesPerSecond) };
+export function statusJson({ device, site, row }: Listed): object {
+  if (row === undefined) {
+    return {
+      device,
+      site,
+      seen: false,
+      online: false,
+      agent: null,
+      peers: 0,
+      at: null,
+      rollouts: [],
+      bytesPerSecond: 0,
+    };
+  }
+  const { sample: _, bytesPerSecond, ...kept } = row;
+  return { ...kept, seen: true, bytesPerSecond: Math.round(bytesPerSecond) };
 }

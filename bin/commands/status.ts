@@ -3,6 +3,7 @@ import { brokerAddress } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const EXAMPLES = `
+A device of the roster that has not reported is listed as never seen (with --json: "seen": false).
 With --watch the table is drawn anew each second until Ctrl-C; with --watch --json each second gives one object on one line.
 
 Examples:

@@ -1,43 +1,48 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Member, readFleetFile } from '../../broker/fleet/fleet_file.js';
 import { FleetStatus } from '../../broker/status/fleet_status.js';
 import type { StatusFlags } from '../commands/status.js';
 import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
 import { output } from '../output.js';
-import { formatStatus, statusJson } from '../status_table.js';
+import { formatStatus, listDevices, statusJson } from '../status_table.js';
 
 /** Every device's last status is retained by the broker: after this much silence, all of them are here. */
 const QUIET_MS = 500;
 const WATCH_INTERVAL_MS = 1000;
+/** MQTT 3.1.1 denies a subscription as silently as it has nothing to deliver. */
+const NOBODY = 'no device has reported yet, or the broker does not let the operator read';
 /** ECMA-48: cursor home, erase to the end. */
 const REDRAW = '\u001b[H\u001b[J';
 
-function print(status: FleetStatus, { json, watch }: StatusFlags): void {
-  const rows = status.rows();
+function print(status: FleetStatus, roster: readonly Member[], { json, watch }: StatusFlags): void {
+  const devices = listDevices(status.rows(), roster);
   if (json) {
-    output.json({ at: Math.floor(Date.now() / 1000), devices: rows.map(statusJson) });
+    output.json({ at: Math.floor(Date.now() / 1000), devices: devices.map(statusJson) });
     return;
   }
-  const table = formatStatus(rows, Date.now() / 1000);
+  const table = formatStatus(devices, Date.now() / 1000);
   output.line(watch && process.stdout.isTTY ? `${REDRAW}${table}` : table);
 }
 
 export async function runStatus(flags: StatusFlags): Promise<void> {
   const { fleet, broker, watch } = flags;
+  const { roster } = await readFleetFile(fleet);
   const credential = await memberOfFolder(fleet, 'operator');
   const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
   status.on('refused', ({ code, message }) => output.note(`refused a status: ${code}: ${message}`));
   try {
     await status.start();
     await status.settle(QUIET_MS);
-    print(status, flags);
-    if (watch) await watchUntilStopped(status, flags);
+    print(status, roster, flags);
+    if (status.rows().length === 0) output.note(NOBODY);
+    if (watch) await watchUntilStopped(status, roster, flags);
   } finally {
     await status.close();
   }
 }
 
-async function watchUntilStopped(status: FleetStatus, flags: StatusFlags): Promise<void> {
+async function watchUntilStopped(status: FleetStatus, roster: readonly Member[], flags: StatusFlags): Promise<void> {
   let stopped = false;
   const stop = stopRequested().then(() => {
     stopped = true;
@@ -45,6 +50,6 @@ async function watchUntilStopped(status: FleetStatus, flags: StatusFlags): Promi
   for (;;) {
     await Promise.race([delay(WATCH_INTERVAL_MS), stop]);
     if (stopped) return;
-    print(status, flags);
+    print(status, roster, flags);
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readableLine } from '../../bin/log.js';
-import { formatStatus, statusJson } from '../../bin/status_table.js';
+import { formatStatus, listDevices, statusJson } from '../../bin/status_table.js';
 import { formatTable } from '../../bin/table.js';
 import { formatAge, formatBytes, formatPercent, formatRate } from '../../bin/units.js';
 import type { DeviceRow } from '../../broker/status/device_row.js';
@@ -69,20 +69,37 @@ describe('status', () => {
   it('has a line for each rollout of each device', () => {
     const blocked = { ...rollout, name: 'model', state: 'blocked' as const, held: 0, error: 'E_DISK_FULL' };
     const idle = { ...row, device: 'cam-2', online: false, peers: 0, rollouts: [], bytesPerSecond: 0 };
-    const lines = formatStatus([{ ...row, rollouts: [rollout, blocked] }, idle], 1012).split('\n');
+    const lines = formatStatus(listDevices([{ ...row, rollouts: [rollout, blocked] }, idle], []), 1012).split('\n');
     expect(lines).toHaveLength(5);
     expect(lines[2]).toMatch(/^cam-1 +hall +online +firmware +2\.0\.0 +fetching +75 % +2 +1\.5 kB\/s +12 s ago$/);
     expect(lines[3]).toMatch(/^cam-1 .* model +2\.0\.0 +blocked E_DISK_FULL +0 % /);
     expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +12 s ago$/);
   });
 
-  it('says so where nobody has reported', () => {
-    expect(formatStatus([], 0)).toBe('no device has reported yet');
+  it('lists who of the roster was never seen, and nobody but devices and seeds', () => {
+    const member = { site: 'yard', groups: [], fingerprint: '', notAfter: 0 };
+    const roster = [
+      { ...member, id: 'operator', role: 'operator' as const },
+      { ...member, id: 'cam-0', role: 'device' as const },
+      { ...member, id: 'cam-1', role: 'device' as const },
+    ];
+    const listed = listDevices([row], roster);
+    expect(listed.map(({ device }) => device)).toEqual(['cam-0', 'cam-1']);
+    expect(formatStatus(listed, 1012)).toMatch(/^cam-0 +yard +(- +){7}never seen$/m);
+    expect(listed.map(statusJson)).toMatchObject([
+      { device: 'cam-0', site: 'yard', seen: false, online: false, rollouts: [] },
+      { device: 'cam-1', seen: true },
+    ]);
+  });
+
+  it('says so where there is nobody to list', () => {
+    expect(formatStatus([], 0)).toBe('the fleet has no device yet');
   });
 
   it('leaves out of JSON what only the next row needs', () => {
-    expect(statusJson(row)).not.toHaveProperty('sample');
-    expect(statusJson(row)).toMatchObject({ device: 'cam-1', bytesPerSecond: 1500 });
+    const [listed = { device: '', site: '' }] = listDevices([row], []);
+    expect(statusJson(listed)).not.toHaveProperty('sample');
+    expect(statusJson(listed)).toMatchObject({ device: 'cam-1', bytesPerSecond: 1500 });
   });
 });
 

@@ -92,6 +92,7 @@ describe('chunkmesh status', () => {
         {
           device: 'cam-1',
           site: 'hall',
+          seen: true,
           online: true,
           agent: '0.1.0',
           peers: 3,
@@ -112,11 +113,12 @@ describe('chunkmesh status', () => {
     watch.process.stdout?.on('data', (data) => {
       seen += String(data);
     });
-    await vi.waitFor(() => expect(seen).toContain('"devices":[]'), 5000);
+    await vi.waitFor(() => expect(seen).toContain('"seen":false'), 5000);
     await say(sealed());
-    await vi.waitFor(() => expect(seen).toContain('cam-1'), 5000);
-    const { status: exit, stdout } = await watch.stop('SIGINT');
+    await vi.waitFor(() => expect(seen).toContain('"seen":true'), 5000);
+    const { status: exit, stdout, stderr } = await watch.stop('SIGINT');
     expect(exit).toBe(0);
+    expect(stderr).toBe('no device has reported yet, or the broker does not let the operator read\n');
     for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('devices');
   });
 });
