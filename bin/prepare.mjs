@@ -1,7 +1,8 @@
 // Before anything is installed: plain JavaScript, node's own modules only.
-// Installs from the lock file when it differs from what is installed; with --build, compiles when a source is newer than the build.
+// Installs from the lock file when it differs from what is installed; with --build, compiles when a source is newer than the build; with
+// --compile, always.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -53,8 +54,21 @@ function built() {
   return statSync(stamp).mtimeMs >= Math.max(...inputs);
 }
 
-if (!installed()) run('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund']);
-if (process.argv.includes('--build') && !built()) {
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
+function compile() {
+  process.stderr.write('building ...\n');
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
 }
+
+if (!installed()) {
+  process.stderr.write('installing the locked dependencies ...\n');
+  run('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund']);
+}
+const build = process.argv.includes('--build');
+const always = process.argv.includes('--compile');
+if (always) compile();
+else if (build && !built()) {
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  compile();
+}
+// The compiler writes no mode, and whoever linked the command runs this file itself.
+if (always || build) chmodSync(join(root, 'dist/bin/chunkmesh.js'), 0o755);
