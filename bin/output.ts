@@ -1,6 +1,9 @@
-import { systemCode } from '../shared/errors.js';
+import { ChunkmeshError, systemCode } from '../shared/errors.js';
 
 /** The one door to the terminal: data goes to stdout, what is said about it to stderr. */
+
+/** The shell's convention for a death by SIGPIPE: who wrote for a reader that left was not done. */
+export const READER_LEFT = 141;
 
 export interface Output {
   /** One line of data. */
@@ -17,12 +20,25 @@ export const output: Output = {
   note: (text) => void process.stderr.write(`${text}\n`),
 };
 
-/** A reader may go away before the writer is done (`| head -1`): that is no fault, and a daemon must survive it. */
-export function guardOutput(whenReaderLeft: () => void): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (systemCode(error) !== 'EPIPE') throw error;
-      whenReaderLeft();
-    });
-  }
+/** A reader may go away before the writer is done (`| head -1`), and a disk may be full. */
+export interface StdoutGuard {
+  readerLeft(): void;
+  failed(error: ChunkmeshError): void;
+}
+
+export function guardOutput({ readerLeft, failed }: StdoutGuard): void {
+  // What is said beside the data is worth no command: it goes on unheard.
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (cause) => {
+    const code = systemCode(cause) ?? 'cannot be written';
+    if (code === 'EPIPE') readerLeft();
+    else failed(new ChunkmeshError('E_STORE_IO', `standard output: ${code}`, { cause }));
+  });
+}
+
+/** Resolves when stdout has taken, or refused, what was written: an exit before that would hide the refusal. */
+export async function flushed(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.stdout.write('', () => resolve());
+  });
 }

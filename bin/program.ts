@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { EXIT } from '../shared/errors.js';
 import { VERSION } from '../shared/version.js';
 import { addAgent } from './commands/agent.js';
@@ -8,9 +8,9 @@ import { addEnroll } from './commands/enroll.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
 import { addStatus } from './commands/status.js';
-import { describeFailure } from './failure.js';
+import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
-import type { Output } from './output.js';
+import { type Output, READER_LEFT } from './output.js';
 
 /** The `chunkmesh` command: seven verbs, one way of ending. */
 
@@ -21,7 +21,8 @@ Exit status:
   ${EXIT.input}    bad input: an option, an id, a file, a setting
   ${EXIT.trust}    refused by trust: a certificate, a signature, a key that others can read, a broker's ACL
   ${EXIT.world}    the world is not ready: no broker, no program, no time or no disk left
-  ${INTERRUPTED}  ended by a signal before it was done, or by a second one`;
+  ${INTERRUPTED}  ended by a signal before it was done, or by a second one
+  ${READER_LEFT}  whoever read its output left before it was done`;
 
 /** Every command prints data for a person, or with --json for a program, and a stack only on demand. */
 function addCommonOptions(command: Command): void {
@@ -29,6 +30,11 @@ function addCommonOptions(command: Command): void {
     .addOption(new Option('--json', 'print data as JSON on stdout, and an error as one line of JSON on stderr'))
     .addOption(new Option('--verbose', 'with an error, print where it came from'))
     .addHelpText('after', EXIT_STATUSES);
+}
+
+function optionDescription(option: Option): string {
+  const description = new Help().optionDescription(option);
+  return option.mandatory ? `${description} (required)` : description;
 }
 
 export function createProgram(): Command {
@@ -39,10 +45,31 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => {} })
+    .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
   for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addDemo]) add(program);
   for (const command of program.commands) addCommonOptions(command);
   return program;
+}
+
+export function failureOptions(argv: readonly string[]): FailureOptions {
+  return { json: argv.includes('--json'), verbose: argv.includes('--verbose') || process.env.DEBUG !== undefined };
+}
+
+/** Commander names a missing option before an unknown one, which is often the missing one misspelt. */
+function clearer(error: unknown, argv: readonly string[]): unknown {
+  if (!(error instanceof CommanderError) || error.code !== 'commander.missingMandatoryOptionValue') return error;
+  const program = createProgram();
+  for (const command of program.commands) {
+    command.action(() => {});
+    for (const option of command.options) option.mandatory = false;
+  }
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (other) {
+    if (other instanceof CommanderError && other.code === 'commander.unknownOption') return other;
+  }
+  return error;
 }
 
 /** @param argv without the interpreter and the script. @returns the exit status. */
@@ -54,10 +81,7 @@ export async function run(argv: readonly string[], output: Output): Promise<numb
     // Help and version end the parse as an error of status 0; help without a command is bad input, and is printed already.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.input;
-    const { text, exit } = describeFailure(error, {
-      json: argv.includes('--json'),
-      verbose: argv.includes('--verbose') || process.env.DEBUG !== undefined,
-    });
+    const { text, exit } = describeFailure(clearer(error, argv), failureOptions(argv));
     output.note(text);
     return exit;
   }

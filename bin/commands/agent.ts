@@ -32,20 +32,20 @@ export function addAgent(program: Command): void {
   program
     .command('agent')
     .description('run a device: follow its rollouts, fetch, verify, serve')
-    .option('--bundle <file>', 'credential bundle of this device')
-    .option('--store <folder>', 'where artifacts are kept; one agent at a time')
+    .option('--bundle <file>', 'credential bundle of this device (required)')
+    .option('--store <folder>', 'where artifacts are kept; one agent at a time (required)')
     .option('--seed <file>', 'a file that this device has already and may serve; may be repeated', collect)
     .option('--listen <host:port>', 'UDP address (default: 0.0.0.0 and any free port)')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(new Option('--config <file>', 'settings as JSON').env('CHUNKMESH_CONFIG'))
     .option(
       '--status-interval <ms>',
-      'shortest time between status messages',
+      'shortest time between status messages (default: 2000)',
       integer('--status-interval', LEAST_MS, HOUR_MS),
     )
     .option(
       '--join-window <ms>',
-      'join a new rollout after a random part of this',
+      'join a new rollout after a random part of this (default: 1000)',
       integer('--join-window', LEAST_MS, HOUR_MS),
     )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')

@@ -24,7 +24,11 @@ export function addInit(program: Command): void {
     .argument('<folder>', 'a new or empty folder')
     .requiredOption('--name <fleet>', 'id of the fleet')
     .option('--prefix <topic>', 'topic prefix (default: chunkmesh/<fleet>)')
-    .option('--host <host>', "the broker's name or address; may be repeated, bundles name the first", collect)
+    .option(
+      '--host <host>',
+      "the broker's name or address; may be repeated, bundles name the first (default: localhost)",
+      collect,
+    )
     .option('--port <port>', "the broker's port", integer('--port', 1, 65_535), 8883)
     .addHelpText('after', EXAMPLES)
     .action(async (folder, flags) => (await import('../run/init.js')).runInit(folder, flags));

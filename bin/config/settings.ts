@@ -24,7 +24,7 @@ export const schema = z
     bundle: path,
     store: path,
     seeds: z.array(path),
-    listen: z.string(),
+    listen: z.string().refine((text) => !/^\d+$/.test(text), 'write host:port, as 0.0.0.0:51554'),
     broker: z.string(),
     statusIntervalMs: milliseconds,
     joinWindowMs: milliseconds,
@@ -50,8 +50,8 @@ export const SETTINGS: readonly SettingRow[] = [
   {
     key: 'seeds',
     environment: 'CHUNKMESH_SEEDS',
-    flag: '--seed <file...>',
-    meaning: 'files that this device already has and may serve (environment: separated by `:`)',
+    flag: '--seed <file>',
+    meaning: 'a file that this device already has and may serve; may be repeated (environment: separated by `:`)',
     fallback: 'none',
   },
   {

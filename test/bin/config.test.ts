@@ -54,6 +54,13 @@ describe('resolveSettings', () => {
     await expect(resolveSettings(sources)).rejects.toThrow(coded('E_FILE_UNREADABLE') as Error);
   });
 
+  it('asks for host:port where --listen is a port alone', async () => {
+    await expect(resolveSettings({ flags: { listen: '51554' }, environment: {} })).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: 'command line: listen: write host:port, as 0.0.0.0:51554',
+    });
+  });
+
   it('names each way to give a setting that is missing', async () => {
     await expect(resolveSettings({ flags: { bundle: 'a' }, environment: {} })).rejects.toThrow(
       'no store: give --store <folder>, CHUNKMESH_STORE, or "store" in the configuration file',

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../bin/config/settings.js';
 import { INTERRUPTED } from '../../bin/lifetime.js';
+import { READER_LEFT } from '../../bin/output.js';
 import { createProgram } from '../../bin/program.js';
 import { EXIT } from '../../shared/errors.js';
 
@@ -35,7 +36,7 @@ describe('docs/OPERATIONS.md', () => {
   });
 
   it('has every exit status', () => {
-    for (const status of [...Object.values(EXIT), INTERRUPTED]) {
+    for (const status of [...Object.values(EXIT), INTERRUPTED, READER_LEFT]) {
       expect(lines.some((line) => line.startsWith(`| ${status} | `))).toBe(true);
     }
   });

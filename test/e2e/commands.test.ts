@@ -37,6 +37,14 @@ describe('chunkmesh', () => {
     expect(stderr).toContain('Usage: chunkmesh');
   });
 
+  it('names an unknown option although a required one is missing', async () => {
+    expect(await refused(['init', 'plant', '--nmae', 'plant'])).toMatchObject({
+      code: 'E_ARGUMENT',
+      exit: 2,
+      message: expect.stringMatching(/unknown option '--nmae'.*--name/),
+    });
+  });
+
   it('does not know an unknown command, and names the nearest', async () => {
     expect(await refused(['publsh'])).toMatchObject({
       code: 'E_ARGUMENT',
@@ -55,6 +63,12 @@ describe.each(VERBS)('%s', (verb) => {
     expect(stdout).toContain('Exit status:');
     expect(stdout).toContain('--json');
     expect(stdout).not.toContain('until-stdin');
+  });
+
+  it('marks in its help what must be given', async () => {
+    const { stdout } = await chunkmesh([verb, '--help']);
+    if (verb === 'demo') expect(stdout).not.toContain('(required)');
+    else expect(stdout).toContain('(required)');
   });
 
   it('refuses an unknown option with status 2', async () => {
