@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { PayloadScanner } from '../broker/meter/payload_scanner.js';
 import type { ByteCount } from '../broker/meter/socket_meter.js';
+import { ChunkmeshError, systemCode } from '../shared/errors.js';
 
 /** A broker that this command runs, of either kind: where it is, what it counted, its end. */
 
@@ -24,6 +25,10 @@ export interface BrokerCounts {
   readonly messages: number;
   /** Bytes of the audited artifact that messages carried. */
   readonly payloadBytes: number;
+  /** Messages that could not be looked into. */
+  readonly unscanned: number;
+  /** How often whoever looks into messages lost the broker, and may have missed some. */
+  readonly interruptions: number;
 }
 
 export interface BrokerRun {
@@ -35,14 +40,22 @@ export interface BrokerRun {
 
 const both = ({ received, sent }: ByteCount): number => received + sent;
 
+/** A port that is taken is the operator's to give, whoever of us found it taken. */
+const namePort =
+  (port: number) =>
+  (error: unknown): never => {
+    if (!(error instanceof ChunkmeshError) || systemCode(error.cause) !== 'EADDRINUSE') throw error;
+    throw new ChunkmeshError('E_BROKER_START', `port ${port} is in use: stop the other one or give --port`);
+  };
+
 export async function runEmbedded({ fleetFolder, ...options }: BrokerRunOptions): Promise<BrokerRun> {
   const { EmbeddedBroker } = await import('../broker/embedded/embedded_broker.js');
-  const broker = await EmbeddedBroker.start({ fleetDir: fleetFolder, ...options });
+  const broker = await EmbeddedBroker.start({ fleetDir: fleetFolder, ...options }).catch(namePort(options.port));
   return {
     ...broker.address,
     counts: () => {
-      const { controlBytes, messages, payloadBytes } = broker.stats();
-      return { controlBytes: both(controlBytes), messages, payloadBytes };
+      const { controlBytes, messages, payloadBytes, unscanned } = broker.stats();
+      return { controlBytes: both(controlBytes), messages, payloadBytes, unscanned, interruptions: 0 };
     },
     close: () => broker.close(),
   };
@@ -64,12 +77,14 @@ export async function runMosquitto(options: BrokerRunOptions): Promise<BrokerRun
     parts.push(mosquitto, await followRoster(fleetFolder, mosquitto, logger));
     const observer = audit && (await observe(fleetFolder, mosquitto.address.port, audit, logger));
     if (observer) parts.push(observer);
-    const relay = await Relay.start({ target: mosquitto.address, host, port, logger });
+    const relay = await Relay.start({ target: mosquitto.address, host, port, logger }).catch(namePort(port));
     parts.push(relay);
     const counts = (): BrokerCounts => ({
       controlBytes: both(relay.bytes()),
       messages: observer?.messages ?? 0,
       payloadBytes: observer?.payloadBytes ?? 0,
+      unscanned: observer?.unscanned ?? 0,
+      interruptions: observer?.interruptions ?? 0,
     });
     return { ...relay.address, counts, close };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { Fleet } from '../../broker/fleet/fleet.js';
 import { ChunkmeshError } from '../../shared/errors.js';
+import type { BrokerCounts } from '../broker_run.js';
 import { Child, type ChildEvent } from './child.js';
 import type { DemoFolder } from './folder.js';
 import type { BrokerKind } from './options.js';
@@ -23,10 +24,7 @@ const isEvent =
   ({ event }: ChildEvent): boolean =>
     event !== undefined && names.includes(event);
 
-export interface BrokerCount {
-  readonly controlBytes: number;
-  readonly payloadBytes: number;
-}
+export type BrokerCount = Omit<BrokerCounts, 'messages'>;
 
 const asCount = (value: unknown): number => (typeof value === 'number' ? value : 0);
 
@@ -56,7 +54,12 @@ export class Cast {
     this.#broker = broker;
     broker.on('data', (data) => {
       if (!isEvent('traffic', 'stats')(data)) return;
-      this.#count = { controlBytes: asCount(data.controlBytes), payloadBytes: asCount(data.payloadBytes) };
+      this.#count = {
+        controlBytes: asCount(data.controlBytes),
+        payloadBytes: asCount(data.payloadBytes),
+        unscanned: asCount(data.unscanned),
+        interruptions: asCount(data.interruptions),
+      };
     });
     const { broker: address } = await broker.first(isEvent('listening'));
     this.#brokerAddress = String(address);

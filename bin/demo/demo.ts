@@ -10,8 +10,8 @@ import type { Child } from './child.js';
 import { advance, type Course, type CourseEvent, isOver, newCourse } from './course.js';
 import { DemoFolder, type Hashed, hashFile } from './folder.js';
 import type { DemoOptions } from './options.js';
-import { type DemoReport, formatReport, makeReport } from './report.js';
-import { BarsView, type DemoView, LinesView } from './view.js';
+import { type DemoReport, formatReport, makeReport, payloadDoubt } from './report.js';
+import { BarsView, type DemoView, LEAST_COLUMNS, LinesView } from './view.js';
 
 /** One rollout, end to end: the processes of a fleet on this machine, and what came of it. */
 
@@ -24,7 +24,8 @@ const seconds = (): number => performance.now() / 1000;
 const OTHER_ROWS = 4;
 
 function createView({ json, devices }: DemoOptions): DemoView {
-  if (process.stderr.isTTY && process.stderr.rows >= devices + OTHER_ROWS) return new BarsView(output.note);
+  const { isTTY, rows, columns } = process.stderr;
+  if (isTTY && rows >= devices + OTHER_ROWS && columns >= LEAST_COLUMNS) return new BarsView(output.note, columns);
   return new LinesView(json ? output.note : output.line);
 }
 
@@ -49,7 +50,11 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     failure = error;
   }
   await demo.stop();
-  if (interrupted) process.exit(INTERRUPTED);
+  if (interrupted) {
+    folder.remove();
+    output.note(options.keep ? `stopped; kept: ${folder.path}` : 'stopped; the temporary folder is removed');
+    process.exit(INTERRUPTED);
+  }
   const timedOut = failure instanceof ChunkmeshError && failure.code === 'E_TIMEOUT';
   const report = demo.published || timedOut ? await demo.report() : undefined;
   if (report !== undefined) {
@@ -59,6 +64,9 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   if (options.keep) output.note(`kept: ${folder.path}`);
   if (failure !== undefined) throw failure;
   if (report?.sha256Ok !== true) throw new ChunkmeshError('E_INCOMPLETE', incompleteness(report));
+  if (demo.doubt !== undefined) {
+    throw new ChunkmeshError('E_INCOMPLETE', `that the broker carried no payload is not proven: ${demo.doubt}`);
+  }
 }
 
 function incompleteness(report: DemoReport | undefined): string {
@@ -141,6 +149,10 @@ class Demo {
     return this.#publishedAt !== undefined;
   }
 
+  get doubt(): string | undefined {
+    return payloadDoubt(this.#count);
+  }
+
   /** What came of it. Devices that were cut off are judged by what they have. */
   async report(): Promise<DemoReport> {
     await this.#verify();
@@ -148,7 +160,7 @@ class Demo {
       artifactBytes: this.#source.bytes,
       elapsedSeconds: this.#elapsed(),
       controlBytes: this.#count?.controlBytes ?? null,
-      payloadBytes: this.#count?.payloadBytes ?? null,
+      payloadBytes: this.doubt === undefined ? (this.#count?.payloadBytes ?? null) : null,
       keep: this.#options.keep,
     });
   }

@@ -1,5 +1,6 @@
 import { formatTable } from '../table.js';
 import { formatBytes, formatPercent, formatRate, formatSeconds } from '../units.js';
+import type { BrokerCount } from './cast.js';
 import { type Course, type DeviceCourse, isComplete } from './course.js';
 
 /** What the demo found: the object of --json, and the table. Pure. */
@@ -27,7 +28,7 @@ export interface DemoReport {
   readonly sha256Ok: boolean;
   /** Both ways, counted at the broker's sockets; null where the broker did not live to tell. */
   readonly brokerControlBytes: number | null;
-  /** Bytes of the artifact that any MQTT message carried. */
+  /** Bytes of the artifact that any MQTT message carried; null where not every message was looked into. */
   readonly brokerPayloadBytes: number | null;
   readonly originBytes: number;
   readonly peerBytes: number;
@@ -41,6 +42,16 @@ export interface ReportFacts {
   readonly controlBytes: number | null;
   readonly payloadBytes: number | null;
   readonly keep: boolean;
+}
+
+/** Why nobody can say how much payload went through the broker; undefined where that is known. */
+export function payloadDoubt(count: BrokerCount | undefined): string | undefined {
+  if (count === undefined) return 'the broker did not live to tell';
+  const { unscanned, interruptions } = count;
+  const why: string[] = [];
+  if (unscanned > 0) why.push(`messages that could not be looked into: ${unscanned}`);
+  if (interruptions > 0) why.push(`interruptions of who looks into them: ${interruptions}`);
+  return why.length === 0 ? undefined : why.join(', ');
 }
 
 const MILLISECONDS = 1000;

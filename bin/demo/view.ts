@@ -6,6 +6,13 @@ import { courseLines } from './lines.js';
 /** The demo while it runs: bars on a terminal, lines elsewhere. */
 
 const REFRESHES_PER_SECOND = 10;
+/** Below that, a line has no room for a bar. */
+export const LEAST_COLUMNS = 60;
+const WIDEST_BAR = 40;
+/** `device-64 `, ` 100 % | `, `complete after 123.4 s`, ` | peers 64`, and the last column, where a terminal may wrap. */
+const BESIDE_BAR = 10 + 9 + 22 + 11 + 1;
+
+export const barWidth = (columns: number): number => Math.min(WIDEST_BAR, Math.max(1, columns - BESIDE_BAR));
 
 export interface Facts {
   readonly broker: string;
@@ -59,11 +66,12 @@ export class BarsView implements DemoView {
   #header: cliProgress.SingleBar | undefined;
   #facts = '';
 
-  constructor(line: (text: string) => void) {
+  constructor(line: (text: string) => void, columns: number) {
     this.#line = line;
     this.#bars = new cliProgress.MultiBar(
       {
         format: '{device} {bar} {percentage} % | {state} | peers {peers}',
+        barsize: barWidth(columns),
         fps: REFRESHES_PER_SECOND,
         hideCursor: true,
         clearOnComplete: false,

@@ -3,7 +3,8 @@ import { completionOf, deviceIds } from '../../bin/demo/cast.js';
 import { advance, type Course, type CourseEvent, isOver, newCourse, quarters } from '../../bin/demo/course.js';
 import { courseLines } from '../../bin/demo/lines.js';
 import { MAX_DEVICES, parseDemoOptions } from '../../bin/demo/options.js';
-import { formatReport, makeReport } from '../../bin/demo/report.js';
+import { formatReport, makeReport, payloadDoubt } from '../../bin/demo/report.js';
+import { barWidth, LEAST_COLUMNS } from '../../bin/demo/view.js';
 import type { DeviceRow } from '../../broker/status/device_row.js';
 import { coded } from '../support/store_fixture.js';
 
@@ -165,6 +166,30 @@ describe('report', () => {
   it('says where the broker did not live to tell', () => {
     const text = formatReport(makeReport(all, { ...facts, controlBytes: null, payloadBytes: null }));
     expect(text).toContain('payload through the broker: unknown');
+  });
+});
+
+describe('payloadDoubt', () => {
+  const count = { controlBytes: 1, payloadBytes: 0, unscanned: 0, interruptions: 0 };
+
+  it('is none where every message was looked into', () => {
+    expect(payloadDoubt(count)).toBeUndefined();
+  });
+
+  it.each([
+    [undefined, 'the broker did not live to tell'],
+    [{ ...count, unscanned: 2 }, 'messages that could not be looked into: 2'],
+    [{ ...count, interruptions: 1 }, 'interruptions of who looks into them: 1'],
+  ])('of %j is %j', (counted, why) => {
+    expect(payloadDoubt(counted)).toBe(why);
+  });
+});
+
+describe('barWidth', () => {
+  it('fits the columns, from the least to a width that is enough', () => {
+    expect(barWidth(LEAST_COLUMNS)).toBe(7);
+    expect(barWidth(80)).toBe(27);
+    expect(barWidth(200)).toBe(40);
   });
 });
 

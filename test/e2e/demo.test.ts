@@ -112,6 +112,27 @@ describe('chunkmesh demo', () => {
     await expectNothingLeft(folder);
   });
 
+  it('draws no bars where there is no room for them', async () => {
+    const { folder, env } = await place();
+    const command = `stty cols 59 rows 40; exec "$0" dist/bin/chunkmesh.js demo --devices 1 --file "${file}"`;
+    const args = ['-qec', command.replace('$0', process.execPath), '/dev/null'];
+    const { status, stdout } = await new Running(args, { program: 'script', env }).ended;
+    expect(status, stdout).toBe(0);
+    expect(stdout).toMatch(/^device-1: complete after /m);
+    expect(stdout).not.toContain('█');
+    await expectNothingLeft(folder);
+  });
+
+  it('goes on unheard where nobody reads its stderr', async () => {
+    const { folder, env } = await place();
+    const json = join(source, 'report.json');
+    const command = `"$0" dist/bin/chunkmesh.js demo --devices 1 --file "$1" --json 2>&1 >"$2" | true; exit "\${PIPESTATUS[0]}"`;
+    const { status } = await new Running(['-c', command, process.execPath, file, json], { program: 'bash', env }).ended;
+    expect(status).toBe(0);
+    expect(JSON.parse(await readFile(json, 'utf8'))).toMatchObject({ completed: 1, sha256Ok: true });
+    await expectNothingLeft(folder);
+  });
+
   it('gives up after --timeout, with what it has so far', async () => {
     const { folder, env } = await place();
     const args = ['demo', '--devices', '2', '--file', file, '--json', '--timeout', '1'];
@@ -148,8 +169,9 @@ describe.each(['embedded', 'mosquitto'])('a demo on %s that is cut short', (kind
     it('stops everyone and removes its folder on SIGINT', async () => {
       const { folder, env } = await place();
       const demo = await midway(kind, env, folder);
-      const { status, stdout } = await demo.stop('SIGINT');
+      const { status, stdout, stderr } = await demo.stop('SIGINT');
       expect([status, stdout]).toEqual([130, '']);
+      expect(stderr).toMatch(/^stopped; the temporary folder is removed$/m);
       await expectNothingLeft(folder);
     });
 
