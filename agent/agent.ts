@@ -5,6 +5,7 @@ import { checkRecent } from '../shared/control/envelope.js';
 import { decodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
+import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import { ControlLink, type ControlMessage } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
@@ -204,8 +205,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       const have = decodeMessage('have', opened.payload);
       checkRecent(have.at, seconds());
       const peer = peerOf(opened);
-      if (running.announcements.heard(transfer, peer, have, performance.now(), random))
-        negotiation.offer(transfer, peer, have.at);
+      if (!running.announcements.heard(transfer, peer, have, performance.now(), random)) return;
+      // P-5.6: with room for all of them, it has no session left.
+      const alone = have.room >= MAX_SESSIONS_PER_ARTIFACT;
+      negotiation.offer(transfer, peer, alone ? have.at : undefined);
     }
   }
 

@@ -20,6 +20,7 @@ export class Announcements {
 
   /** Says and joins what is due. @param now monotonic ms; @param at seconds since the epoch */
   tick(transfer: Transfer, now: number, at: number): void {
+    if (now >= this.deadline(transfer)) transfer.makeRoom();
     if (transfer.room > 0) this.#listen(transfer);
     else this.#leave(transfer);
     if (now < this.deadline(transfer) || !this.#control.link.online) return;
@@ -33,7 +34,9 @@ export class Announcements {
   /** Once when it joins, then as long as it is alone. */
   deadline(transfer: Transfer): number {
     const due = transfer.lonely || !this.#announced.has(transfer);
-    return due ? transfer.announcer.due : Number.POSITIVE_INFINITY;
+    return due && this.#control.link.online && transfer.held !== null
+      ? transfer.announcer.due
+      : Number.POSITIVE_INFINITY;
   }
 
   /** P-10.2. @returns whether to offer a session to who said it. */

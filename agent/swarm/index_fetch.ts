@@ -1,9 +1,10 @@
-import { STALL_MS } from './limits.js';
+import { STALL_BYTES, STALL_MS } from './limits.js';
 
 /** Fetching the index, from one peer at a time (P-9.7, P-10.4), before any chunk can be asked. Pure. */
 export class IndexFetch {
   #peer: string | null = null;
   #since = 0;
+  #progress = 0;
   /** Peers that rejected or stalled, until every peer has; then all may be asked again. */
   readonly #passed = new Set<string>();
 
@@ -23,11 +24,16 @@ export class IndexFetch {
     if (found === undefined) return null;
     this.#peer = found;
     this.#since = now;
+    this.#progress = 0;
     return found;
   }
 
-  onBytes(peer: string, now: number): void {
-    if (peer === this.#peer) this.#since = now;
+  onBytes(peer: string, bytes: number, now: number): void {
+    if (peer !== this.#peer) return;
+    this.#progress += bytes;
+    if (this.#progress < STALL_BYTES) return;
+    this.#progress = 0;
+    this.#since = now;
   }
 
   /** The peer being asked rejected, left or lied. */

@@ -8,6 +8,11 @@ export const MAX_PIPELINE_BYTES = 2 * 1024 * 1024;
 export const MAX_OUTSTANDING_BYTES = 24 * 1024 * 1024;
 /** A peer that owes chunks and sends nothing for this long is passed over, and what it owes is asked elsewhere. */
 export const STALL_MS = 5_000;
+/**
+ * Fewer bytes than this in STALL_MS are nothing: a byte now and then must not keep a chunk from being asked elsewhere. Low enough for
+ * twelve peers that share a link of 3 kB/s.
+ */
+export const STALL_BYTES = 1024;
 /** How long a stalled or busy peer is left alone. */
 export const REST_MS = 10_000;
 /** P-10.4 with an endgame: a chunk is doubled only when nothing else is left to ask, and never tripled. */

@@ -1,5 +1,12 @@
 import { Bitfield } from '../../shared/artifact/bitfield.js';
-import { MAX_PIPELINE_BYTES, MIN_PIPELINE_BYTES, PIPELINE_SECONDS, RATE_GAIN, STALL_MS } from './limits.js';
+import {
+  MAX_PIPELINE_BYTES,
+  MIN_PIPELINE_BYTES,
+  PIPELINE_SECONDS,
+  RATE_GAIN,
+  STALL_BYTES,
+  STALL_MS,
+} from './limits.js';
 
 /** What a swarm knows of one peer. Times in milliseconds of the caller's monotonic clock. */
 export class Peer {
@@ -15,6 +22,8 @@ export class Peer {
   restUntil = 0;
   #lastBytesAt = 0;
   #lastChunkAt = 0;
+  /** Bytes since #lastBytesAt. */
+  #progress = 0;
 
   constructor(id: string, seed: boolean, chunkCount: number) {
     this.id = id;
@@ -39,13 +48,18 @@ export class Peer {
     if (this.outstanding.delete(chunk)) this.outstandingBytes -= length;
   }
 
-  received(now: number): void {
+  received(bytes: number, now: number): void {
+    this.#progress += bytes;
+    if (this.#progress < STALL_BYTES) return;
+    this.#progress = 0;
     this.#lastBytesAt = now;
   }
 
   delivered(length: number, now: number): void {
     const elapsed = Math.max(1, now - this.#lastChunkAt);
     const sample = (length * 1000) / elapsed;
+    this.#lastBytesAt = now;
+    this.#progress = 0;
     this.rate = this.rate === 0 ? sample : this.rate + RATE_GAIN * (sample - this.rate);
     this.#lastChunkAt = now;
   }

@@ -45,6 +45,14 @@ export class Swarm {
     return this.#peers;
   }
 
+  /** Whether the peer holds a chunk that is missing. */
+  offersAny(id: string): boolean {
+    const have = this.#peers.get(id)?.have;
+    if (have === undefined) return false;
+    for (const chunk of this.#held.missing()) if (have.get(chunk)) return true;
+    return false;
+  }
+
   addPeer(id: string, seed: boolean): void {
     this.removePeer(id);
     this.#peers.set(id, new Peer(id, seed, this.#held.length));
@@ -73,8 +81,8 @@ export class Swarm {
   }
 
   /** Bytes of a chunk arrived from a peer that was asked for it. */
-  onBytes(id: string, now: number): void {
-    this.#peers.get(id)?.received(now);
+  onBytes(id: string, bytes: number, now: number): void {
+    this.#peers.get(id)?.received(bytes, now);
   }
 
   isAsked(id: string, chunk: number): boolean {

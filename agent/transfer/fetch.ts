@@ -15,6 +15,8 @@ import type { Link, Links } from './link.js';
 
 /** How long a store that failed, a full disk say, is left alone before chunks are asked for again. */
 const STORE_RETRY_MS = 5_000;
+/** With no chunk verified for this long, a device announces itself as if it had no session. */
+const STARVED_MS = 10_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
 
@@ -53,6 +55,8 @@ export class Fetch {
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
+  /** When the index or a chunk was last verified. */
+  #progressAt: number;
   #begun = false;
 
   constructor(stored: StoredArtifact, rollout: Rollout, links: Links, host: TransferHost, events: FetchEvents) {
@@ -60,6 +64,7 @@ export class Fetch {
     this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
+    this.#progressAt = host.now();
     this.#events = events;
     this.swarm = new Swarm({
       held: stored.held,
@@ -70,6 +75,11 @@ export class Fetch {
 
   get writing(): boolean {
     return this.#writing.size > 0;
+  }
+
+  /** Whether its sessions bring what is missing: by what came, since what peers promise may be stale or a lie. */
+  get isFed(): boolean {
+    return this.#links.size > 0 && this.#host.now() < this.#progressAt + STARVED_MS;
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -105,8 +115,8 @@ export class Fetch {
     }
     if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
     this.counters.wasted += bytes.length - assembly.add(offset, bytes);
-    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, now);
-    else this.swarm.onBytes(device, now);
+    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length, now);
+    else this.swarm.onBytes(device, bytes.length, now);
     if (assembly.complete) this.#settle(link, chunk, assembly.bytes);
   }
 
@@ -194,6 +204,7 @@ export class Fetch {
       this.#index.failed(link.peer.device);
       return this.#storeFailed(error);
     }
+    this.#progressAt = this.#host.now();
     this.#events.indexed();
   }
 
@@ -221,6 +232,7 @@ export class Fetch {
     if (seed) this.counters.fromSeed += bytes.length;
     else this.counters.fromPeers += bytes.length;
     this.#blockedUntil = 0;
+    this.#progressAt = this.#host.now();
     for (const action of this.swarm.onVerified(device, chunk, this.#host.now())) this.#act(action);
     this.tellHeld(chunk);
     this.#events.changed(null);

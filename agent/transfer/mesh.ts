@@ -79,6 +79,15 @@ export class Mesh {
     for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
   }
 
+  dropOneUnfed(): void {
+    const { swarm } = this.#owner.fetch() ?? {};
+    for (const link of this.links.opened()) {
+      if (swarm?.offersAny(link.peer.device)) continue;
+      this.drop(link, CLOSE.noRoom);
+      return;
+    }
+  }
+
   #dropIfUseless(link: Link): void {
     if (this.#owner.fetch()?.swarm.peers.get(link.peer.device)?.have.isFull) this.drop(link, CLOSE.done);
   }

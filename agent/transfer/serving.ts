@@ -89,7 +89,7 @@ export class Serving {
     const bytes = await this.#read(chunk);
     if (this.#closed || this.#cancelled) return;
     if (bytes === null) this.#session.reject(chunk, REJECT.notHeld);
-    else this.#session.serve(chunk, offset, bytes.subarray(offset, offset + length));
+    else this.#session.serve(chunk, offset, rangeOf(bytes, offset, length));
   }
 
   /** Null where the chunk is not held, no longer verifies, or the disk fails: to the peer it is all one. */
@@ -102,4 +102,9 @@ export class Serving {
     const verified = await shelf.source.readChunk(chunk, bytes).catch(() => false);
     return verified ? bytes : null;
   }
+}
+
+/** The session keeps what it serves: a view of a few bytes would keep the whole chunk. */
+function rangeOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  return length === bytes.length ? bytes : Uint8Array.from(bytes.subarray(offset, offset + length));
 }

@@ -114,7 +114,11 @@ export class Transfer {
   /** Whether chunks are missing and no session could bring them (P-10.1). */
   get lonely(): boolean {
     return (
-      !this.#stopped && this.held !== null && !this.complete && this.#state !== 'failed' && this.#mesh.links.size === 0
+      !this.#stopped &&
+      this.held !== null &&
+      !this.complete &&
+      this.#state !== 'failed' &&
+      !(this.#fetch?.isFed ?? false)
     );
   }
 
@@ -155,6 +159,11 @@ export class Transfer {
   /** As Mesh.connect. */
   connect(peer: MeshPeer, make: (events: SessionEvents) => Session): { session: Session; pump: () => void } {
     return this.#mesh.connect(peer, make);
+  }
+
+  /** P-10.3: with every session taken by peers that hold nothing it lacks, a device makes room for one that may. */
+  makeRoom(): void {
+    if (this.lonely && this.room === 0) this.#mesh.dropOneUnfed();
   }
 
   /** Whatever is due. */

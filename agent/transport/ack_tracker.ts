@@ -31,6 +31,7 @@ export class AckTracker {
   onPacket(now: number, packet: number, eliciting: boolean): void {
     const largest = this.#count === 0 ? -1 : (this.#high[0] ?? -1);
     this.#insert(packet);
+    this.#forgetFar();
     if (packet > largest) this.#largestAt = now;
     if (!eliciting) return;
     this.#waiting++;
@@ -62,6 +63,11 @@ export class AckTracker {
     if (last >= 0 && (this.#low[last] ?? 0) <= packet) {
       this.#low[last] = Math.min(packet + 1, this.#high[last] ?? 0);
     }
+  }
+
+  /** A gap in an ACK is a u32 (P-7.3), and a peer may jump further: what lies so far back is not acknowledged any more. */
+  #forgetFar(): void {
+    while (this.#count > 1 && (this.#high[0] ?? 0) - (this.#low[this.#count - 1] ?? 0) > 0xffff_ffff) this.#count--;
   }
 
   #insert(packet: number): void {

@@ -74,6 +74,7 @@ export class Inbox implements FrameHandler {
 
   onRequest(chunk: number, offset: number, length: number): void {
     this.eliciting = true;
+    this.violated ||= this.#outbox.isFlooded;
     if (this.#isOver) return;
     const held = this.#outbox.queue.hold(chunk, offset, length);
     if (held === 'taken') this.#events.onRequest(chunk, offset, length);

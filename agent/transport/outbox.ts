@@ -65,6 +65,11 @@ export class Outbox implements ContentSink {
     return true;
   }
 
+  /** More waits to be said than an honest peer can cause (P-7.4): it asks on without reading the answers. */
+  get isFlooded(): boolean {
+    return this.#controls.length >= MAX_QUEUED_REJECTS + 2 * MAX_SESSION_REQUESTS;
+  }
+
   /** Refuses what the peer asked of a chunk; nothing where it has withdrawn that itself. */
   reject(chunk: number, reason: RejectReason): void {
     if (this.queue.drop(chunk)) this.#controls.push({ kind: 'reject', chunk, reason });

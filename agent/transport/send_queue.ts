@@ -75,6 +75,8 @@ export class SendQueue {
       this.#pendingBytes -= held.served - held.acked;
     }
     this.#heldCount -= requests.length;
+    if (this.#parts[0]?.held.over) this.#partSent = 0;
+    this.#parts = this.#parts.filter((part) => !part.held.over);
     return this.#held.delete(chunk);
   }
 

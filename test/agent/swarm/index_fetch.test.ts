@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { IndexFetch } from '../../../agent/swarm/index_fetch.js';
-import { STALL_MS } from '../../../agent/swarm/limits.js';
+import { STALL_BYTES, STALL_MS } from '../../../agent/swarm/limits.js';
 
 describe('IndexFetch', () => {
   it('P-10.4: asks one peer at a time', () => {
@@ -24,7 +24,7 @@ describe('IndexFetch', () => {
   it('passes over a peer that sends nothing for too long, and counts from its last bytes', () => {
     const fetch = new IndexFetch();
     fetch.next(['a', 'b'], 0);
-    fetch.onBytes('a', 100);
+    fetch.onBytes('a', STALL_BYTES, 100);
     expect(fetch.stalled(STALL_MS + 99)).toBeNull();
     expect(fetch.stalled(STALL_MS + 100)).toBe('a');
     expect(fetch.next(['a', 'b'], STALL_MS + 101)).toBe('b');

@@ -4,6 +4,7 @@ import {
   MAX_OUTSTANDING_BYTES,
   MIN_PIPELINE_BYTES,
   REST_MS,
+  STALL_BYTES,
   STALL_MS,
 } from '../../../agent/swarm/limits.js';
 import { Swarm, type SwarmAction } from '../../../agent/swarm/swarm.js';
@@ -75,7 +76,8 @@ describe('Swarm', () => {
     const { swarm } = make(4);
     join(swarm, 'a', Bitfield.full(4));
     expect(requests(swarm.schedule(0))).toHaveLength(4);
-    swarm.onBytes('a', 100);
+    swarm.onBytes('a', STALL_BYTES - 1, 50);
+    swarm.onBytes('a', 1, 100);
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS);
     expect(swarm.schedule(99 + STALL_MS)).toEqual([]);
     join(swarm, 'b', Bitfield.full(4));
@@ -88,6 +90,25 @@ describe('Swarm', () => {
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS + REST_MS);
     expect(requests(swarm.schedule(100 + STALL_MS + REST_MS), 'a')).toHaveLength(4);
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS + REST_MS + STALL_MS);
+  });
+
+  it('is not fooled by a byte now and then', () => {
+    const { swarm } = make(4);
+    join(swarm, 'a', Bitfield.full(4));
+    swarm.schedule(0);
+    for (let now = 1000; now < STALL_MS; now += 1000) swarm.onBytes('a', 1, now);
+    expect(swarm.schedule(STALL_MS).filter((a) => a.kind === 'cancel')).toHaveLength(4);
+  });
+
+  it('knows which peer has nothing more to give', () => {
+    const { swarm, held } = make(4);
+    const have = new Bitfield(4);
+    have.set(2);
+    join(swarm, 'a', have);
+    expect(swarm.offersAny('a')).toBe(true);
+    held.set(2);
+    expect(swarm.offersAny('a')).toBe(false);
+    expect(swarm.offersAny('nobody')).toBe(false);
   });
 
   it('frees the chunks of a peer that left', () => {
