@@ -52,7 +52,7 @@ export const ERROR_TABLE = {
   E_CERT_EXPIRED: row(EXIT.trust, false, 'Check the clock; if it is right, run `chunkmesh enroll --renew`.'),
   E_BROKER_UNREACHABLE: row(EXIT.world, true, 'Check that the broker runs and that the address and port are right.'),
   E_BROKER_REFUSED: row(EXIT.trust, false, 'The broker refused this identity; check that its roster has it.'),
-  E_BROKER_START: row(EXIT.world, false, 'The broker did not start; its own output says why.'),
+  E_BROKER_START: row(EXIT.world, false, 'The broker did not start; the message or its own output says why.'),
   E_NOT_INSTALLED: row(EXIT.world, false, 'Install the program that is named.'),
   E_MESSAGE_TOO_LARGE: row(EXIT.failed, false, 'A control message has at most 131,072 bytes (P-2.7).'),
   E_MESSAGE_MALFORMED: row(EXIT.failed, false, 'The message is not of the protocol (P-3, P-4).'),

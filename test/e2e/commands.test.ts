@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fleet } from '../../broker/fleet/fleet.js';
@@ -180,6 +182,25 @@ describe('enroll', () => {
 
   it('refuses a folder without a fleet', async () => {
     expect(await refused(['enroll', 'a', '--fleet', '/nowhere'])).toMatchObject({ code: 'E_FLEET_MISSING', exit: 2 });
+  });
+});
+
+describe('broker', () => {
+  it('names the port that is taken', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const args = ['broker', '--fleet', fleet.folder, '--host', '127.0.0.1', '--port', String(port)];
+      expect(await refused(args)).toMatchObject({
+        code: 'E_BROKER_START',
+        exit: 4,
+        message: `port ${port} is in use: stop the other one or give --port`,
+      });
+    } finally {
+      server.close();
+    }
   });
 });
 
