@@ -51,12 +51,10 @@ export class Rollouts {
     const wanted = new Map(rollouts.map((rollout) => [hex(rollout.artifact), rollout]));
     for (const transfer of this.all().filter(({ groups }) => groups.has(group))) {
       const rollout = wanted.get(transfer.artifact);
-      if (rollout === undefined && transfer.groups.size > 1) {
-        transfer.groups.delete(group);
-        continue;
-      }
-      if (rollout?.name !== transfer.rollout.name || rollout.version !== transfer.rollout.version)
-        await this.#end(transfer);
+      if (rollout?.name === transfer.rollout.name && rollout.version === transfer.rollout.version) continue;
+      if (transfer.groups.size === 1) await this.#end(transfer);
+      // Another group has it too, and keeps it under the name and version that it began with.
+      else if (rollout === undefined) transfer.groups.delete(group);
     }
     for (const [artifact, rollout] of wanted) {
       this.#transfers.get(artifact)?.groups.add(group);
