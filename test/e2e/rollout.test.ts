@@ -30,7 +30,7 @@ describe('a fleet that stays up', () => {
   it('P-5.6: an agent that was killed is served again by a seed that still believes in its old session', async () => {
     const mesh = await Mesh.create();
     const { url: broker } = await mesh.broker();
-    const artifact = await mesh.artifact('firmware.img', 60 * MIB);
+    const artifact = await mesh.artifact('firmware.img', 30 * MIB);
     await mesh.seed(broker, artifact);
     const device = await mesh.device('cam-1', { broker });
     await mesh.publish(artifact, broker);
