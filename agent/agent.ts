@@ -185,14 +185,16 @@ export class Agent extends EventEmitter<AgentEvents> {
   #take({ topic, opened }: Heard, running: Running): void {
     const { trust, store, negotiation } = running;
     if (topic.name === 'trust') {
-      running.control.heardOf(topic.group);
       const message = trust.accept(topic.group, opened, seconds());
+      // What was refused, for a clock that was wrong, say, is asked for again now and then.
+      running.control.heardOf(topic.group);
       if (message === null) return;
       const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
       this.#rollouts
         .apply(topic.group, message.rollouts, remember)
         .catch((error: unknown) => {
           trust.forget(topic.group);
+          running.control.unheard(topic.group);
           this.#warn(asError(error, `rollouts of group ${topic.group}`));
         })
         .finally(() => this.#changed());

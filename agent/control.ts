@@ -54,6 +54,11 @@ export class Control {
     this.#silent.delete(group);
   }
 
+  /** What it said could not be acted upon, and is to be said again. */
+  unheard(group: string): void {
+    this.#silent.add(group);
+  }
+
   /**
    * Subscribes anew where a group has said nothing. A broker whose access list was not there yet when this device came accepts a
    * subscription and sends nothing, not even later (Mosquitto does); asked again, it sends what it retains.

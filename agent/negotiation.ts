@@ -16,7 +16,7 @@ import {
   type SessionSecret,
 } from '../shared/crypto/box.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import { MAX_OFFER_SECONDS } from '../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_OFFER_SECONDS } from '../shared/limits.js';
 import { Agreements, offerHash } from './swarm/agreement.js';
 import { REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
 import type { MeshPeer } from './transfer/host.js';
@@ -113,7 +113,9 @@ export class Negotiation {
   #audience(opened: Opened, { artifact, at, expires }: OfferMessage | AnswerMessage): Transfer | undefined {
     const now = this.#host.seconds();
     checkNotFromFuture(at, now);
-    if (now > expires) throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
+    if (now > expires + MAX_CLOCK_AHEAD_SECONDS) {
+      throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
+    }
     const { id, groups } = opened.signer.identity;
     const transfer = this.#host.transfer(hex(artifact));
     if (transfer === undefined || transfer.isBanned(id)) return undefined;
@@ -137,7 +139,7 @@ export class Negotiation {
     const now = this.#host.now();
     const there = transfer.sessionSince(peer.device) !== undefined;
     if (there ? !this.#givesWay(transfer, peer.device, offer) : transfer.room === 0) return;
-    const staleIn = (offer.expires - this.#host.seconds() + 1) * 1000;
+    const staleIn = (offer.expires + MAX_CLOCK_AHEAD_SECONDS - this.#host.seconds() + 1) * 1000;
     if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
