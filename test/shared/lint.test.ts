@@ -41,6 +41,9 @@ function findings(path: string, source: string): string {
   }
 }
 
+/** How many findings there are of a rule. */
+const countOf = (rule: string, found: string): number => found.split(`lint/style/${rule}`).length - 1;
+
 const use = (module: string): string => `import * as it from '${module}';\n\nexport const used = it;\n`;
 
 describe('imports go one way', () => {
@@ -73,18 +76,18 @@ describe('pure rooms know no world', () => {
   const modules = ['node:fs', 'node:fs/promises', 'node:dgram', 'node:net', 'node:timers', 'node:process', 'mqtt'];
 
   it.each(rooms)('%s imports no socket, file or timer', (room) => {
-    for (const module of modules)
-      expect(findings(`${room}/a.ts`, use(module)), module).toContain('noRestrictedImports');
-    const random = "import { randomBytes } from 'node:crypto';\n\nexport const used = randomBytes;\n";
-    expect(findings(`${room}/a.ts`, random)).toContain('noRestrictedImports');
+    const imports = modules.map((module, i) => `import * as it${i} from '${module}';\n`).join('');
+    const random = "import { randomBytes } from 'node:crypto';\n";
+    const used = `\nexport const used = [randomBytes, ${modules.map((_, i) => `it${i}`).join(', ')}];\n`;
+    expect(countOf('noRestrictedImports', findings(`${room}/a.ts`, imports + random + used))).toBe(modules.length + 1);
     const hash = "import { createHash } from 'node:crypto';\n\nexport const used = createHash;\n";
     expect(findings(`${room}/a.ts`, hash)).toBe('');
   });
 
   it.each(rooms)('%s reads no clock and no environment', (room) => {
-    for (const name of ['Date.now()', 'performance.now()', 'setTimeout', 'setImmediate', 'process.env.HOME']) {
-      expect(findings(`${room}/a.ts`, `export const used = ${name};\n`), name).toContain('noRestrictedGlobals');
-    }
+    const names = ['Date.now()', 'performance.now()', 'setTimeout', 'setImmediate', 'process.env.HOME'];
+    const found = findings(`${room}/a.ts`, `export const used = [${names.join(', ')}];\n`);
+    expect(countOf('noRestrictedGlobals', found)).toBe(names.length);
   });
 
   it('nobody calls Math.random', () => {
