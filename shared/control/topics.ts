@@ -114,15 +114,18 @@ export function parseTopic(prefix: string, topic: string): ParsedTopic | null {
   return parsed as unknown as ParsedTopic;
 }
 
+const hashOf = (device: string): number => createHash('sha256').update(device).digest().readUInt32BE(0);
+
 /** P-2.4. `count` is a power of two up to MAX_SHARDS. */
 export function shardOf(device: string, count: number): number {
-  return createHash('sha256').update(device).digest().readUInt32BE(0) % count;
+  return hashOf(device) % count;
 }
 
 /** P-2.4: the shards of a device under every count, ascending. */
 export function shardsOf(device: string): number[] {
+  const hash = hashOf(device);
   const shards = new Set<number>();
-  for (let count = 1; count <= MAX_SHARDS; count *= 2) shards.add(shardOf(device, count));
+  for (let count = 1; count <= MAX_SHARDS; count *= 2) shards.add(hash % count);
   return [...shards].sort((a, b) => a - b);
 }
 
@@ -169,25 +172,40 @@ export function isFilter(filter: string): boolean {
   });
 }
 
-/** Whether every topic that `filter` matches is matched by `allowed` too (P-2.3). A topic is a filter without wildcards. */
-export function covers(allowed: string, filter: string): boolean {
-  const wide = allowed.split('/');
-  const narrow = filter.split('/');
+type Segments = readonly string[];
+
+function coversBy(wide: Segments, narrow: Segments, takes: (segment: string, other: string) => boolean): boolean {
   for (const [i, segment] of wide.entries()) {
     if (segment === '#') return narrow.length > i;
     const other = narrow[i];
     if (other === undefined || other === '#') return false;
-    if (segment !== '+' && segment !== other) return false;
+    if (segment !== '+' && !takes(segment, other)) return false;
   }
   return narrow.length === wide.length;
 }
 
+/** Whether every topic that `filter` matches is matched by `allowed` too (P-2.3). A topic is a filter without wildcards. */
+export function covers(allowed: string, filter: string): boolean {
+  return coversBy(allowed.split('/'), filter.split('/'), (segment, other) => segment === other);
+}
+
+/** As `allowedFilters` says, binding no more than the name asks for: this is done for every message that is opened. */
+function allows(prefix: string, identity: Identity, action: Action, name: string): boolean {
+  const own = prefix.split('/');
+  const segments = name.split('/');
+  const takes = (segment: string, other: string): boolean => bind(segment, identity).includes(other);
+  return ACCESS.some(
+    (row) =>
+      row.action === action && row.roles.includes(identity.role) && coversBy([...own, ...row.filter], segments, takes),
+  );
+}
+
 /** P-2.2, P-2.3 */
 export function mayPublish(prefix: string, identity: Identity, topic: string): boolean {
-  return isTopic(topic) && allowedFilters(prefix, identity, 'publish').some((allowed) => covers(allowed, topic));
+  return isTopic(topic) && allows(prefix, identity, 'publish', topic);
 }
 
 /** P-2.2, P-2.3. For a topic as well as for a filter: what may be subscribed may be received. */
 export function maySubscribe(prefix: string, identity: Identity, filter: string): boolean {
-  return isFilter(filter) && allowedFilters(prefix, identity, 'subscribe').some((allowed) => covers(allowed, filter));
+  return isFilter(filter) && allows(prefix, identity, 'subscribe', filter);
 }

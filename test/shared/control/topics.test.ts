@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPrefix } from '../../../shared/control/ids.js';
 import {
+  type Action,
+  allowedFilters,
   covers,
   isFilter,
   isTopic,
@@ -149,6 +151,27 @@ describe('P-2.3 what nobody may do', () => {
           for (const name of names) if (matches(asked, name)) expect(matches(allowed, name)).toBe(true);
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  it('decides about a name as the filters that it binds for an ACL do', () => {
+    const pieces = [
+      ...['trust', 'have', 'signal', 'status', 'command', 'revoked', 'cam-1', 'cam-2', 'north', 'cameras', 'all'],
+      ...['+', '#', '', '{self}', '{shard}', '{group}', ARTIFACT, ...OWN_SHARDS.map(String), '5'],
+    ];
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...ROLES),
+        fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 4 }),
+        (role, rest) => {
+          const [name, identity] = [[PREFIX, ...rest].join('/'), who(role)];
+          const bound = (action: Action): boolean =>
+            allowedFilters(PREFIX, identity, action).some((allowed) => covers(allowed, name));
+          expect(mayPublish(PREFIX, identity, name)).toBe(isTopic(name) && bound('publish'));
+          expect(maySubscribe(PREFIX, identity, name)).toBe(isFilter(name) && bound('subscribe'));
+        },
+      ),
+      { numRuns: 5000 },
     );
   });
 
