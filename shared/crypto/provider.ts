@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import nacl from 'tweetnacl';
+import { isSodiumUnwanted, loadSodium } from './sodium.js';
 
 /**
  * XSalsa20-Poly1305 (NaCl `secretbox`) by whichever library this machine has. Both give the same bytes; a test holds them
@@ -11,12 +11,6 @@ export interface CryptoProvider {
   seal(sealed: Uint8Array, plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array): void;
   /** False, and `plaintext` left in no particular state, where the tag does not fit. */
   open(plaintext: Uint8Array, sealed: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean;
-}
-
-/** The two functions of sodium-native that are used; the package carries no types. */
-interface Sodium {
-  crypto_secretbox_easy(sealed: Uint8Array, plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array): void;
-  crypto_secretbox_open_easy(plaintext: Uint8Array, sealed: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean;
 }
 
 /** The slow one, in plain JavaScript: everywhere. */
@@ -33,24 +27,16 @@ export const tweetnaclProvider: CryptoProvider = {
   },
 };
 
-/** The fast one, or null where the optional dependency is absent or has no binary for this machine. */
+/** The fast one, where it loads. */
 export function loadSodiumProvider(): CryptoProvider | null {
-  let sodium: unknown;
-  try {
-    sodium = createRequire(import.meta.url)('sodium-native');
-  } catch {
-    // An optional dependency: its absence is a state of the machine, not a fault.
-    return null;
-  }
-  if (!isSodium(sodium)) return null;
-  const { crypto_secretbox_easy, crypto_secretbox_open_easy } = sodium;
-  return { name: 'sodium-native', seal: crypto_secretbox_easy, open: crypto_secretbox_open_easy };
+  const sodium = loadSodium();
+  if (sodium === null) return null;
+  return { name: 'sodium-native', seal: sodium.crypto_secretbox_easy, open: sodium.crypto_secretbox_open_easy };
 }
 
 /** @param choice `tweetnacl` forces the slow provider; anything else takes the fastest that loads. */
 export function chooseProvider(choice: string | undefined): CryptoProvider {
-  if (choice === 'tweetnacl') return tweetnaclProvider;
-  return loadSodiumProvider() ?? tweetnaclProvider;
+  return (isSodiumUnwanted(choice) ? null : loadSodiumProvider()) ?? tweetnaclProvider;
 }
 
 let chosen: CryptoProvider | undefined;
@@ -59,15 +45,4 @@ let chosen: CryptoProvider | undefined;
 export function defaultProvider(): CryptoProvider {
   chosen ??= chooseProvider(process.env.CHUNKMESH_CRYPTO);
   return chosen;
-}
-
-function isSodium(value: unknown): value is Sodium {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'crypto_secretbox_easy' in value &&
-    typeof value.crypto_secretbox_easy === 'function' &&
-    'crypto_secretbox_open_easy' in value &&
-    typeof value.crypto_secretbox_open_easy === 'function'
-  );
 }

@@ -6,10 +6,10 @@ import {
   type KeyObject,
   verify as verifyByNode,
 } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import * as noble from '@noble/ed25519';
 import { ChunkmeshError } from '../errors.js';
+import { isSodiumUnwanted, loadSodium } from './sodium.js';
 
 /** Ed25519 (RFC 8032): the one door to signing. Private bytes have no accessor and print as redacted. */
 
@@ -38,22 +38,12 @@ function nodePublicKey(publicKey: Uint8Array): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
 }
 
-interface Sodium {
-  crypto_sign_seed_keypair(publicKey: Buffer, secretKey: Buffer, seed: Buffer): void;
-  crypto_sign_detached(signature: Buffer, message: Buffer, secretKey: Buffer): void;
-  crypto_sign_verify_detached(signature: Buffer, message: Buffer, publicKey: Buffer): boolean;
-}
-
 const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Where the optional native package loads, else null. */
-export function loadSodiumProvider(): SignatureProvider | null {
-  let sodium: Sodium;
-  try {
-    sodium = createRequire(import.meta.url)('sodium-native') as Sodium;
-  } catch {
-    return null;
-  }
+/** Where the native library loads, else null. */
+export function loadSodiumSignatures(): SignatureProvider | null {
+  const sodium = loadSodium();
+  if (sodium === null) return null;
   return {
     name: 'sodium-native',
     sign(message, seed) {
@@ -72,8 +62,7 @@ export function loadSodiumProvider(): SignatureProvider | null {
 const SIGNATURE_BYTES = 64;
 const PUBLIC_KEY_BYTES = 32;
 
-const forced = process.env.CHUNKMESH_CRYPTO === 'tweetnacl';
-const provider = (forced ? null : loadSodiumProvider()) ?? nobleProvider;
+const provider = (isSodiumUnwanted(process.env.CHUNKMESH_CRYPTO) ? null : loadSodiumSignatures()) ?? nobleProvider;
 
 /** False for anything that is not a valid signature, malformed keys included; never throws. */
 export function verifySignature(

@@ -4,7 +4,7 @@ import * as noble from '@noble/ed25519';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  loadSodiumProvider,
+  loadSodiumSignatures,
   nobleProvider,
   rawPublicKey,
   SigningKey,
@@ -88,7 +88,7 @@ function bent(A: noble.Point, a: bigint, R: noble.Point, r: bigint, message: Uin
   return new Uint8Array([...R.toBytes(), ...little(S)]);
 }
 
-const sodium = loadSodiumProvider();
+const sodium = loadSodiumSignatures();
 const providers = sodium === null ? [nobleProvider] : [nobleProvider, sodium];
 const message = new TextEncoder().encode('who may say what');
 const key = SigningKey.generate();
