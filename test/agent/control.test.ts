@@ -4,9 +4,9 @@ import { Control } from '../../agent/control.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type HaveMessage } from '../../shared/control/messages.js';
 import { shardOf, topics } from '../../shared/control/topics.js';
-import { type Credential, parseCredential } from '../../shared/identity/bundle.js';
+import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
-import { FLEET, Issuer, type Member, NOW, PREFIX, pemOf } from '../support/members.js';
+import { Issuer, type Member, NOW, PREFIX } from '../support/members.js';
 
 const ARTIFACT = 'ab'.repeat(32);
 const HAVE: HaveMessage = { t: 'have', at: NOW, held: 0, room: 1, digest: Uint8Array.of(0) };
@@ -18,17 +18,7 @@ beforeAll(async () => {
   const fleet = await Issuer.authority();
   const device = await fleet.member({ groups: ['cameras', 'all'] });
   other = await fleet.member({ id: 'seed-1', role: 'seed' });
-  const bundle = {
-    v: 1,
-    fleet: FLEET,
-    prefix: PREFIX,
-    broker: 'mqtts://broker.example:8883',
-    ca: fleet.certificate,
-    certificate: pemOf(device.certificateDer),
-    key: device.key.exportPem(),
-    publishers: [],
-  };
-  credential = parseCredential(JSON.stringify(bundle), 'bundle', NOW);
+  credential = fleet.credential(device);
 });
 
 function control(): { control: Control; subscribed: string[] } {

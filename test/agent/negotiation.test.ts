@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { topics } from '../../shared/control/topics.js';
-import { codeOf, Issuer, NOW, opened, PREFIX } from '../support/members.js';
-import { ARTIFACT, hex, OTHER_ARTIFACT, Side, tell } from '../support/negotiating_side.js';
+import { codeOf, type Issuer, NOW, opened, PREFIX } from '../support/members.js';
+import { ARTIFACT, hex, OTHER_ARTIFACT, Side, tell, threeSides } from '../support/negotiating_side.js';
 
 let fleet: Issuer;
 let a: Side;
@@ -9,9 +9,7 @@ let b: Side;
 let c: Side;
 
 beforeEach(async () => {
-  fleet = await Issuer.authority();
-  const side = async (id: string): Promise<Side> => new Side(fleet, await fleet.member({ id }));
-  [a, b, c] = await Promise.all([side('a'), side('b'), side('c')]);
+  ({ fleet, a, b, c } = await threeSides());
 });
 
 describe('P-5 two devices agree', () => {

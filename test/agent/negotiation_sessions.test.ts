@@ -1,18 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { MeshPeer } from '../../agent/transfer/host.js';
 import { decodeMessage, messageType } from '../../shared/control/messages.js';
-import { Issuer } from '../support/members.js';
-import { Side, tell } from '../support/negotiating_side.js';
+import { type Side, tell, threeSides } from '../support/negotiating_side.js';
 
-let fleet: Issuer;
 let a: Side;
 let b: Side;
 let c: Side;
 
 beforeEach(async () => {
-  fleet = await Issuer.authority();
-  const side = async (id: string): Promise<Side> => new Side(fleet, await fleet.member({ id }));
-  [a, b, c] = await Promise.all([side('a'), side('b'), side('c')]);
+  ({ a, b, c } = await threeSides());
 });
 
 describe('P-5.6 one session', () => {

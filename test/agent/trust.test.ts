@@ -3,8 +3,7 @@ import { TrustKeeper, type TrustMemory, trustMemorySchema } from '../../agent/tr
 import { encodeMap } from '../../shared/control/message_pack.js';
 import type { TrustMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
-import { parseCredential } from '../../shared/identity/bundle.js';
-import { codeOf, FLEET, Issuer, type Member, NOW, opened, PREFIX, pemOf } from '../support/members.js';
+import { codeOf, FLEET, Issuer, type Member, NOW, opened, PREFIX } from '../support/members.js';
 
 let fleet: Issuer;
 let publisher: Member;
@@ -17,17 +16,7 @@ beforeAll(async () => {
 });
 
 function keeper(memory: TrustMemory = {}, pinned: readonly Member[] = [publisher]): TrustKeeper {
-  const bundle = {
-    v: 1,
-    fleet: FLEET,
-    prefix: PREFIX,
-    broker: 'mqtts://broker.example:8883',
-    ca: fleet.certificate,
-    certificate: pemOf(device.certificateDer),
-    key: device.key.exportPem(),
-    publishers: pinned.map(({ key }) => Buffer.from(key.publicKey).toString('base64')),
-  };
-  return new TrustKeeper(parseCredential(JSON.stringify(bundle), 'bundle', NOW), memory);
+  return new TrustKeeper(fleet.credential(device, pinned), memory);
 }
 
 const ROLLOUT = { name: 'app', version: '1', artifact: new Uint8Array(32), size: 9, chunks: 1, shards: 1 };

@@ -5,6 +5,7 @@ import { type Opened, openEnvelope, type Signer, sealEnvelope } from '../../shar
 import { encodeMessage } from '../../shared/control/messages.js';
 import type { Identity } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
+import { type BundleFile, type Credential, parseCredential } from '../../shared/identity/bundle.js';
 import { CertificateVerifier, identityUris } from '../../shared/identity/certificate.js';
 
 /** A fleet in memory at a fixed time: a CA that signs whatever a test asks for, right or wrong. */
@@ -130,6 +131,24 @@ export class Issuer {
     const identity = identityOf(over);
     const key = SigningKey.generate();
     return { identity, key, certificateDer: await this.leaf(identity, key, options) };
+  }
+
+  /** @param publishers whose trust messages its holder believes. */
+  bundle({ key, certificateDer }: Member, publishers: readonly Member[] = []): BundleFile {
+    return {
+      v: 1,
+      fleet: FLEET,
+      prefix: PREFIX,
+      broker: 'mqtts://broker.example:8883',
+      ca: this.certificate,
+      certificate: pemOf(certificateDer),
+      key: key.exportPem(),
+      publishers: publishers.map((one) => Buffer.from(one.key.publicKey).toString('base64')),
+    };
+  }
+
+  credential(member: Member, publishers: readonly Member[] = []): Credential {
+    return parseCredential(JSON.stringify(this.bundle(member, publishers)), 'bundle', NOW);
   }
 }
 

@@ -3,7 +3,7 @@ import type { MeshPeer } from '../../agent/transfer/host.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
 import { type AnswerMessage, decodeMessage, type OfferMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
-import { codeOf, type Issuer, type Member, NOW, opened, PREFIX } from './members.js';
+import { codeOf, Issuer, type Member, NOW, opened, PREFIX } from './members.js';
 
 /** A device that negotiates, without a broker: what it sends and agrees is kept, and its clocks are the test's. */
 
@@ -91,4 +91,12 @@ export function tell(to: Side, by: Side, message: OfferMessage | AnswerMessage, 
   const { site, id } = addressee.member.identity;
   const topic = topics.signal(PREFIX, site, id, by.member.identity.id);
   return codeOf(() => to.negotiation.onSignal(opened(to.fleet, by.member, topic, message)));
+}
+
+/** Devices `a`, `b` and `c` of one fleet, that have nothing yet. */
+export async function threeSides(): Promise<{ fleet: Issuer; a: Side; b: Side; c: Side }> {
+  const fleet = await Issuer.authority();
+  const side = async (id: string): Promise<Side> => new Side(fleet, await fleet.member({ id }));
+  const [a, b, c] = await Promise.all([side('a'), side('b'), side('c')]);
+  return { fleet, a, b, c };
 }

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SigningKey } from '../../../shared/crypto/signature.js';
 import { type BundleFile, loadCredential, parseCredential } from '../../../shared/identity/bundle.js';
-import { codeOf, FLEET, Issuer, type Member, NOW, PREFIX, pemOf } from '../../support/members.js';
+import { codeOf, Issuer, type Member, NOW, PREFIX, pemOf } from '../../support/members.js';
 import { temporaryFolder } from '../../support/store_fixture.js';
 
 let fleet: Issuer;
@@ -14,16 +14,7 @@ let good: BundleFile;
 beforeAll(async () => {
   fleet = await Issuer.authority();
   member = await fleet.member({ groups: ['cameras', 'all'] });
-  good = {
-    v: 1,
-    fleet: FLEET,
-    prefix: PREFIX,
-    broker: 'mqtts://broker.example:8883',
-    ca: fleet.certificate,
-    certificate: pemOf(member.certificateDer),
-    key: member.key.exportPem(),
-    publishers: [Buffer.from(SigningKey.generate().publicKey).toString('base64')],
-  };
+  good = fleet.bundle(member, [await fleet.member({ id: 'pub', role: 'publisher', groups: [] })]);
 });
 
 /** The line of the PEM that holds the key. */
