@@ -76,6 +76,10 @@ const shortLived = ({ at, expires }: { at: number; expires: number }) =>
 const offer = z.object({ t: z.literal('offer'), ...agreement }).refine(shortLived, 'breaks P-5.2');
 const answer = z.object({ t: z.literal('answer'), offer: bin(32), ...agreement }).refine(shortLived, 'breaks P-5.2');
 
+/** P-4.7. What a device says of itself ends on an operator's terminal: nothing that a terminal would obey. */
+const code = z.string().regex(/^[A-Z_]{0,64}$/, 'not a code');
+const printable = z.string().regex(/^[ -~]{0,64}$/, 'not printable ASCII');
+
 export const TRANSFER_STATES = ['waiting', 'indexing', 'fetching', 'complete', 'blocked', 'failed'] as const;
 
 const progress = z.object({
@@ -91,14 +95,14 @@ const progress = z.object({
   fromDisk: count,
   wasted: count,
   seconds: z.number().min(0),
-  error: z.string().max(64),
+  error: code,
 });
 
 const status = z.object({
   t: z.literal('status'),
   at: seconds,
   online: z.boolean(),
-  agent: z.string().max(64),
+  agent: printable,
   peers: count,
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { decodeMessage, encodeMessage, messageType } from '../../../shared/control/messages.js';
+import { ERROR_TABLE } from '../../../shared/errors.js';
 import { changed, changedRollout, type Fields, GOOD, REFUSED, TYPES, verdict } from '../../support/good_messages.js';
 import { codeOf } from '../../support/members.js';
 import { messageVectors } from '../../support/vectors.js';
@@ -182,6 +183,21 @@ describe('P-4.7 status', () => {
 
   it.each(['', 'done', 'COMPLETE', 'toString', 1, null])('refuses state %j', (state) => {
     expect(changedRollout('status', { state })).toBe(REFUSED);
+  });
+
+  it('P-4.7: takes an error that is a code and an agent of printable ASCII, and nothing that a terminal would obey', () => {
+    for (const code of ['', ...Object.keys(ERROR_TABLE)]) {
+      expect(changedRollout('status', { error: code })).toBe('accepted');
+    }
+    expect(changed('status', { agent: ' 0.1.0-rc.1+build (linux; arm64) ~' })).toBe('accepted');
+    const obeyed = ['\u001b[2K', '\r', '\n', '\t', '\0', '\u007f', '\u009b2J', '\u202e', '\u2028', 'é'];
+    for (const text of obeyed) {
+      expect(changed('status', { agent: `0.1.0${text}` })).toBe(REFUSED);
+      expect(changedRollout('status', { error: `E_INTERNAL${text}` })).toBe(REFUSED);
+    }
+    for (const text of ['e_internal', 'E INTERNAL', 'disk full']) {
+      expect(changedRollout('status', { error: text })).toBe(REFUSED);
+    }
   });
 
   it('takes 64 characters of agent and error and refuses 65, and 17 rollouts', () => {
