@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { printable, printableCell } from './printable.js';
 
 /** The agent's log, on stderr: JSON lines for a collector, one readable line each for a person at a terminal. */
 
@@ -21,10 +22,10 @@ export function readableLine(json: string): string {
   const fields = Object.entries(entry)
     .filter(([key]) => !KNOWN.has(key))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return [time, level, String(entry.msg ?? ''), ...fields].join(' ').trimEnd();
+  return printableCell([time, level, String(entry.msg ?? ''), ...fields].join(' ').trimEnd());
 }
 
 export function createLogger(level: LogLevel, readable = process.stderr.isTTY === true): Logger {
-  if (!readable) return pino({ level }, process.stderr);
-  return pino({ level }, { write: (json) => void process.stderr.write(`${readableLine(json.trimEnd())}\n`) });
+  const show = readable ? readableLine : (json: string): string => json;
+  return pino({ level }, { write: (json) => void process.stderr.write(`${printable(show(json.trimEnd()))}\n`) });
 }

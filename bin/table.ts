@@ -1,3 +1,5 @@
+import { printableCell } from './printable.js';
+
 /** A table of text: a heading, a rule, rows; columns as wide as their widest cell. */
 
 export interface Column {
@@ -6,7 +8,8 @@ export interface Column {
 }
 
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map(({ title }, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const shown = rows.map((row) => row.map(printableCell));
+  const widths = columns.map(({ title }, i) => Math.max(title.length, ...shown.map((row) => (row[i] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     columns
       .map(({ align }, i) => {
@@ -17,5 +20,5 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
       .join('  ')
       .trimEnd();
   const heading = line(columns.map(({ title }) => title));
-  return [heading, widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+  return [heading, widths.map((width) => '-'.repeat(width)).join('  '), ...shown.map(line)].join('\n');
 }

@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import { printableCell } from '../printable.js';
 import { formatBytes, formatRate, formatSeconds } from '../units.js';
 import { type Course, type DeviceCourse, isComplete } from './course.js';
 import { courseLines } from './lines.js';
@@ -29,7 +30,7 @@ export interface DemoView {
 }
 
 const describeFacts = ({ broker, artifact, artifactBytes }: Facts): string =>
-  `broker ${broker}, artifact ${artifact} (${formatBytes(artifactBytes)})`;
+  `broker ${broker}, artifact ${printableCell(artifact)} (${formatBytes(artifactBytes)})`;
 
 export class LinesView implements DemoView {
   readonly #line: (text: string) => void;
@@ -55,7 +56,8 @@ export class LinesView implements DemoView {
 
 function payload(one: DeviceCourse): object {
   const state = isComplete(one) ? `complete after ${formatSeconds(one.seconds ?? 0)}` : formatRate(one.bytesPerSecond);
-  return { device: one.device, state: one.failure === undefined ? state : `failed: ${one.failure}`, peers: one.peers };
+  const said = one.failure === undefined ? state : `failed: ${printableCell(one.failure)}`;
+  return { device: one.device, state: said, peers: one.peers };
 }
 
 /** On stderr, like every progress bar: stdout is for the table. */
@@ -66,7 +68,8 @@ export class BarsView implements DemoView {
   #header: cliProgress.SingleBar | undefined;
   #facts = '';
 
-  constructor(line: (text: string) => void, columns: number) {
+  /** @param stream a terminal. */
+  constructor(line: (text: string) => void, columns: number, stream: NodeJS.WriteStream = process.stderr) {
     this.#line = line;
     this.#bars = new cliProgress.MultiBar(
       {
@@ -79,7 +82,7 @@ export class BarsView implements DemoView {
         autopadding: true,
         emptyOnZero: true,
         gracefulExit: false,
-        stream: process.stderr,
+        stream,
       },
       cliProgress.Presets.shades_classic,
     );

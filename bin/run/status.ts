@@ -12,8 +12,6 @@ const QUIET_MS = 500;
 const WATCH_INTERVAL_MS = 1000;
 /** MQTT 3.1.1 denies a subscription as silently as it has nothing to deliver. */
 const NOBODY = 'no device has reported yet, or the broker does not let the operator read';
-/** ECMA-48: cursor home, erase to the end. */
-const REDRAW = '\u001b[H\u001b[J';
 
 function print(status: FleetStatus, roster: readonly Member[], { json, watch }: StatusFlags): void {
   const devices = listDevices(status.rows(), roster);
@@ -22,7 +20,8 @@ function print(status: FleetStatus, roster: readonly Member[], { json, watch }: 
     return;
   }
   const table = formatStatus(devices, Date.now() / 1000);
-  output.line(watch && process.stdout.isTTY ? `${REDRAW}${table}` : table);
+  if (watch && process.stdout.isTTY) output.screen(table);
+  else output.line(table);
 }
 
 export async function runStatus(flags: StatusFlags): Promise<void> {
