@@ -29,7 +29,9 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
   const { roster } = await readFleetFile(fleet);
   const credential = await memberOfFolder(fleet, 'operator');
   const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
-  status.on('refused', ({ code, message }) => output.note(`refused a status: ${code}: ${message}`));
+  status.on('refused', ({ code, message }, times) => {
+    output.note(`refused a status: ${code}: ${message}${times > 1 ? ` (${times} times)` : ''}`);
+  });
   try {
     await status.start();
     await status.settle(QUIET_MS);

@@ -8,6 +8,7 @@ import { Aedes, type Client } from 'aedes';
 import type { Logger } from 'pino';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { readPrivateFile } from '../../shared/identity/bundle.js';
+import { isTold } from '../../shared/tally.js';
 import type { PayloadScanner } from '../meter/payload_scanner.js';
 import { type ByteCount, SocketMeter } from '../meter/socket_meter.js';
 import { Admission, type Admitted } from './admission.js';
@@ -175,7 +176,7 @@ export class EmbeddedBroker {
   #turnedAway(socket: TLSSocket, error: unknown): void {
     const refused = ++this.#gate.refused.connections;
     const code = error instanceof ChunkmeshError ? error.code : 'E_INTERNAL';
-    const level = (refused & (refused - 1)) === 0 ? 'warn' : 'debug';
+    const level = isTold(refused) ? 'warn' : 'debug';
     this.#log[level]({ code, reason: String(error), from: socket.remoteAddress, refused }, 'refused a client');
     turnAway(socket);
   }

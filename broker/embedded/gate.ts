@@ -2,6 +2,7 @@ import type { AedesOptions, Client, ConnectPacket, PublishPacket } from 'aedes';
 import type { Logger } from 'pino';
 import { parseTopic, TOPICS } from '../../shared/control/topics.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
+import { isTold } from '../../shared/tally.js';
 import type { PayloadScanner } from '../meter/payload_scanner.js';
 import type { Admitted } from './admission.js';
 import { GuardedStream } from './guarded_stream.js';
@@ -180,7 +181,7 @@ export class Gate {
     const state = this.#states.get(client);
     if (state === undefined) return;
     state.refusals++;
-    if ((state.refusals & (state.refusals - 1)) !== 0) return;
+    if (!isTold(state.refusals)) return;
     const { id } = state.admitted.access.identity;
     this.#log.warn({ client: id, topic: topic.slice(0, 300), refusals: state.refusals, reason }, `refused ${kind}`);
   }

@@ -5,6 +5,7 @@ import { parseTopic, topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlLinkOptions, ControlMessage } from '../../shared/mqtt/control_link.js';
+import { Tally } from '../../shared/tally.js';
 import { connectMember } from '../member_link.js';
 import { type DeviceRow, nextRow } from './device_row.js';
 
@@ -19,8 +20,8 @@ export interface FleetStatusOptions extends Pick<ControlLinkOptions, 'broker'> {
 
 export interface FleetStatusEvents {
   row: [DeviceRow];
-  /** A status was refused: why. The row of the device stays as it was. */
-  refused: [ChunkmeshError];
+  /** A status was refused: why, and for the first, second, fourth, eighth, ... time. The row of the device stays as it was. */
+  refused: [ChunkmeshError, number];
   /** The broker was lost; the link comes back by itself. */
   offline: [];
 }
@@ -31,6 +32,7 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
   readonly #credential: Credential;
   readonly #now: () => number;
   readonly #rows = new Map<string, DeviceRow>();
+  readonly #refusals = new Tally();
   #lastHeardMs = performance.now();
 
   constructor({ credential, broker, now = () => Date.now() / 1000 }: FleetStatusOptions) {
@@ -55,7 +57,10 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     return [...this.#rows.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
   }
 
-  /** Resolves when nothing arrived for `quietMs`: MQTT has no mark for the end of the retained messages. */
+  /**
+   * Resolves when nothing retained arrived for `quietMs`: MQTT has no mark for the end of it. What is said meanwhile does not count, or a
+   * fleet at work would never be quiet.
+   */
   async settle(quietMs: number): Promise<void> {
     for (;;) {
       const left = this.#lastHeardMs + quietMs - performance.now();
@@ -68,8 +73,9 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     await this.#link?.close();
   }
 
-  #onMessage({ topic, payload }: ControlMessage): void {
-    this.#lastHeardMs = performance.now();
+  #onMessage({ topic, payload, retained }: ControlMessage): void {
+    const nowMs = performance.now();
+    if (retained) this.#lastHeardMs = nowMs;
     const { prefix, verifier } = this.#credential;
     const parsed = parseTopic(prefix, topic);
     if (parsed?.name !== 'status' || payload.length === 0) return;
@@ -79,12 +85,13 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
       const message = decodeMessage('status', inner);
       checkNotFromFuture(message.at, now);
       const { id: device, site } = signer.identity;
-      const row = nextRow(this.#rows.get(device), { device, site, message, receivedMs: performance.now() });
+      const row = nextRow(this.#rows.get(device), { device, site, message, receivedMs: nowMs });
       this.#rows.set(device, row);
       this.emit('row', row);
     } catch (error) {
       if (!(error instanceof ChunkmeshError)) throw error;
-      this.emit('refused', error);
+      const times = this.#refusals.add(`${parsed.device}/${error.code}`, nowMs);
+      if (times !== null) this.emit('refused', error, times);
     }
   }
 }

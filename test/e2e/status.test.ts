@@ -78,6 +78,28 @@ describe('FleetStatus', () => {
     await vi.waitFor(() => expect(refused).toEqual([code]));
     expect(status.rows()).toMatchObject([{ peers: 3, online: true }]);
   });
+
+  it('tells of a device that is refused without end at the 1st, 2nd, 4th, 8th ... time', async () => {
+    const times: number[] = [];
+    status.on('refused', (_, count) => times.push(count));
+    await status.start();
+    for (let i = 0; i < 20; i++) await say(Buffer.from(`garbage ${i}`));
+    await say(sealed());
+    await vi.waitFor(() => expect(status.rows()).toHaveLength(1));
+    expect(times).toEqual([1, 2, 4, 8, 16]);
+  });
+
+  it('settles although a device never stops talking', async () => {
+    await say(sealed({ peers: 3 }));
+    await status.start();
+    const talk = setInterval(() => void say(sealed()), 20);
+    try {
+      await status.settle(200);
+      expect(status.rows()).toHaveLength(1);
+    } finally {
+      clearInterval(talk);
+    }
+  }, 5_000);
 });
 
 describe('chunkmesh status', () => {
