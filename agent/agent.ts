@@ -174,11 +174,14 @@ export class Agent extends EventEmitter<AgentEvents> {
   #onMessage(message: ControlMessage): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
+    const now = performance.now();
     try {
-      const heard = running.control.open(message, seconds());
+      const heard = running.control.open(message, now, seconds());
       if (heard !== null) this.#take(heard, running);
     } catch (error) {
-      this.#warn(asError(error, `message on ${message.topic}`));
+      const refused = asError(error, `message on ${message.topic}`);
+      const times = running.control.refused(message.topic, refused.code, now);
+      if (times !== null) this.#warn(refused, times);
     }
   }
 
@@ -186,7 +189,6 @@ export class Agent extends EventEmitter<AgentEvents> {
     const { trust, store, negotiation } = running;
     if (topic.name === 'trust') {
       const message = trust.accept(topic.group, opened, seconds());
-      // What was refused, for a clock that was wrong, say, is asked for again now and then.
       running.control.heardOf(topic.group);
       if (message === null) return;
       const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
@@ -309,8 +311,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     return statusMessage({ at: seconds(), online, agent: VERSION, peers, rollouts });
   }
 
-  #warn(error: ChunkmeshError): void {
-    this.#logger.warn({ code: error.code, remedy: error.remedy, cause: error.cause }, error.message);
+  /** @param times how often the like was refused, where not each is told. */
+  #warn(error: ChunkmeshError, times?: number): void {
+    const { code, remedy, cause } = error;
+    this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
 }

@@ -1,13 +1,24 @@
 import { type Opened, openEnvelope, sealEnvelope } from '../shared/control/envelope.js';
 import { encodeMessage } from '../shared/control/messages.js';
 import { allowedFilters, covers, type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
+import { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
+import { Tally } from '../shared/tally.js';
+import { type Allowance, TokenBuckets } from './token_buckets.js';
 import type { MeshPeer } from './transfer/host.js';
 
 /** What a device says and hears over MQTT: sealed going out, opened and checked coming in. */
 
 type Message = Parameters<typeof encodeMessage>[0];
+
+/**
+ * P-3.7. A rollout takes an offer, an answer, and both again where they were lost, and a device has 16 rollouts (P-4.1). An offer without
+ * an answer is made again after 10 s: 3.2 a second. Of one artifact a device announces itself less often than that (P-10.1).
+ */
+const SHARE: Allowance = { burst: 64, perSecond: 4 };
+/** Refused by this device's clock, which may be what is wrong: the same message may be good later. */
+const BY_THE_CLOCK: readonly ErrorCode[] = ['E_MESSAGE_TIME', 'E_CERT_EXPIRED'];
 
 export interface Heard {
   readonly topic: ParsedTopic;
@@ -25,8 +36,11 @@ export class Control {
   readonly #credential: Credential;
   /** P-3.4: whatever the broker sends, nothing else is for this device. */
   readonly #readable: readonly string[];
-  /** Groups that said nothing yet. */
+  /** Groups that said nothing yet, or nothing that could be taken. */
   readonly #silent: Set<string>;
+  readonly #signals = new TokenBuckets(SHARE);
+  readonly #haves = new TokenBuckets(SHARE);
+  readonly #refusals = new Tally();
 
   constructor(credential: Credential, link: ControlLink) {
     this.#credential = credential;
@@ -39,15 +53,34 @@ export class Control {
   }
 
   /**
+   * @param now monotonic ms; @param at seconds since the epoch
    * @returns null for what is not for this agent: the connection may be the caller's own, with topics of its own.
-   * @throws as openEnvelope
+   * @throws as openEnvelope; E_MESSAGE_RATE
    */
-  open({ topic, payload, retained }: ControlMessage, now: number): Heard | null {
+  open({ topic, payload, retained }: ControlMessage, now: number, at: number): Heard | null {
     const { prefix, verifier } = this.#credential;
     const parsed = parseTopic(prefix, topic);
     if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
     if (!this.#readable.some((filter) => covers(filter, topic))) return null;
-    return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, now) };
+    // P-3.7, before a signature is looked at: the broker's ACL lets nobody speak in the name of another.
+    // Seeds say `have` on every shard at once: too many of them are no offence.
+    if (parsed.name === 'have' && !this.#haves.take(`${parsed.artifact}/${parsed.device}`, now)) return null;
+    if (parsed.name === 'signal' && !this.#signals.take(parsed.from, now)) {
+      throw new ChunkmeshError('E_MESSAGE_RATE', `${parsed.from} sends more than ${SHARE.perSecond} signals a second`);
+    }
+    return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, at) };
+  }
+
+  /**
+   * What came could not be taken.
+   * @param now monotonic ms
+   * @returns how often that was so, where it is to be told: who is refused without end must not fill a log
+   */
+  refused(topic: string, code: ErrorCode, now: number): number | null {
+    const parsed = parseTopic(this.#credential.prefix, topic);
+    if (parsed?.name === 'trust' && BY_THE_CLOCK.includes(code)) this.unheard(parsed.group);
+    const sender = topic.slice(topic.lastIndexOf('/') + 1);
+    return this.#refusals.add(`${parsed?.name}/${sender}/${code}`, now);
   }
 
   heardOf(group: string): void {

@@ -1,18 +1,27 @@
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
 import { MAX_ROLLOUTS } from '../shared/limits.js';
 
-/** When a status is due: soon after a change, never more often than the interval, and now and then although nothing moves. */
+/** When a status is due: soon after a change, of the clock too, never more often than the interval, and now and then although nothing moves. */
 
 /** So that "last seen" means something on a quiet fleet; a thousand devices cost the broker 17 messages a second. */
 const HEARTBEAT_MS = 60_000;
+/** A clock that drifts by so much between two statuses was set: what was said and heard by the old time is to be said and asked anew. */
+const CLOCK_STEP_MS = 2_000;
+
+const wallAhead = (): number => Date.now() - performance.now();
 
 export class StatusClock {
   readonly #intervalMs: number;
+  readonly #wallAhead: () => number;
   #changed = true;
   #last = Number.NEGATIVE_INFINITY;
+  #aheadAtLast: number;
 
-  constructor(intervalMs: number) {
+  /** @param ahead how far the wall clock is ahead of the monotonic one, ms. */
+  constructor(intervalMs: number, ahead: () => number = wallAhead) {
     this.#intervalMs = intervalMs;
+    this.#wallAhead = ahead;
+    this.#aheadAtLast = ahead();
   }
 
   changed(): void {
@@ -20,12 +29,17 @@ export class StatusClock {
   }
 
   get due(): number {
-    return this.#last + (this.#changed ? this.#intervalMs : HEARTBEAT_MS);
+    return this.#last + (this.#changed || this.#wasSet ? this.#intervalMs : HEARTBEAT_MS);
   }
 
   said(now: number): void {
     this.#changed = false;
     this.#last = now;
+    this.#aheadAtLast = this.#wallAhead();
+  }
+
+  get #wasSet(): boolean {
+    return Math.abs(this.#wallAhead() - this.#aheadAtLast) >= CLOCK_STEP_MS;
   }
 }
 

@@ -63,6 +63,11 @@ export const ERROR_TABLE = {
   ),
   E_MESSAGE_UNTRUSTED: row(EXIT.trust, false, 'The signer may not say this (P-2.2, P-4.2).'),
   E_MESSAGE_TIME: row(EXIT.trust, true, 'The message is expired or from the future; check both clocks (P-3.6).'),
+  E_MESSAGE_RATE: row(
+    EXIT.trust,
+    true,
+    'The device sends more than its share and is heard less; see what runs there (P-3.7).',
+  ),
   E_MANIFEST_VERSION: row(
     EXIT.trust,
     false,

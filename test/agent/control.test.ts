@@ -4,20 +4,26 @@ import { Control } from '../../agent/control.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type HaveMessage } from '../../shared/control/messages.js';
 import { shardOf, topics } from '../../shared/control/topics.js';
+import type { ErrorCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
-import type { ControlLink } from '../../shared/mqtt/control_link.js';
-import { Issuer, type Member, NOW, PREFIX } from '../support/members.js';
+import type { ControlLink, ControlMessage } from '../../shared/mqtt/control_link.js';
+import { codeOf, FLEET, Issuer, type Member, NOW, PREFIX } from '../support/members.js';
 
 const ARTIFACT = 'ab'.repeat(32);
 const HAVE: HaveMessage = { t: 'have', at: NOW, held: 0, room: 1, digest: Uint8Array.of(0) };
 
+/** Monotonic ms. */
+const START = 5_000;
+
 let credential: Credential;
 let other: Member;
+let publisher: Member;
 
 beforeAll(async () => {
   const fleet = await Issuer.authority();
   const device = await fleet.member({ groups: ['cameras', 'all'] });
   other = await fleet.member({ id: 'seed-1', role: 'seed' });
+  publisher = await fleet.member({ id: 'pub', role: 'publisher', groups: [] });
   credential = fleet.credential(device);
 });
 
@@ -43,7 +49,7 @@ describe('Control', () => {
     const heard = (shard: number): unknown => {
       const topic = topics.have(PREFIX, ARTIFACT, shard, 'seed-1');
       const payload = sealEnvelope(topic, encodeMessage(HAVE), other);
-      return control().control.open({ topic, payload, retained: false }, NOW);
+      return control().control.open({ topic, payload, retained: false }, START, NOW);
     };
     expect(heard(own)).not.toBeNull();
     expect(heard((own + 1) % 1024)).toBeNull();
@@ -52,14 +58,102 @@ describe('Control', () => {
   it('P-2.6: takes nothing retained where nothing is', () => {
     const topic = topics.have(PREFIX, ARTIFACT, 0, 'seed-1');
     const payload = sealEnvelope(topic, encodeMessage(HAVE), other);
-    expect(control().control.open({ topic, payload, retained: false }, NOW)).not.toBeNull();
-    expect(control().control.open({ topic, payload, retained: true }, NOW)).toBeNull();
+    expect(control().control.open({ topic, payload, retained: false }, START, NOW)).not.toBeNull();
+    expect(control().control.open({ topic, payload, retained: true }, START, NOW)).toBeNull();
   });
 
   it('leaves topics of others alone: the connection may be the caller’s own', () => {
     const payload = new Uint8Array(10);
     for (const topic of ['elsewhere', `${PREFIX}/unknown/x`, `${PREFIX}2/status/cam-1`]) {
-      expect(control().control.open({ topic, payload, retained: false }, NOW)).toBeNull();
+      expect(control().control.open({ topic, payload, retained: false }, START, NOW)).toBeNull();
     }
+  });
+
+  it('P-3.6: asks again for a group that it did not hear for its clock alone, also where it heard it before', () => {
+    const { control: asked, subscribed } = control();
+    for (const group of ['cameras', 'all']) asked.heardOf(group);
+    const again = (code: ErrorCode, group = 'cameras'): string[] => {
+      asked.refused(topics.trust(PREFIX, group), code, START);
+      subscribed.length = 0;
+      asked.askAgain();
+      asked.heardOf(group);
+      return [...subscribed];
+    };
+    const cameras = topics.trust(PREFIX, 'cameras');
+    expect(again('E_MESSAGE_TIME')).toEqual([cameras]);
+    expect(again('E_CERT_EXPIRED')).toEqual([cameras]);
+    expect(again('E_MANIFEST_ROLLBACK')).toEqual([]);
+    expect(again('E_MESSAGE_SIGNATURE')).toEqual([]);
+    asked.refused(topics.signal(PREFIX, 'north', 'cam-1', 'cameras'), 'E_MESSAGE_TIME', START);
+    subscribed.length = 0;
+    asked.askAgain();
+    expect(subscribed).toEqual([]);
+  });
+
+  it('P-3.6: takes a trust message at last that came before its clock was right', () => {
+    const { control: asked, subscribed } = control();
+    const topic = topics.trust(PREFIX, 'cameras');
+    const said = { ...{ t: 'trust' as const, v: 1 as const, fleet: FLEET, group: 'cameras', seq: 1 }, rollouts: [] };
+    const message = encodeMessage({ ...said, at: NOW, expires: NOW + 100 });
+    const heard = { topic, payload: sealEnvelope(topic, message, publisher), retained: true };
+    asked.heardOf('cameras');
+    // Before the publisher's certificate begins.
+    expect(codeOf(() => asked.open(heard, START, NOW - 86_500))).toBe('E_CERT_EXPIRED');
+    asked.refused(topic, 'E_CERT_EXPIRED', START);
+    subscribed.length = 0;
+    asked.askAgain();
+    expect(subscribed).toContain(topic);
+    expect(asked.open(heard, START, NOW)).not.toBeNull();
+  });
+});
+
+describe('P-3.7 a device that floods', () => {
+  const signal = (from: string): ControlMessage => ({
+    topic: topics.signal(PREFIX, 'north', 'cam-1', from),
+    // No envelope: what is dropped unread costs no signature, and what is read is refused.
+    payload: new Uint8Array(10),
+    retained: false,
+  });
+  const heard = (by: Control, from: string, now: number): string => codeOf(() => by.open(signal(from), now, NOW));
+  const READ = 'E_MESSAGE_MALFORMED';
+
+  it('has 64 signals read at once and 4 a second, and takes nothing from the share of another', () => {
+    const { control: flooded } = control();
+    const all = Array.from({ length: 200 }, (_, i) => heard(flooded, 'mallory', START + i / 2));
+    expect(all.filter((code) => code === READ).length).toBe(64);
+    expect(new Set(all.slice(64))).toEqual(new Set(['E_MESSAGE_RATE']));
+    expect(heard(flooded, 'cam-2', START + 100)).toBe(READ);
+    const later = Array.from({ length: 1000 }, (_, i) => heard(flooded, 'mallory', START + 100 + 10 * i));
+    expect(later.filter((code) => code === READ).length).toBe(40);
+  });
+
+  it('is not who has twelve peers of sixteen rollouts, each with an offer and an answer, twice', () => {
+    const { control: honest } = control();
+    for (let peer = 0; peer < 12; peer++) {
+      for (let i = 0; i < 64; i++) expect(heard(honest, `cam-${peer + 2}`, START)).toBe(READ);
+    }
+  });
+
+  it('has as many announcements read for each artifact, and the rest dropped without a word', () => {
+    const { control: flooded } = control();
+    const shard = shardOf('cam-1', 1024);
+    const have = (artifact: string, from: string): string => {
+      const topic = topics.have(PREFIX, artifact, shard, from);
+      return codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, NOW));
+    };
+    const all = Array.from({ length: 1000 }, () => have(ARTIFACT, 'mallory'));
+    expect(all.filter((code) => code === READ).length).toBe(64);
+    expect(new Set(all.slice(64))).toEqual(new Set(['accepted']));
+    expect(have(ARTIFACT, 'cam-2')).toBe(READ);
+    expect(have('cd'.repeat(32), 'mallory')).toBe(READ);
+  });
+
+  it('is told of at the 1st, 2nd, 4th, 8th ... refusal, apart from others and from other codes', () => {
+    const { control: flooded } = control();
+    const told = (from: string, code: ErrorCode): number | null => flooded.refused(signal(from).topic, code, START);
+    const mallory = Array.from({ length: 1000 }, () => told('mallory', 'E_MESSAGE_RATE'));
+    expect(mallory.filter((times) => times !== null)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+    expect(told('mallory', 'E_MESSAGE_MALFORMED')).toBe(1);
+    expect(told('cam-2', 'E_MESSAGE_RATE')).toBe(1);
   });
 });

@@ -19,6 +19,20 @@ describe('StatusClock', () => {
     expect(clock.due).toBe(1000 + HEARTBEAT_MS);
   });
 
+  it('is due an interval after the last once the wall clock was set, forwards or back, and not for its drift', () => {
+    let ahead = 1_900_000_000_000;
+    const clock = new StatusClock(2000, () => ahead);
+    clock.said(1000);
+    ahead += 1_999;
+    expect(clock.due).toBe(1000 + HEARTBEAT_MS);
+    for (const step of [1, -4_000, 86_400_000]) {
+      ahead += step;
+      expect(clock.due).toBe(3000);
+    }
+    clock.said(3000);
+    expect(clock.due).toBe(3000 + HEARTBEAT_MS);
+  });
+
   it('is hurried by no number of changes', () => {
     const clock = new StatusClock(2000);
     clock.said(1000);
