@@ -19,6 +19,8 @@ const STEADY_MS = 10_000;
 const MAX_SHORT_CONNECTIONS = 3;
 /** MQTT 3.1.1 §3.9.3 */
 const SUBACK_FAILURE = 128;
+/** P-2.1: nothing is subscribed above it, so a broker sends nothing above it (§3.8.4). A message of QoS 2 would be held until its PUBREL. */
+const MAX_QOS = 1;
 
 export interface ControlMessage {
   readonly topic: string;
@@ -209,7 +211,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   /** A broker that sends without end must not fill this member's memory. */
   #guard(): void {
     const { stream } = this.#client;
-    const guard = new PacketGuard(MAX_INBOUND_PACKET_BYTES);
+    const guard = new PacketGuard(MAX_INBOUND_PACKET_BYTES, MAX_QOS);
     stream.on('data', (chunk: Buffer) => {
       if (guard.check(chunk) !== 'pass') stream.destroy(new Error('a packet that is too large or malformed'));
     });

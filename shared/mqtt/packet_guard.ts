@@ -4,6 +4,12 @@
  *     type and flags (1) | remaining length, 7 bits a byte, least first (1..4) | the rest, skipped
  */
 
+/** MQTT 3.1.1 §3.3.1: PUBLISH is type 3, its QoS in bits 2 and 1. */
+const PUBLISH = 3;
+const TYPE_SHIFT = 4;
+const QOS_SHIFT = 1;
+const QOS_MASK = 3;
+
 const CONTINUES = 0x80;
 /** MQTT 3.1.1 §2.2.3: four bytes of length at most. */
 const MAX_LENGTH_SHIFT = 21;
@@ -12,15 +18,17 @@ export type Verdict = 'pass' | 'too large' | 'malformed';
 
 export class PacketGuard {
   readonly #maxBytes: number;
+  readonly #maxQos: number;
   /** Bytes of the current packet's rest still to come. */
   #rest = 0;
   #inLength = false;
   #length = 0;
   #shift = 0;
 
-  /** @param maxBytes of a whole packet */
-  constructor(maxBytes: number) {
+  /** @param maxBytes of a whole packet; @param maxQos of a message, above which it is malformed */
+  constructor(maxBytes: number, maxQos = QOS_MASK) {
     this.#maxBytes = maxBytes;
+    this.#maxQos = maxQos;
   }
 
   /** Anything but `pass` ends the connection: the stream cannot be followed further. */
@@ -35,7 +43,8 @@ export class PacketGuard {
         this.#inLength = true;
         this.#length = 0;
         this.#shift = 0;
-        at++;
+        const header = chunk[at++] ?? 0;
+        if (header >> TYPE_SHIFT === PUBLISH && ((header >> QOS_SHIFT) & QOS_MASK) > this.#maxQos) return 'malformed';
       } else {
         const verdict = this.#lengthByte(chunk[at++] ?? 0);
         if (verdict !== 'pass') return verdict;

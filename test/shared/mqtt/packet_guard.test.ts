@@ -47,6 +47,19 @@ describe('PacketGuard', () => {
     expect(new PacketGuard(131_584).check(Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f]))).toBe('too large');
   });
 
+  it('refuses a message above the QoS that is taken, and no other packet (MQTT 3.1.1 §3.3.1)', () => {
+    const verdict = (header: number, maxQos?: number): string =>
+      new PacketGuard(100, maxQos).check(Buffer.from([0x30, 1, 0, header, 0]));
+    const [qos0, qos1, qos2, qos3] = [0x31, 0x3b, 0x3d, 0x3e];
+    expect([qos0, qos1, qos2, qos3].map((header) => verdict(header, 1))).toEqual([
+      ...['pass', 'pass'],
+      ...['malformed', 'malformed'],
+    ]);
+    expect([qos0, qos1, qos2, qos3].map((header) => verdict(header))).toEqual(['pass', 'pass', 'pass', 'pass']);
+    // PUBACK and PUBREL, whose flags look alike.
+    expect([0x40, 0x62, 0x44, 0x24].map((header) => verdict(header, 1))).toEqual(['pass', 'pass', 'pass', 'pass']);
+  });
+
   it('refuses a fifth byte of length', () => {
     expect(new PacketGuard(131_584).check(Buffer.from([0x30, 0x80, 0x80, 0x80, 0x80]))).toBe('malformed');
   });
