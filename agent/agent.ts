@@ -175,12 +175,13 @@ export class Agent extends EventEmitter<AgentEvents> {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
     const now = performance.now();
+    let heard: Heard | null = null;
     try {
-      const heard = running.control.open(message, now, seconds());
+      heard = running.control.open(message, now, seconds());
       if (heard !== null) this.#take(heard, running);
     } catch (error) {
       const refused = asError(error, `message on ${message.topic}`);
-      const times = running.control.refused(message.topic, refused.code, now);
+      const times = running.control.refused(message.topic, heard, refused.code, now);
       if (times !== null) this.#warn(refused, times);
     }
   }
@@ -189,7 +190,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const { trust, store, negotiation } = running;
     if (topic.name === 'trust') {
       const message = trust.accept(topic.group, opened, seconds());
-      running.control.heardOf(topic.group);
+      running.control.heardOf(topic.group, message !== null);
       if (message === null) return;
       const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
       this.#rollouts

@@ -73,18 +73,20 @@ export class Control {
 
   /**
    * What came could not be taken.
-   * @param now monotonic ms
+   * @param heard what it was, where it could be opened; @param now monotonic ms
    * @returns how often that was so, where it is to be told: who is refused without end must not fill a log
    */
-  refused(topic: string, code: ErrorCode, now: number): number | null {
+  refused(topic: string, heard: Heard | null, code: ErrorCode, now: number): number | null {
     const parsed = parseTopic(this.#credential.prefix, topic);
     if (parsed?.name === 'trust' && BY_THE_CLOCK.includes(code)) this.unheard(parsed.group);
-    const sender = topic.slice(topic.lastIndexOf('/') + 1);
-    return this.#refusals.add(`${parsed?.name}/${sender}/${code}`, now);
+    const [said, signer] = [topic.slice(topic.lastIndexOf('/') + 1), heard?.opened.signer.identity.id ?? ''];
+    return this.#refusals.add(`${parsed?.name}/${said}/${signer}/${code}`, now);
   }
 
-  heardOf(group: string): void {
+  /** @param isNew whether it said what it had not said before: what is refused from then on is told anew. */
+  heardOf(group: string, isNew: boolean): void {
     this.#silent.delete(group);
+    if (isNew) this.#refusals.forget(`trust/${group}/`);
   }
 
   /** What it said could not be acted upon, and is to be said again. */

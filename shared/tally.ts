@@ -34,6 +34,11 @@ export class Tally {
     return isTold(sum) ? sum : null;
   }
 
+  /** Of everything whose name begins so: the next of it is the first. */
+  forget(beginning: string): void {
+    for (const what of [...this.#counts.keys()]) if (what.startsWith(beginning)) this.#counts.delete(what);
+  }
+
   #hasRoom(now: number): boolean {
     if (this.#counts.size < MAX_COUNTED) return true;
     const [quietest] = this.#counts;

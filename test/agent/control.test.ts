@@ -38,7 +38,7 @@ describe('Control', () => {
     const { control: asked, subscribed } = control();
     const [cameras, all] = ['cameras', 'all'].map((group) => topics.trust(PREFIX, group));
     expect(subscribed).toEqual([cameras, all, topics.signal(PREFIX, 'north', 'cam-1', '+')]);
-    asked.heardOf('cameras');
+    asked.heardOf('cameras', true);
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toEqual([all]);
@@ -71,12 +71,12 @@ describe('Control', () => {
 
   it('P-3.6: asks again for a group that it did not hear for its clock alone, also where it heard it before', () => {
     const { control: asked, subscribed } = control();
-    for (const group of ['cameras', 'all']) asked.heardOf(group);
+    for (const group of ['cameras', 'all']) asked.heardOf(group, true);
     const again = (code: ErrorCode, group = 'cameras'): string[] => {
-      asked.refused(topics.trust(PREFIX, group), code, START);
+      asked.refused(topics.trust(PREFIX, group), null, code, START);
       subscribed.length = 0;
       asked.askAgain();
-      asked.heardOf(group);
+      asked.heardOf(group, true);
       return [...subscribed];
     };
     const cameras = topics.trust(PREFIX, 'cameras');
@@ -84,7 +84,7 @@ describe('Control', () => {
     expect(again('E_CERT_EXPIRED')).toEqual([cameras]);
     expect(again('E_MANIFEST_ROLLBACK')).toEqual([]);
     expect(again('E_MESSAGE_SIGNATURE')).toEqual([]);
-    asked.refused(topics.signal(PREFIX, 'north', 'cam-1', 'cameras'), 'E_MESSAGE_TIME', START);
+    asked.refused(topics.signal(PREFIX, 'north', 'cam-1', 'cameras'), null, 'E_MESSAGE_TIME', START);
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toEqual([]);
@@ -96,10 +96,10 @@ describe('Control', () => {
     const said = { ...{ t: 'trust' as const, v: 1 as const, fleet: FLEET, group: 'cameras', seq: 1 }, rollouts: [] };
     const message = encodeMessage({ ...said, at: NOW, expires: NOW + 100 });
     const heard = { topic, payload: sealEnvelope(topic, message, publisher), retained: true };
-    asked.heardOf('cameras');
+    asked.heardOf('cameras', true);
     // Before the publisher's certificate begins.
     expect(codeOf(() => asked.open(heard, START, NOW - 86_500))).toBe('E_CERT_EXPIRED');
-    asked.refused(topic, 'E_CERT_EXPIRED', START);
+    asked.refused(topic, null, 'E_CERT_EXPIRED', START);
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toContain(topic);
@@ -150,10 +150,23 @@ describe('P-3.7 a device that floods', () => {
 
   it('is told of at the 1st, 2nd, 4th, 8th ... refusal, apart from others and from other codes', () => {
     const { control: flooded } = control();
-    const told = (from: string, code: ErrorCode): number | null => flooded.refused(signal(from).topic, code, START);
+    const told = (from: string, code: ErrorCode): number | null =>
+      flooded.refused(signal(from).topic, null, code, START);
     const mallory = Array.from({ length: 1000 }, () => told('mallory', 'E_MESSAGE_RATE'));
     expect(mallory.filter((times) => times !== null)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
     expect(told('mallory', 'E_MESSAGE_MALFORMED')).toBe(1);
     expect(told('cam-2', 'E_MESSAGE_RATE')).toBe(1);
+  });
+
+  it('is told of anew, by its group, once that said something new', () => {
+    const { control: asked } = control();
+    const topic = topics.trust(PREFIX, 'cameras');
+    const told = (): number | null => asked.refused(topic, null, 'E_MANIFEST_ROLLBACK', START);
+    expect([told(), told(), told()]).toEqual([1, 2, null]);
+    asked.heardOf('all', true);
+    asked.heardOf('cameras', false);
+    expect([told(), told()]).toEqual([4, null]);
+    asked.heardOf('cameras', true);
+    expect(told()).toBe(1);
   });
 });

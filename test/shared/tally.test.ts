@@ -30,6 +30,13 @@ describe('Tally', () => {
     expect(told(tally, 'a', 2, 2 * HOUR_MS - 1)).toEqual([1, 2]);
   });
 
+  it('forgets what begins with a name, and nothing else', () => {
+    const tally = new Tally();
+    for (const what of ['a/1', 'a/2', 'b/1']) told(tally, what, 3);
+    tally.forget('a/');
+    expect(['a/1', 'a/2', 'b/1'].map((what) => tally.add(what, 0))).toEqual([1, 1, 4]);
+  });
+
   it('counts 1,024 things apart and what comes beyond together: names without end tell no more than one', () => {
     const tally = new Tally();
     for (let i = 0; i < MAX_COUNTED; i++) tally.add(`a${i}`, 0);
