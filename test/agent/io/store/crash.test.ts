@@ -7,6 +7,8 @@ import { Child, compileProgram } from '../../../support/child_program.js';
 import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.js';
 
 const PROGRAM = 'test/agent/io/store/store_child.ts';
+/** Chunks that the child may write beyond those that were read of it, until it is killed: never the last one, however late that is. */
+const LEAD = 16;
 
 describe('the lock', () => {
   it('refuses a second agent, and is free as soon as the first is killed', async () => {
@@ -33,10 +35,11 @@ describe('kill -9', () => {
     const written = new Set<number>();
     // Chunks after which the process is killed while it goes on writing: at once, early, in the middle.
     for (const lines of [0, 1, 7, 23]) {
-      const child = new Child(program, dir, 'crash', `${size}`);
+      const child = new Child(program, dir, 'crash', `${size}`, `${lines + LEAD}`);
       expect(await child.line()).toBe('open');
       const held = Number((await child.line())?.replace('held ', ''));
       expect(held).toBeGreaterThanOrEqual(written.size);
+      expect(held + lines + LEAD).toBeLessThan(sample.index.chunkCount);
       for (let i = 0; i < lines; i++) written.add(Number((await child.line())?.replace('wrote ', '')));
       await child.kill();
     }
