@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MqttClient } from 'mqtt';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { BrokerProcess } from '../../broker/mosquitto/broker_process.js';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
 import { freePort } from '../../broker/mosquitto/free_port.js';
@@ -16,6 +16,7 @@ import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
 import { connectMember } from '../support/broker_client.js';
 import { requirement } from '../support/requirement.js';
+import { temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
 
 const logger = pino({ level: 'silent' });
@@ -169,12 +170,14 @@ withMosquitto('Mosquitto', () => {
   });
 
   it('leaves no folder behind', async () => {
-    const runs = async (): Promise<string[]> =>
-      (await readdir(tmpdir())).filter((name) => name.startsWith('chunkmesh-mosquitto-'));
-    const before = await runs();
+    // Not where the brokers of other tests come and go.
+    const place = await temporaryFolder();
+    vi.stubEnv('TMPDIR', place);
+    onTestFinished(() => void vi.unstubAllEnvs());
     const broker = await start();
+    expect(await readdir(place)).toHaveLength(1);
     await broker.close();
     await broker.close();
-    expect(await runs()).toEqual(before);
+    expect(await readdir(place)).toEqual([]);
   });
 });

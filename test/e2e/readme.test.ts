@@ -12,8 +12,8 @@ import { requirement } from '../support/requirement.js';
 
 /** Every command of README.md and docs/, typed in order into one folder a page, as a newcomer would. */
 
-/** Run by .ci/run itself: the one because it runs this test too, the other for its time. */
-const ELSEWHERE = ['npm test', 'npm run demo'];
+/** Run by .ci/run itself: because it runs this test too, for its time, because other tests run what it would write anew. */
+const ELSEWHERE = ['npm test', 'npm run demo', 'npm run build'];
 /** The broker's ports in the pages: any free ones do, and other tests may run on this machine. */
 const PORT = /\b1888[34]\b/g;
 
