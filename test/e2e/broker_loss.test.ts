@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { ownPort } from '../support/own_port.js';
 import { Member } from './support/member.js';
 import { Mesh, MIB, sha256Of } from './support/mesh.js';
 import { Relay } from './support/relay.js';
@@ -14,18 +14,6 @@ const CLOCK_GRAIN_MS = 5;
 const ATTEMPTS = 3;
 const DEVICES = ['cam-1', 'cam-2'];
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : 0);
-    });
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** Time from each attempt to connect to the next. */
 const gaps = (attempts: readonly number[]): number[] => attempts.slice(1).map((at, i) => at - (attempts[i] ?? 0));
 
@@ -33,7 +21,7 @@ describe('a broker', () => {
   it('that is down at the start is waited for: the agent stays up, says so, and the transfer completes', async () => {
     const mesh = await Mesh.create();
     const artifact = await mesh.artifact('firmware.img', 4 * MIB);
-    const port = await freePort();
+    const port = await ownPort();
     const url = `mqtts://127.0.0.1:${port}`;
     const device = await mesh.device('cam-1', { broker: url });
     const warning = await device.warning('E_BROKER_UNREACHABLE');
@@ -52,7 +40,7 @@ describe('a broker', () => {
   it('that dies in the middle is not needed by sessions; control comes back with back-off and jitter', async () => {
     const mesh = await Mesh.create();
     const artifact = await mesh.artifact('firmware.img', 20 * MIB);
-    const broker = await mesh.broker();
+    const broker = await mesh.broker(await ownPort());
     await mesh.publish(artifact, broker.url);
     const source = await GatedSource.make(artifact.bytes);
     source.allow(20);

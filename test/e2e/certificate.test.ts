@@ -8,7 +8,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { ERROR_TABLE, type ErrorCode, EXIT } from '../../shared/errors.js';
 import { type BundleFile, loadCredential } from '../../shared/identity/bundle.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
-import type { Command } from './support/command.js';
+import type { Command } from '../support/command.js';
 import { Mesh, MIB, sha256Of } from './support/mesh.js';
 
 /** Certificates that should not be let in: the agent refuses to run with them, and the broker refuses who runs nevertheless. */
@@ -26,7 +26,7 @@ beforeEach(async () => {
 const bundleOf = async (path: string): Promise<BundleFile> => JSON.parse(await readFile(path, 'utf8')) as BundleFile;
 
 async function writeBundle(name: string, bundle: BundleFile): Promise<string> {
-  const path = join(mesh.folder, `${name}.json`);
+  const path = join(mesh.root, `${name}.json`);
   await writeFile(path, JSON.stringify(bundle), { mode: 0o600 });
   return path;
 }
@@ -34,7 +34,7 @@ async function writeBundle(name: string, bundle: BundleFile): Promise<string> {
 /** A bundle of this fleet whose certificate ended yesterday. */
 async function expiredBundle(id: string): Promise<BundleFile> {
   const { identity } = await mesh.enroll(id);
-  const folder = mesh.fleet.folder;
+  const { folder } = mesh;
   const authority = await Authority.fromPem(await readFile(join(folder, 'ca.key'), 'utf8'), mesh.fleet.ca);
   const key = SigningKey.generate();
   const now = Date.now();
@@ -45,13 +45,13 @@ async function expiredBundle(id: string): Promise<BundleFile> {
 
 /** A bundle of another fleet that has a device of the same id. */
 async function foreignBundle(id: string, fleet = 'plant'): Promise<BundleFile> {
-  const other = await Fleet.init(join(mesh.folder, 'other'), { fleet });
+  const other = await Fleet.init(join(mesh.root, 'other'), { fleet });
   return bundleOf(await other.enroll(id));
 }
 
 async function expectRefusedAtStart(bundle: BundleFile, code: ErrorCode): Promise<void> {
   const agent = mesh.agent('cam-1', { broker: broker.url, bundle: await writeBundle('bad', bundle) });
-  expect(await agent.exited).toEqual({ status: ERROR_TABLE[code].exit, signal: null });
+  expect(await agent.ended).toMatchObject({ status: ERROR_TABLE[code].exit, signal: null });
   expect(agent.failure).toMatchObject({ code, remedy: expect.stringMatching(/\w/) });
   expect(agent.stderr).not.toContain('PRIVATE KEY');
   expect(agent.events).toEqual([]);
@@ -99,7 +99,7 @@ describe('a certificate', () => {
   it('that is no client’s, or not the key’s, ends the agent with a code of its own', async () => {
     await mesh.enroll('cam-1');
     const bundle = await bundleOf(mesh.fleet.bundlePath('cam-1'));
-    const server = await readFile(join(mesh.fleet.folder, 'broker/server.crt'), 'utf8');
+    const server = await readFile(join(mesh.folder, 'broker/server.crt'), 'utf8');
     await expectRefusedAtStart({ ...bundle, certificate: server }, 'E_CERT_INVALID');
     await expectRefusedAtStart({ ...bundle, certificate: 'not a certificate' }, 'E_CERT_INVALID');
     await expectRefusedAtStart({ ...bundle, key: SigningKey.generate().exportPem() }, 'E_BUNDLE');
@@ -113,6 +113,6 @@ describe('a certificate', () => {
     await agent.warning('E_CERT_FOREIGN', agent.events.length);
     expect(agent.events.filter(({ event }) => event === 'online')).toEqual([]);
     await expectFleetWell();
-    expect(await agent.stop()).toEqual({ status: EXIT.done, signal: null });
+    expect(await agent.stop()).toMatchObject({ status: EXIT.done, signal: null });
   });
 });

@@ -1,8 +1,8 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../broker/mosquitto/free_port.js';
-import { chunkmesh, Running, refused } from '../support/command.js';
+import { Command, chunkmesh, refused } from '../support/command.js';
+import { ownPort } from '../support/own_port.js';
 import { temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
 
@@ -46,9 +46,9 @@ describe('agent', () => {
   it('waits for a broker that is down, and stops cleanly meanwhile', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'store'));
-    const broker = `mqtts://127.0.0.1:${await freePort('127.0.0.1')}`;
+    const broker = `mqtts://127.0.0.1:${await ownPort()}`;
     const bundle = fleet.fleet.bundlePath('cam-1');
-    const agent = new Running([...args(bundle, join(folder, 'store')), '--broker', broker, '--json']);
+    const agent = new Command([...args(bundle, join(folder, 'store')), '--broker', broker, '--json']);
     expect(await agent.event('warning')).toMatchObject({ code: 'E_BROKER_UNREACHABLE' });
     const { status, stderr } = await agent.stop();
     expect(status).toBe(0);
@@ -57,9 +57,9 @@ describe('agent', () => {
 
   it('refuses a second agent on one store', async () => {
     const folder = await temporaryFolder();
-    const broker = ['--broker', `mqtts://127.0.0.1:${await freePort('127.0.0.1')}`];
+    const broker = ['--broker', `mqtts://127.0.0.1:${await ownPort()}`];
     const bundle = fleet.fleet.bundlePath('cam-1');
-    const first = new Running([...args(bundle, folder), ...broker, '--json']);
+    const first = new Command([...args(bundle, folder), ...broker, '--json']);
     await first.event('warning');
     const failure = await chunkmesh([...args(bundle, folder), ...broker, '--log-level', 'silent']);
     expect(failure.stderr).toMatch(/^E_STORE_LOCKED: /);
@@ -70,7 +70,7 @@ describe('agent', () => {
 
 describe('broker', () => {
   it('says where it listens, counts, and ends with its counts on SIGTERM', async () => {
-    const broker = new Running(['broker', '--fleet', fleet.folder, '--host', '127.0.0.1', '--port', '0', '--json']);
+    const broker = new Command(['broker', '--fleet', fleet.folder, '--host', '127.0.0.1', '--port', '0', '--json']);
     expect(await broker.event('listening')).toMatchObject({
       kind: 'embedded',
       broker: expect.stringMatching(/^mqtts:\/\/127\.0\.0\.1:\d+$/),
@@ -83,7 +83,7 @@ describe('broker', () => {
 
   it('refuses a port that is taken', async () => {
     const args = ['broker', '--fleet', fleet.folder, '--host', '127.0.0.1'];
-    const first = new Running([...args, '--port', '0', '--json']);
+    const first = new Command([...args, '--port', '0', '--json']);
     const { broker } = await first.event('listening');
     const port = new URL(String(broker)).port;
     expect(await refused([...args, '--port', port])).toMatchObject({ code: 'E_BROKER_START', exit: 4 });
@@ -91,7 +91,7 @@ describe('broker', () => {
   });
 
   it('ends with its parent', async () => {
-    const broker = new Running([
+    const broker = new Command([
       'broker',
       '--fleet',
       fleet.folder,
@@ -103,7 +103,7 @@ describe('broker', () => {
       '--until-stdin-ends',
     ]);
     await broker.event('listening');
-    broker.process.stdin?.end();
+    broker.endInput();
     expect((await broker.ended).status).toBe(0);
   });
 });

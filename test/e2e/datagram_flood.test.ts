@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { MAX_DATAGRAM_BYTES } from '../../shared/limits.js';
-import type { Command } from './support/command.js';
+import type { Command } from '../support/command.js';
 import { type Agreed, Member } from './support/member.js';
 import { Mesh, MIB, sha256Of } from './support/mesh.js';
 import { GatedSource } from './support/source.js';
@@ -134,5 +134,5 @@ it('garbage datagrams at 10,000/s are dropped unanswered, and a transfer complet
   expect(done).toMatchObject({ fromSeed: artifact.size });
   expect(member.sessions.map(({ device: id }) => id)).toEqual(['cam-1']);
   expect(device.warnings).toEqual([]);
-  expect(await device.stop()).toEqual({ status: 0, signal: null });
+  expect(await device.stop()).toMatchObject({ status: 0, signal: null });
 });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
-import { streamBytes } from '../support/artifact_bytes.js';
-import { chunkmesh, type Ended, Running } from '../support/command.js';
+import { seededBytes } from '../support/artifact_bytes.js';
+import { Command, chunkmesh, type Ended } from '../support/command.js';
 import { nobodyNames, processesNaming } from '../support/process_list.js';
 import { requirement } from '../support/requirement.js';
 import { temporaryFolder } from '../support/store_fixture.js';
@@ -20,7 +20,7 @@ let file: string;
 beforeAll(async () => {
   source = await mkdtemp(join(tmpdir(), 'chunkmesh-test-'));
   file = join(source, 'firmware.img');
-  await writeFile(file, streamBytes('demo', SIZE));
+  await writeFile(file, seededBytes('demo', SIZE));
 });
 afterAll(() => rm(source, { recursive: true, force: true }));
 
@@ -70,7 +70,7 @@ describe('npm run demo', () => {
   it('with --json prints one object and nothing else to stdout, on the embedded broker', async () => {
     const { folder, env } = await place();
     const args = ['run', 'demo', '--', '--devices', String(DEVICES), '--file', file, '--json'];
-    checkReport(await new Running(args, { program: 'npm', env }).ended);
+    checkReport(await new Command(args, { program: 'npm', env }).ended);
     await expectNothingLeft(folder);
   });
 });
@@ -79,7 +79,7 @@ installed('npm run demo --broker mosquitto', () => {
   it('does the same', async () => {
     const { folder, env } = await place();
     const args = ['run', 'demo', '--', '--devices', String(DEVICES), '--file', file, '--json', '--broker', 'mosquitto'];
-    checkReport(await new Running(args, { program: 'npm', env }).ended);
+    checkReport(await new Command(args, { program: 'npm', env }).ended);
     await expectNothingLeft(folder);
   });
 });
@@ -105,7 +105,7 @@ describe('chunkmesh demo', () => {
     const { folder, env } = await place();
     const command = `stty cols 120 rows 40; exec "$0" dist/bin/chunkmesh.js demo --devices 2 --file "${file}"`;
     const args = ['-qec', command.replace('$0', process.execPath), '/dev/null'];
-    const { status, stdout } = await new Running(args, { program: 'script', env }).ended;
+    const { status, stdout } = await new Command(args, { program: 'script', env }).ended;
     expect(status, stdout).toBe(0);
     expect(stdout).toContain('broker embedded, artifact firmware.img (6.0 MB), ');
     expect(stdout).toMatch(/device-1 █+░* +\d+ % \| /);
@@ -117,7 +117,7 @@ describe('chunkmesh demo', () => {
     const { folder, env } = await place();
     const command = `stty cols 59 rows 40; exec "$0" dist/bin/chunkmesh.js demo --devices 1 --file "${file}"`;
     const args = ['-qec', command.replace('$0', process.execPath), '/dev/null'];
-    const { status, stdout } = await new Running(args, { program: 'script', env }).ended;
+    const { status, stdout } = await new Command(args, { program: 'script', env }).ended;
     expect(status, stdout).toBe(0);
     expect(stdout).toMatch(/^device-1: complete after /m);
     expect(stdout).not.toContain('█');
@@ -128,7 +128,7 @@ describe('chunkmesh demo', () => {
     const { folder, env } = await place();
     const json = join(source, 'report.json');
     const command = `"$0" dist/bin/chunkmesh.js demo --devices 1 --file "$1" --json 2>&1 >"$2" | true; exit "\${PIPESTATUS[0]}"`;
-    const { status } = await new Running(['-c', command, process.execPath, file, json], { program: 'bash', env }).ended;
+    const { status } = await new Command(['-c', command, process.execPath, file, json], { program: 'bash', env }).ended;
     expect(status).toBe(0);
     expect(JSON.parse(await readFile(json, 'utf8'))).toMatchObject({ completed: 1, sha256Ok: true });
     await expectNothingLeft(folder);
@@ -156,8 +156,8 @@ describe('chunkmesh demo', () => {
 });
 
 /** Starts one and waits until everybody runs. */
-async function midway(kind: string, env: Record<string, string>, folder: string): Promise<Running> {
-  const demo = new Running(['demo', '--devices', '2', '--file', file, '--broker', kind, '--json'], { env });
+async function midway(kind: string, env: Record<string, string>, folder: string): Promise<Command> {
+  const demo = new Command(['demo', '--devices', '2', '--file', file, '--broker', kind, '--json'], { env });
   await vi.waitFor(() => expect(demo.stderr).toContain('everyone is online'), { timeout: 30_000 });
   expect((await processesNaming(folder)).length).toBeGreaterThanOrEqual(4);
   return demo;
@@ -189,9 +189,9 @@ installed('a demo that is told to stop twice', () => {
   it('ends at once, and everyone with it, mosquitto too', async () => {
     const { folder, env } = await place();
     const demo = await midway('mosquitto', env, folder);
-    demo.process.kill('SIGINT');
+    demo.signal('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 400));
-    demo.process.kill('SIGINT');
+    demo.signal('SIGINT');
     expect((await demo.ended).status).toBe(130);
     await nobodyNames(folder);
   });

@@ -76,6 +76,6 @@ requirement(
     const done = await device.event('complete');
     expect(done).toMatchObject({ state: 'complete', error: '', fromSeed: artifact.size });
     expect(await sha256Of(String(done.path))).toBe(artifact.sha256);
-    expect(await device.stop()).toEqual({ status: 0, signal: null });
+    expect(await device.stop()).toMatchObject({ status: 0, signal: null });
   });
 });

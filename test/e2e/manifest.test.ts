@@ -8,7 +8,7 @@ import { topics } from '../../shared/control/topics.js';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
-import type { Command } from './support/command.js';
+import type { Command } from '../support/command.js';
 import { hostileBroker } from './support/hostile_broker.js';
 import { type Artifact, Mesh, MIB, sha256Of } from './support/mesh.js';
 
@@ -125,7 +125,7 @@ describe('a manifest', () => {
     await expectRefused(device, 'E_MANIFEST_ROLLBACK', async () =>
       publisher.publish(await publisher.manifest(5, artifact)),
     );
-    expect(await device.stop()).toEqual({ status: 0, signal: null });
+    expect(await device.stop()).toMatchObject({ status: 0, signal: null });
     const again = mesh.agent('cam-1', { broker: url });
     await again.warning('E_MANIFEST_ROLLBACK');
     await publisher.publish(await publisher.manifest(7, last));

@@ -9,12 +9,12 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { BrokerProcess } from '../../broker/mosquitto/broker_process.js';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
-import { freePort } from '../../broker/mosquitto/free_port.js';
 import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
 import { connectMember } from '../support/broker_client.js';
+import { ownPort } from '../support/own_port.js';
 import { requirement } from '../support/requirement.js';
 import { temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
@@ -82,7 +82,7 @@ async function installExample(root: string, port: number): Promise<string> {
 withMosquitto('the mosquitto.conf at the root', () => {
   it('starts as it is, lets members in and nobody else, and bounds them', async () => {
     const root = await mkdtemp(join(tmpdir(), 'chunkmesh-conf-'));
-    const port = await freePort('127.0.0.1');
+    const port = await ownPort();
     const conf = await installExample(root, port);
     const broker = BrokerProcess.spawn(program, ['-c', conf], logger);
     try {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
-import { freePort } from '../../broker/mosquitto/free_port.js';
 import { streamBytes } from '../support/artifact_bytes.js';
-import { ROOT, Running } from '../support/command.js';
+import { Command, ROOT } from '../support/command.js';
+import { ownPort } from '../support/own_port.js';
 import { nobodyNames } from '../support/process_list.js';
 import { requirement } from '../support/requirement.js';
 
@@ -30,7 +30,7 @@ const commandsOf = (text: string): string[] =>
 /** A folder with what the pages take for granted, and the programs that they leave running. */
 class Place {
   readonly folder = mkdtempSync(join(tmpdir(), 'chunkmesh-test-'));
-  readonly #behind: Running[] = [];
+  readonly #behind: Command[] = [];
   #port = '';
 
   get env(): Record<string, string> {
@@ -48,7 +48,7 @@ class Place {
   }
 
   async fill(): Promise<void> {
-    this.#port = String(await freePort('127.0.0.1'));
+    this.#port = String(await ownPort());
     await mkdir(join(this.folder, 'tmp'));
     await mkdir(join(this.folder, 'npm/lib'), { recursive: true });
     await writeFile(join(this.folder, 'firmware.img'), streamBytes('readme', 2_000_000));
@@ -64,9 +64,9 @@ class Place {
     const behind = line.endsWith('&');
     const command = this.here(line).replace(/ *&$/, '').replace('./firmware.img', join(this.folder, 'firmware.img'));
     const cwd = line.startsWith('npm ') ? ROOT : this.folder;
-    const running = new Running(['-c', `exec ${command}`], { program: 'bash', cwd, env: this.env });
+    const running = new Command(['-c', `exec ${command}`], { program: 'bash', cwd, env: this.env });
     if (!behind) {
-      running.process.stdin?.end();
+      running.endInput();
       const { status, stderr } = await running.ended;
       expect(status, `${line}\n${stderr}`).toBe(0);
       return;
@@ -77,7 +77,7 @@ class Place {
   }
 
   async run(program: string, args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await new Running(
+    const { status, stdout, stderr } = await new Command(
       args.map((one) => this.here(one)),
       { program, cwd: this.folder, env: this.env },
     ).ended;
@@ -111,7 +111,7 @@ async function runLibraryExample(place: Place): Promise<void> {
   await symlink(ROOT, join(place.folder, 'node_modules/chunkmesh'));
   const [example = ''] = blocks(readFileSync(join(ROOT, 'README.md'), 'utf8'), 'js');
   await writeFile(join(place.folder, 'example.mjs'), example);
-  const running = new Running(['example.mjs'], { program: process.execPath, cwd: place.folder, env: place.env });
+  const running = new Command(['example.mjs'], { program: process.execPath, cwd: place.folder, env: place.env });
   await vi.waitFor(() => expect(running.stdout).toMatch(/^install firmware 2\.4\.1 from \S+$/m), { timeout: 20_000 });
   const [, path = ''] = /from (\S+)$/m.exec(running.stdout) ?? [];
   const file = await readFile(join(place.folder, path)).catch(() => readFile(path));

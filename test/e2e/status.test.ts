@@ -8,7 +8,7 @@ import { encodeMessage, type StatusMessage } from '../../shared/control/messages
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { connectMember } from '../support/broker_client.js';
-import { chunkmesh, Running } from '../support/command.js';
+import { Command, chunkmesh } from '../support/command.js';
 import { TestFleet } from '../support/test_fleet.js';
 
 let fleet: TestFleet;
@@ -130,14 +130,10 @@ describe('chunkmesh status', () => {
   });
 
   it('goes on with --watch until it is told to stop', async () => {
-    const watch = new Running(['status', '--fleet', fleet.folder, '--broker', address(), '--watch', '--json']);
-    let seen = '';
-    watch.process.stdout?.on('data', (data) => {
-      seen += String(data);
-    });
-    await vi.waitFor(() => expect(seen).toContain('"seen":false'), 5000);
+    const watch = new Command(['status', '--fleet', fleet.folder, '--broker', address(), '--watch', '--json']);
+    await vi.waitFor(() => expect(watch.stdout).toContain('"seen":false'), 5000);
     await say(sealed());
-    await vi.waitFor(() => expect(seen).toContain('"seen":true'), 5000);
+    await vi.waitFor(() => expect(watch.stdout).toContain('"seen":true'), 5000);
     const { status: exit, stdout, stderr } = await watch.stop('SIGINT');
     expect(exit).toBe(0);
     expect(stderr).toBe('no device has reported yet, or the broker does not let the operator read\n');

@@ -10,7 +10,7 @@ it('a second agent on one store is refused with E_STORE_LOCKED, and the first go
   const first = await mesh.device('cam-1', { broker: broker.url, store });
   await first.event('online');
   const second = await mesh.device('cam-2', { broker: broker.url, store });
-  expect(await second.exited).toEqual({ status: EXIT.world, signal: null });
+  expect(await second.ended).toMatchObject({ status: EXIT.world, signal: null });
   expect(second.failure).toMatchObject({ code: 'E_STORE_LOCKED', message: expect.stringContaining(store) });
   expect(second.failure.remedy).toContain('store of its own');
   expect(second.events).toEqual([]);

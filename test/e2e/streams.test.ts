@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { COMMAND, type Ended, Running } from '../support/command.js';
+import { COMMAND, Command, type Ended } from '../support/command.js';
 import { temporaryFolder } from '../support/store_fixture.js';
 
 /** What a command makes of a stdout that takes nothing. */
@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/store_fixture.js';
 /** @param rest of the shell's line, behind the command */
 async function shell(args: readonly string[], rest: string): Promise<Ended> {
   const line = `"$0" "$@" ${rest}; exit "\${PIPESTATUS[0]}"`;
-  return await new Running(['-c', line, process.execPath, COMMAND, ...args], { program: 'bash' }).ended;
+  return await new Command(['-c', line, process.execPath, COMMAND, ...args], { program: 'bash' }).ended;
 }
 
 const init = async (): Promise<string[]> => ['init', join(await temporaryFolder(), 'plant'), '--name', 'plant'];

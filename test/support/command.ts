@@ -1,12 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
-/** The built `chunkmesh` command as its users run it: a process, its two streams, its exit status. */
+/** A program as its users run it, the built `chunkmesh` above all: a process, its two streams, its events, its end. */
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const COMMAND = fileURLToPath(new URL('../../dist/bin/chunkmesh.js', import.meta.url));
+/** What no event of the tests takes on a slow machine: past it, a test says what it waited for. */
+const PATIENCE_MS = 40_000;
+const EVENTS_IN_FAILURE = 5;
+const STDERR_IN_FAILURE = 2000;
+
+/** One line of what a command prints with `--json`. */
+export type Event = Readonly<Record<string, unknown>> & { readonly event?: string };
 
 export interface Ended {
   readonly status: number | null;
@@ -15,11 +25,13 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export interface RunOptions {
+export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** A program other than the command itself. */
+  /** Another than `chunkmesh`. */
   readonly program?: string;
+  /** What a failure calls it, where that is not its arguments. */
+  readonly name?: string;
 }
 
 /** Settings of whoever runs the tests are not those of what is tested. */
@@ -28,38 +40,55 @@ function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.Proce
   return { ...Object.fromEntries(clean), ...extra };
 }
 
-/** A command that goes on until it is told to stop. */
-export class Running {
-  readonly process: ChildProcess;
+export class Command {
+  /** With `--json`: everything that it said so far. */
+  readonly events: Event[] = [];
   readonly ended: Promise<Ended>;
+  readonly #name: string;
+  readonly #process: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #changes = new EventEmitter<{ change: [] }>().setMaxListeners(0);
   readonly #lines: string[] = [];
+  #linesTaken = 0;
+  #running = true;
   #stdout = '';
   #stderr = '';
-  readonly #waiting = new Set<() => void>();
+  #how = 'running';
 
-  constructor(args: readonly string[], { cwd, env, program }: RunOptions = {}) {
+  constructor(args: readonly string[], { cwd = ROOT, env, program, name }: CommandOptions = {}) {
+    this.#name = name ?? args.join(' ');
     const [file, all] = program === undefined ? [process.execPath, [COMMAND, ...args]] : [program, args];
-    this.process = spawn(file, all, { cwd: cwd ?? ROOT, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] });
-    this.process.stdin?.on('error', () => {});
-    this.process.stderr?.on('data', (data) => {
-      this.#stderr += String(data);
+    const child = spawn(file, all, { cwd, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#process = child;
+    child.stdin.on('error', () => {});
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
     });
-    this.process.stdout?.on('data', (data) => {
-      this.#stdout += String(data);
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text;
     });
-    if (this.process.stdout) {
-      createInterface({ input: this.process.stdout }).on('line', (line) => {
-        this.#lines.push(line);
-        for (const wake of this.#waiting) wake();
-      });
-    }
+    const json = program === undefined && args.includes('--json');
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.#lines.push(line);
+      if (json) this.events.push(JSON.parse(line) as Event);
+      this.#changes.emit('change');
+    });
     this.ended = new Promise((resolve, reject) => {
-      this.process.once('error', reject);
-      this.process.once('close', (status, signal) => {
-        for (const wake of this.#waiting) wake();
+      child.once('error', reject);
+      child.once('close', (status, signal) => {
+        this.#running = false;
+        this.#how = String(signal ?? status);
         resolve({ status, signal, stdout: this.#stdout, stderr: this.#stderr });
+        this.#changes.emit('change');
       });
     });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#running;
   }
 
   get stdout(): string {
@@ -70,47 +99,98 @@ export class Running {
     return this.#stderr;
   }
 
-  /** The first object on stdout with that `event`. */
-  async event(name: string): Promise<Record<string, unknown>> {
+  /** The line of JSON on stderr with which a command ends badly. */
+  get failure(): { code: string; message: string; remedy: string } {
+    const last = this.#stderr.trim().split('\n').at(-1) ?? '';
+    return (JSON.parse(last) as { error: { code: string; message: string; remedy: string } }).error;
+  }
+
+  /** Every warning so far. */
+  get warnings(): Event[] {
+    return this.events.filter(({ event }) => event === 'warning');
+  }
+
+  /** VmRSS (proc(5)), in bytes. */
+  get residentBytes(): number {
+    const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1];
+    return Number(kib) * 1024;
+  }
+
+  /** The first event of that name that `where` takes, of those after the first `from`; it may have come already. */
+  event(name: string, where: (event: Event) => boolean = () => true, from = 0): Promise<Event> {
+    return this.#until(name, () => this.events.slice(from).find((event) => event.event === name && where(event)));
+  }
+
+  /** A warning of that code. */
+  warning(code: string, from = 0): Promise<Event> {
+    return this.event('warning', (event) => event.code === code, from);
+  }
+
+  /** The next line of its stdout. */
+  async line(): Promise<string> {
+    const line = await this.#until('a line', () => this.#lines[this.#linesTaken]);
+    this.#linesTaken++;
+    return line;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  endInput(): void {
+    this.#process.stdin.end();
+  }
+
+  /** Asks it to end, and waits until it has. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
+    this.signal(signal);
+    return await this.ended;
+  }
+
+  /** kill -9, and waits until it is gone. */
+  kill(): Promise<Ended> {
+    return this.stop('SIGKILL');
+  }
+
+  /** What `look` finds, now or when more has come. */
+  async #until<T>(what: string, look: () => T | undefined): Promise<T> {
+    const patience = AbortSignal.timeout(PATIENCE_MS);
     for (;;) {
-      for (const line of this.#lines) {
-        const value = JSON.parse(line) as Record<string, unknown>;
-        if (value.event === name) return value;
-      }
-      if (this.process.exitCode !== null || this.process.signalCode !== null) {
-        throw new Error(`it ended without ${name}: ${this.#stderr}`);
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
+      const found = look();
+      if (found !== undefined) return found;
+      if (!this.running) throw new Error(this.#describe(`ended before ${what}`));
+      await once(this.#changes, 'change', { signal: patience }).catch(() => {
+        throw new Error(this.#describe(`did not tell ${what}`));
       });
     }
   }
 
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
-    this.process.kill(signal);
-    return await this.ended;
+  #describe(what: string): string {
+    const last = this.events.slice(-EVENTS_IN_FAILURE).map((event) => JSON.stringify(event));
+    return [`${this.#name} ${what} (${this.#how})`, ...last, this.#stderr.slice(-STDERR_IN_FAILURE)].join('\n');
   }
 }
 
-export async function chunkmesh(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const running = new Running(args, options);
-  running.process.stdin?.end();
-  return await running.ended;
+export async function chunkmesh(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  const command = new Command(args, options);
+  command.endInput();
+  return await command.ended;
 }
 
 /** What a command says that refuses: nothing on stdout, a code, a remedy, no stack. */
 export async function refused(
   args: readonly string[],
 ): Promise<{ code: string; message: string; exit: number | null }> {
-  const plain = await chunkmesh(args);
-  expect(plain.stdout).toBe('');
-  const [first = '', ...rest] = plain.stderr.trimEnd().split('\n');
+  const { status, stdout, stderr } = await chunkmesh(args);
+  expect(stdout).toBe('');
+  return { ...refusal(stderr), exit: status };
+}
+
+/** What stderr says of a refusal, to a person. */
+export function refusal(stderr: string): { code: string; message: string } {
+  const [first = '', ...rest] = stderr.trimEnd().split('\n');
   expect(rest.at(-1)).toMatch(/^what to do: /);
-  expect(plain.stderr).not.toMatch(/^\s+at /m);
+  expect(stderr).not.toMatch(/^\s+at /m);
   const [code = '', message = ''] = first.split(/: (.*)/s);
-  return { code, message, exit: plain.status };
+  return { code, message };
 }

@@ -7,16 +7,21 @@ import { type Credential, loadCredential } from '../../shared/identity/bundle.js
 /** A fleet in a temporary folder, and its members' credentials. */
 export class TestFleet {
   readonly fleet: Fleet;
-  readonly #root: string;
+  /** The temporary folder, with that of the fleet in it. */
+  readonly root: string;
 
-  private constructor(fleet: Fleet, root: string) {
+  protected constructor(fleet: Fleet, root: string) {
     this.fleet = fleet;
-    this.#root = root;
+    this.root = root;
+  }
+
+  protected static async make(name: string): Promise<[Fleet, string]> {
+    const root = await mkdtemp(join(tmpdir(), 'chunkmesh-test-'));
+    return [await Fleet.init(join(root, 'fleet'), { fleet: name }), root];
   }
 
   static async create(name = 'acme'): Promise<TestFleet> {
-    const root = await mkdtemp(join(tmpdir(), 'chunkmesh-test-'));
-    return new TestFleet(await Fleet.init(join(root, 'fleet'), { fleet: name }), root);
+    return new TestFleet(...(await TestFleet.make(name)));
   }
 
   get folder(): string {
@@ -38,6 +43,6 @@ export class TestFleet {
   }
 
   async remove(): Promise<void> {
-    await rm(this.#root, { recursive: true, force: true });
+    await rm(this.root, { recursive: true, force: true });
   }
 }

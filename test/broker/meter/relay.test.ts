@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Relay } from '../../../broker/meter/relay.js';
-import { freePort } from '../../../broker/mosquitto/free_port.js';
+import { ownPort } from '../../support/own_port.js';
 
 const logger = pino({ level: 'silent' });
 const host = '127.0.0.1';
@@ -105,7 +105,7 @@ describe('Relay', () => {
   });
 
   it('ends a client at once when the target is absent', async () => {
-    const absent = await Relay.start({ target: { host, port: await freePort(host) }, host, port: 0, logger });
+    const absent = await Relay.start({ target: { host, port: await ownPort() }, host, port: 0, logger });
     const socket = connect(absent.address.port, host);
     socket.on('error', () => {});
     await closed(socket);

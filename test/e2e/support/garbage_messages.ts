@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { sealEnvelope } from '../../../shared/control/envelope.js';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import type { Credential } from '../../../shared/identity/bundle.js';
-import { seededBytes } from './mesh.js';
+import { seededBytes } from '../../support/artifact_bytes.js';
 
 /** What a hostile member may put on a topic: noise, and messages that are right in all but one thing. */
 

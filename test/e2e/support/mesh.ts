@@ -1,13 +1,12 @@
-import { createCipheriv, createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type EnrolOptions, Fleet } from '../../../broker/fleet/fleet.js';
 import { type Published, publish } from '../../../broker/publish/publish.js';
-import { type Credential, loadCredential } from '../../../shared/identity/bundle.js';
-import { Command } from './command.js';
+import { seededBytes } from '../../support/artifact_bytes.js';
+import { Command } from '../../support/command.js';
+import { TestFleet } from '../../support/test_fleet.js';
 
 /** A fleet in a temporary folder, its broker and its agents: each a process of its own, all gone with the test. */
 
@@ -32,58 +31,32 @@ export interface AgentFlags {
   readonly listen?: string;
 }
 
-/** AES-256-CTR over zeros under a key of the seed's: incompressible, quick, and the same everywhere. */
-export function seededBytes(seed: string, size: number): Buffer {
-  const cipher = createCipheriv('aes-256-ctr', createHash('sha256').update(seed).digest(), Buffer.alloc(16));
-  return cipher.update(Buffer.alloc(size));
-}
-
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const part of createReadStream(path)) hash.update(part as Buffer);
   return hash.digest('hex');
 }
 
-export class Mesh {
-  readonly folder: string;
-  readonly fleet: Fleet;
+export class Mesh extends TestFleet {
   readonly #commands: Command[] = [];
 
-  private constructor(folder: string, fleet: Fleet) {
-    this.folder = folder;
-    this.fleet = fleet;
-  }
-
   /** Gone with the test that makes it. */
-  static async create(name = 'plant'): Promise<Mesh> {
-    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-e2e-'));
-    const mesh = new Mesh(folder, await Fleet.init(join(folder, 'fleet'), { fleet: name }));
-    onTestFinished(() => mesh.#end());
+  static override async create(name = 'plant'): Promise<Mesh> {
+    const mesh = new Mesh(...(await TestFleet.make(name)));
+    onTestFinished(() => mesh.remove());
     return mesh;
   }
 
-  get prefix(): string {
-    return this.fleet.prefix;
-  }
-
-  credential(id: string): Promise<Credential> {
-    return loadCredential(this.fleet.bundlePath(id), Date.now() / 1000);
-  }
-
-  async enroll(id: string, options: EnrolOptions = {}): Promise<Credential> {
-    await this.fleet.enroll(id, options);
-    return this.credential(id);
-  }
-
   async artifact(name: string, size: number): Promise<Artifact> {
-    const path = join(this.folder, name);
+    const path = join(this.root, name);
     const bytes = seededBytes(name, size);
     await writeFile(path, bytes);
     return { path, bytes, size, sha256: createHash('sha256').update(bytes).digest('hex') };
   }
 
   run(name: string, ...args: string[]): Command {
-    const command = new Command(name, args);
+    // The pipe to its stdin ends it, however this process ends.
+    const command = new Command([...args, '--json', '--until-stdin-ends'], { name });
     this.#commands.push(command);
     return command;
   }
@@ -92,14 +65,14 @@ export class Mesh {
   async broker(port = 0): Promise<{ readonly url: string; readonly port: number; readonly process: Command }> {
     const process = this.run(
       'broker',
-      ...['broker', '--fleet', this.fleet.folder, '--host', '127.0.0.1', '--port', `${port}`],
+      ...['broker', '--fleet', this.folder, '--host', '127.0.0.1', '--port', `${port}`],
     );
     const { broker: url } = await process.event('listening');
     return { url: String(url), port: Number(new URL(String(url)).port), process };
   }
 
   storeOf(id: string): string {
-    return join(this.folder, `store-${id}`);
+    return join(this.root, `store-${id}`);
   }
 
   agent(id: string, { broker, bundle, store, seeds = [], listen = '127.0.0.1:0' }: AgentFlags): Command {
@@ -126,11 +99,11 @@ export class Mesh {
   async publish(artifact: Artifact, broker: string, version = '1.0.0'): Promise<Published> {
     const credential = await this.credential('publisher');
     const target = { name: 'firmware', version, group: 'default', devices: 4 };
-    return publish({ credential, fleetFolder: this.fleet.folder, file: artifact.path, broker, ...target });
+    return publish({ credential, fleetFolder: this.folder, file: artifact.path, broker, ...target });
   }
 
-  async #end(): Promise<void> {
+  override async remove(): Promise<void> {
     await Promise.all(this.#commands.map((command) => command.kill()));
-    await rm(this.folder, { recursive: true, force: true });
+    await super.remove();
   }
 }

@@ -1,13 +1,8 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { onTestFinished } from 'vitest';
+import { ROOT } from './command.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RELATIVE_IMPORT = /from '(\.[^']+)\.js'/g;
 
 /**
@@ -35,30 +30,4 @@ export async function compileProgram(entry: string, folder: string): Promise<str
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return join(folder, entry).replace(/\.ts$/, '.js');
-}
-
-/** A child process that talks in lines. Killed with the test at the latest. */
-export class Child {
-  readonly #process: ChildProcessByStdio<null, Readable, null>;
-  readonly #lines: AsyncIterator<string>;
-  readonly #ended: Promise<void>;
-
-  constructor(program: string, ...args: string[]) {
-    this.#process = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
-    this.#ended = new Promise((resolve) => this.#process.once('close', () => resolve()));
-    onTestFinished(() => this.kill());
-  }
-
-  /** The next line that it prints; undefined at its end. */
-  async line(): Promise<string | undefined> {
-    const { value, done } = await this.#lines.next();
-    return done === true ? undefined : value;
-  }
-
-  /** kill -9, and waits until it is gone. */
-  async kill(): Promise<void> {
-    this.#process.kill('SIGKILL');
-    await this.#ended;
-  }
 }
