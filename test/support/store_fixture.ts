@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,18 @@ import type { StoredArtifact } from '../../agent/io/store/stored_artifact.js';
 import { type ArtifactIndex, indexArtifact } from '../../shared/artifact/index.js';
 import { inSteps, streamBytes } from './artifact_bytes.js';
 
+const MEMORY = '/dev/shm';
+/** More than the tests that run at one time write; a container often has 64 MB. */
+const ENOUGH_BYTES = 2 ** 29;
+
+function roomy(folder: string): boolean {
+  if (!existsSync(folder)) return false;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize >= ENOUGH_BYTES;
+}
+
 /** Memory where there is any to be had: the store syncs often, and a slow disk would make every test wait. */
-const QUICK = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const QUICK = roomy(MEMORY) ? MEMORY : tmpdir();
 
 /** A folder that goes with the test. @param parent where it must not be the quickest place. */
 export async function temporaryFolder(parent = QUICK): Promise<string> {
