@@ -159,7 +159,7 @@ describe('chunkmesh demo', () => {
 async function midway(kind: string, env: Record<string, string>, folder: string): Promise<Command> {
   const demo = new Command(['demo', '--devices', '2', '--file', file, '--broker', kind, '--json'], { env });
   await vi.waitFor(() => expect(demo.stderr).toContain('everyone is online'), { timeout: 30_000 });
-  expect((await processesNaming(folder)).length).toBeGreaterThanOrEqual(4);
+  expect(processesNaming(folder).length).toBeGreaterThanOrEqual(4);
   return demo;
 }
 
