@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Real sockets, files under load, child processes: inside the rooms that touch the world. */
+/** Real sockets, files under load, child processes: inside the rooms that touch the world. And what puts another in a module's place. */
 const io = [
   'test/agent/io/**/*.test.ts',
   'test/bin/refusals.test.ts',
   'test/broker/{fleet,meter,mosquitto}/**/*.test.ts',
+  'test/shared/control/topics_cost.test.ts',
   'test/shared/lint.test.ts',
 ];
 
