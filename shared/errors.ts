@@ -89,6 +89,11 @@ export const ERROR_TABLE = {
     false,
     'Another agent uses this store; stop it, or give this one a store of its own.',
   ),
+  E_STORE_MODE: row(
+    EXIT.trust,
+    false,
+    'Run `chown` and `chmod go-w` on the folder, or name one inside it that the agent makes.',
+  ),
   E_STORE_CORRUPT: row(EXIT.failed, false, 'Remove the store folder that is named; it is fetched anew.'),
   E_STORE_IO: row(EXIT.failed, true, 'The disk or its file system failed; see the cause.'),
   E_DISK_FULL: row(EXIT.world, true, 'Free space on the disk that is named; the transfer goes on by itself.'),

@@ -24,7 +24,7 @@ function mayMount(): boolean {
 /** A file system that is the test's alone to fill. */
 async function smallDisk(folder: string): Promise<void> {
   await mkdir(folder);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'tmpfs', folder]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=700,size=${DISK_MIB}m`, 'tmpfs', folder]);
   onTestFinished(() => void execFileSync('umount', ['-l', folder]));
 }
 

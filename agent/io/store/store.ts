@@ -4,6 +4,7 @@ import { isArtifactName, isId, isVersion } from '../../../shared/control/ids.js'
 import { ChunkmeshError } from '../../../shared/errors.js';
 import { makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
 import { StoreLock } from './lock.js';
+import { checkPrivate } from './private_folder.js';
 import { storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
 
@@ -38,13 +39,20 @@ export class Store {
     this.#lock = lock;
   }
 
-  /** Makes the folder if need be. @throws ChunkmeshError E_STORE_LOCKED, E_STORE_IO, E_DISK_FULL */
+  /** Makes the folder if need be. @throws ChunkmeshError E_STORE_MODE, E_STORE_LOCKED, E_STORE_IO, E_DISK_FULL */
   static async open(dir: string): Promise<Store> {
-    await storing(dir, () => makeDirectory(dir));
+    await storing(dir, async () => {
+      await makeDirectory(dir);
+      await checkPrivate(dir);
+    });
     const lock = await StoreLock.take(dir);
     try {
       await storing(dir, async () => {
-        await makeDirectory(join(dir, 'state'));
+        // `ready` is for whoever installs: what lies there is verified and never written to.
+        for (const own of [join(dir, 'state'), join(dir, 'artifacts')]) {
+          await makeDirectory(own);
+          await checkPrivate(own);
+        }
         await removeTemporaries(join(dir, 'state'));
       });
       return new Store(dir, lock);

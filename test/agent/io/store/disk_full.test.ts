@@ -9,7 +9,7 @@ import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.j
 /** A file system of `kib` KiB that is ours alone to fill. */
 async function smallDisk(kib: number): Promise<string> {
   const dir = await temporaryFolder();
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', dir]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=700,size=${kib}k`, 'tmpfs', dir]);
   onTestFinished(() => void execFileSync('umount', [dir]));
   return dir;
 }

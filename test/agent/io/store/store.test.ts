@@ -1,9 +1,13 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { Store } from '../../../../agent/io/store/store.js';
+import { requirement } from '../../../support/requirement.js';
 import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.js';
+
+/** Neither root nor who runs the test. */
+const ANOTHER = 12_345;
 
 const schema = z.object({ seq: z.number() });
 
@@ -27,6 +31,31 @@ describe('the store', () => {
       process.chdir(before);
     }
     expect((await stat(join(folder, 'x'))).isDirectory()).toBe(true);
+  });
+
+  it('is refused where others may write to it', async () => {
+    const dir = await temporaryFolder();
+    await (await Store.open(dir)).close();
+    for (const folder of [dir, join(dir, 'state'), join(dir, 'artifacts')]) {
+      for (const mode of [0o777, 0o1777, 0o702, 0o720]) {
+        await chmod(folder, mode);
+        await expect(Store.open(dir)).rejects.toThrow(coded('E_STORE_MODE'));
+        await expect(Store.open(dir)).rejects.toThrow(`${folder} has mode`);
+      }
+      await chmod(folder, 0o755);
+    }
+    // Whoever installs may have them.
+    await mkdir(join(dir, 'ready'));
+    await chmod(join(dir, 'ready'), 0o777);
+    await (await Store.open(dir)).close();
+  });
+
+  it('may be behind a link', async () => {
+    const dir = await temporaryFolder();
+    await mkdir(join(dir, 'real'), { mode: 0o700 });
+    await symlink(join(dir, 'real'), join(dir, 'link'));
+    await (await Store.open(join(dir, 'link'))).close();
+    expect(await readdir(join(dir, 'real'))).toContain('state');
   });
 
   it('names what it cannot make', async () => {
@@ -57,6 +86,26 @@ describe('the store', () => {
     await store.openArtifact(toOpen);
     await store.close();
     await expect(store.openArtifact(toOpen)).rejects.toThrow(coded('E_STORE_IO'));
+  });
+});
+
+requirement(
+  'root',
+  process.getuid?.() === 0,
+  'run as root',
+)('the store of somebody else', () => {
+  it('is refused, save that of root', async () => {
+    const dir = await temporaryFolder();
+    await (await Store.open(dir)).close();
+    for (const folder of [dir, join(dir, 'state'), join(dir, 'artifacts')]) {
+      await chown(folder, ANOTHER, ANOTHER);
+      await expect(Store.open(dir)).rejects.toThrow(coded('E_STORE_MODE'));
+      await expect(Store.open(dir)).rejects.toThrow(`${folder} belongs to user ${ANOTHER}`);
+      await chown(folder, 0, 0);
+    }
+    vi.spyOn(process, 'geteuid').mockReturnValue(ANOTHER);
+    onTestFinished(() => void vi.restoreAllMocks());
+    await (await Store.open(dir)).close();
   });
 });
 
