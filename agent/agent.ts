@@ -1,29 +1,23 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { resolve } from 'node:path';
-import { checkRecent } from '../shared/control/envelope.js';
-import { decodeMessage, type Rollout, type StatusMessage } from '../shared/control/messages.js';
+import type { Rollout, StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import { type Credential, loadCredential } from '../shared/identity/bundle.js';
-import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
-import { ControlLink, type ControlMessage } from '../shared/mqtt/control_link.js';
+import type { Credential } from '../shared/identity/bundle.js';
+import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
-import { Control, type Heard, sealStatus } from './control.js';
+import { Control, sealStatus } from './control.js';
+import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
-import { usableCandidates } from './io/candidates.js';
-import { Endpoint } from './io/endpoint.js';
-import { SeedFile } from './io/store/seed_file.js';
-import { Store } from './io/store/store.js';
-import { type AgreedSession, Negotiation, peerOf } from './negotiation.js';
+import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
+import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import { Rollouts } from './rollouts.js';
+import { beginSession } from './sessions.js';
 import { StatusClock, statusMessage } from './status.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import type { TransferHost } from './transfer/host.js';
 import { Transfer } from './transfer/transfer.js';
-import { Session } from './transport/session.js';
-import { TrustKeeper, trustMemorySchema } from './trust.js';
 
 /** A device's side of chunkmesh: watches rollouts, fetches, verifies, serves. Options and events are in options.ts. */
 
@@ -32,25 +26,19 @@ const STATUS_INTERVAL_MS = 2_000;
 const MAX_SLEEP_MS = 1_000;
 /** What the broker gets to acknowledge the last status before the connection ends. */
 const FAREWELL_MS = 1_000;
-const TRUST_DOCUMENT = 'trust';
-/** P-7: a PING's token. */
-const TOKEN_BYTES = 8;
 const RANDOM_RANGE = 2 ** 47;
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const now = (): number => performance.now();
 const seconds = (): number => Math.floor(Date.now() / 1000);
 const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
 
 /** What an agent holds while it runs. */
-interface Running {
-  readonly credential: Credential;
-  readonly store: Store;
-  readonly seeds: readonly SeedFile[];
-  readonly endpoint: Endpoint;
+interface Running extends Parts {
   readonly control: Control;
   readonly announcements: Announcements;
-  readonly trust: TrustKeeper;
   readonly negotiation: Negotiation;
+  readonly hearing: Hearing;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -58,9 +46,10 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #logger: Logger;
   readonly #status: StatusClock;
   readonly #rollouts: Rollouts;
-  #running: Running | null = null;
-  #starting = false;
   readonly #alarm = new Alarm(() => this.#tick());
+  readonly #ended = new AbortController();
+  #running: Running | null = null;
+  #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
   constructor(options: AgentOptions) {
@@ -76,28 +65,21 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /**
    * Resolves when the agent runs; the broker may still be unreachable, which is a warning and tried again. Once.
-   * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET, E_ARGUMENT
+   * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET; E_ARGUMENT where it was started or stopped
+   *   before, or is stopped meanwhile. Nothing is left open then.
    */
   async start(): Promise<void> {
-    if (this.#starting) throw new ChunkmeshError('E_ARGUMENT', 'an agent is started once');
-    this.#starting = true;
-    const opened: { close(): Promise<void> }[] = [];
-    try {
-      this.#running = await this.#open((part) => {
-        opened.push(part);
-        return part;
-      });
-    } catch (error) {
-      for (const part of opened.reverse()) await part.close();
-      throw error;
-    }
-    const { credential, endpoint } = this.#running;
-    const { bound, grantedReceiveBytes } = endpoint;
-    this.#logger.info({ device: credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
-    this.#alarm.now();
+    if (this.#stopping !== null) throw new ChunkmeshError('E_ARGUMENT', 'the agent was stopped; make another');
+    if (this.#starting !== null) throw new ChunkmeshError('E_ARGUMENT', 'an agent is started once');
+    this.#starting = this.#start();
+    await this.#starting;
   }
 
-  /** Closes every session and saves what was verified. What was being written is finished first. */
+  /**
+   * Closes every session and saves what was verified. What was being written is finished first, and a start that is under way is
+   * ended.
+   * @throws E_STORE_IO, E_DISK_FULL where the last could not be saved. Everything is closed all the same.
+   */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -108,32 +90,42 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
-  async #open(keep: <T extends { close(): Promise<void> }>(part: T) => T): Promise<Running> {
-    const { credential: given, listen = {} } = this.#options;
-    const credential = typeof given === 'string' ? await loadCredential(given, seconds()) : given;
-    const { id, role } = credential.identity;
-    if (role !== 'device' && role !== 'seed') {
-      throw new ChunkmeshError(
-        'E_BUNDLE',
-        `the bundle is of ${id}, a ${role}; an agent needs one of a device or a seed`,
-      );
+  async #start(): Promise<void> {
+    const parts = await openParts(this.#options, this.#ended.signal);
+    try {
+      this.#running = this.#assemble(parts);
+    } catch (error) {
+      await closeParts(parts).catch(() => {});
+      throw error;
     }
-    const store = keep(await Store.open(resolve(this.#options.store)));
-    const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
-    const seeds: SeedFile[] = [];
-    for (const path of this.#options.seeds ?? []) seeds.push(keep(await SeedFile.index(path)));
-    const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
+    this.#ended.signal.throwIfAborted();
+    const { bound, grantedReceiveBytes } = parts.endpoint;
+    this.#logger.info({ device: parts.credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
+    this.#alarm.now();
+  }
+
+  #assemble(parts: Parts): Running {
+    const { credential, endpoint } = parts;
     const control = new Control(credential, this.#openLink(credential));
     const announcements = new Announcements(credential, control);
     const negotiation = new Negotiation(credential.identity.id, {
-      now: () => performance.now(),
-      seconds,
-      candidates: () => endpoint.candidates,
+      ...{ now, seconds, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
       signal: (to, payload) => control.signal(to, payload),
-      agreed: (transfer, agreed) => this.#connect(transfer, agreed),
+      agreed: (transfer, agreed) => {
+        if (this.#stopping === null) beginSession(endpoint, transfer, agreed, now());
+      },
     });
-    return { credential, store, seeds, endpoint, control, announcements, trust, negotiation };
+    const speaking = { control, announcements, negotiation };
+    const hearing = new Hearing(
+      { ...parts, ...speaking, rollouts: this.#rollouts },
+      {
+        ...{ now, seconds, random, self: credential.identity.id },
+        changed: () => this.#changed(),
+        refused: (error, times) => this.#warn(error, times),
+      },
+    );
+    return { ...parts, ...speaking, hearing };
   }
 
   #openLink(credential: Credential): ControlLink {
@@ -143,7 +135,9 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
     });
-    link.on('message', (message) => this.#onMessage(message));
+    link.on('message', (message) => {
+      if (this.#stopping === null) this.#running?.hearing.onMessage(message);
+    });
     link.on('failure', (error) => this.#warn(error));
     link.on('offline', () => {
       this.#logger.info({ broker: link.broker }, 'broker lost');
@@ -153,67 +147,27 @@ export class Agent extends EventEmitter<AgentEvents> {
       this.#logger.info({ broker: link.broker }, 'broker connected');
       this.emit('online');
       this.#status.changed();
-      for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(performance.now());
+      for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(now());
       this.#alarm.now();
     });
     return link;
   }
 
   async #stop(): Promise<void> {
+    this.#ended.abort(new ChunkmeshError('E_ARGUMENT', 'the agent was stopped before it ran'));
+    await this.#starting?.catch(() => {});
     const running = this.#running;
     if (running === null) return;
     this.#alarm.clear();
-    await this.#rollouts.stop();
-    await running.endpoint.close();
-    await running.control.farewell(this.#statusNow(false), FAREWELL_MS);
-    for (const seed of running.seeds) await seed.close();
-    await running.store.close();
-    this.#running = null;
-  }
-
-  #onMessage(message: ControlMessage): void {
-    const running = this.#running;
-    if (running === null || this.#stopping !== null) return;
-    const now = performance.now();
-    let heard: Heard | null = null;
     try {
-      heard = running.control.open(message, now, seconds());
-      if (heard !== null) this.#take(heard, running);
-    } catch (error) {
-      const refused = asError(error, `message on ${message.topic}`);
-      const times = running.control.refused(message.topic, heard, refused.code, now);
-      if (times !== null) this.#warn(refused, times);
-    }
-  }
-
-  #take({ topic, opened }: Heard, running: Running): void {
-    const { trust, store, negotiation } = running;
-    if (topic.name === 'trust') {
-      const message = trust.accept(topic.group, opened, seconds());
-      running.control.heardOf(topic.group, message !== null);
-      if (message === null) return;
-      const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
-      this.#rollouts
-        .apply(topic.group, message.rollouts, remember)
-        .catch((error: unknown) => {
-          trust.forget(topic.group);
-          running.control.unheard(topic.group);
-          this.#warn(asError(error, `rollouts of group ${topic.group}`));
-        })
-        .finally(() => this.#changed());
-    } else if (topic.name === 'signal') {
-      negotiation.onSignal(opened);
-    } else if (topic.name === 'have') {
-      const transfer = this.#rollouts.get(topic.artifact);
-      const { id, groups } = opened.signer.identity;
-      if (transfer === undefined || id === running.credential.identity.id || !transfer.isAudience(groups)) return; // P-5.4
-      const have = decodeMessage('have', opened.payload);
-      checkRecent(have.at, seconds());
-      const peer = peerOf(opened);
-      if (!running.announcements.heard(transfer, peer, have, performance.now(), random)) return;
-      // P-5.6: with room for all of them, it has no session left.
-      const alone = have.room >= MAX_SESSIONS_PER_ARTIFACT;
-      negotiation.offer(transfer, peer, alone ? have.at : undefined);
+      await everyStep([
+        () => this.#rollouts.stop(),
+        () => running.endpoint.close(),
+        () => running.control.farewell(this.#statusNow(false), FAREWELL_MS),
+        () => closeParts(running),
+      ]);
+    } finally {
+      this.#running = null;
     }
   }
 
@@ -221,6 +175,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const running = this.#running;
     if (running === null) throw new ChunkmeshError('E_INTERNAL', 'a rollout for an agent that does not run');
     const { name, version, size, chunks } = rollout;
+    const { credential, seeds, store, negotiation } = running;
     this.#logger.info({ name, version, artifact, size, group }, 'rollout');
     this.emit('rollout', { name, version, artifact, size });
     const transfer: Transfer = new Transfer({
@@ -229,12 +184,12 @@ export class Agent extends EventEmitter<AgentEvents> {
       group,
       host: this.#transferHost(running),
       joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
-      isSeed: running.credential.identity.role === 'seed',
-      seeds: running.seeds,
-      openStored: () => running.store.openArtifact({ artifact, name, version, size, chunks }),
+      isSeed: credential.identity.role === 'seed',
+      seeds,
+      openStored: () => store.openArtifact({ artifact, name, version, size, chunks }),
       onPeerNamed: ({ device, site }) => {
-        if (transfer.complete || device === running.credential.identity.id) return;
-        running.negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
+        if (transfer.complete || device === credential.identity.id) return;
+        negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
       },
     });
     return transfer;
@@ -242,9 +197,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #transferHost(running: Running): TransferHost {
     return {
-      now: () => performance.now(),
-      random,
-      logger: this.#logger,
+      ...{ now, random, logger: this.#logger },
       wake: () => running.endpoint.wake(),
       changed: () => {
         this.#status.changed();
@@ -259,23 +212,6 @@ export class Agent extends EventEmitter<AgentEvents> {
     };
   }
 
-  #connect(transfer: Transfer, { peer, candidates, ...agreed }: AgreedSession): void {
-    const running = this.#running;
-    if (running === null || this.#stopping !== null) return;
-    const usable = usableCandidates(candidates, running.endpoint.candidates);
-    const { session, pump } = transfer.connect(peer, (events) => {
-      return new Session({
-        ...agreed,
-        now: performance.now(),
-        chunkCount: transfer.rollout.chunks,
-        candidates: usable.length,
-        token: () => new Uint8Array(randomBytes(TOKEN_BYTES)),
-        events,
-      });
-    });
-    running.endpoint.attach(agreed.localId, session, usable, pump);
-  }
-
   #changed(): void {
     this.#status.changed();
     this.#alarm.now();
@@ -286,21 +222,21 @@ export class Agent extends EventEmitter<AgentEvents> {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
     const { announcements } = running;
-    const now = performance.now();
-    let deadline = now + MAX_SLEEP_MS;
+    const at = now();
+    let deadline = at + MAX_SLEEP_MS;
     for (const transfer of this.#rollouts.all()) {
-      if (transfer.nextDeadline(now) <= now) transfer.tick();
-      announcements.tick(transfer, now, seconds());
-      deadline = Math.min(deadline, transfer.nextDeadline(now), announcements.deadline(transfer));
+      if (transfer.nextDeadline(at) <= at) transfer.tick();
+      announcements.tick(transfer, at, seconds());
+      deadline = Math.min(deadline, transfer.nextDeadline(at), announcements.deadline(transfer));
     }
-    if (now >= this.#status.due) this.#saySoFar(running, now);
+    if (at >= this.#status.due) this.#saySoFar(running, at);
     deadline = Math.min(deadline, this.#status.due);
     this.#alarm.by(deadline);
   }
 
-  #saySoFar({ control }: Running, now: number): void {
+  #saySoFar({ control }: Running, at: number): void {
     for (const transfer of this.#rollouts.all()) this.emit('progress', transfer.progress());
-    this.#status.said(now);
+    this.#status.said(at);
     control.askAgain();
     control.status(this.#statusNow(true));
   }
@@ -318,8 +254,4 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
-}
-
-function asError(error: unknown, what: string): ChunkmeshError {
-  return error instanceof ChunkmeshError ? error : new ChunkmeshError('E_INTERNAL', what, { cause: error });
 }

@@ -41,10 +41,12 @@ export class Rollouts {
     return done;
   }
 
+  /** @throws the first error of a transfer, once all have ended */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#work;
-    await Promise.all(this.all().map((transfer) => transfer.stop(CLOSE.shutdown)));
+    const ended = await Promise.allSettled(this.all().map((transfer) => transfer.stop(CLOSE.shutdown)));
+    for (const result of ended) if (result.status === 'rejected') throw result.reason;
   }
 
   async #apply(group: string, rollouts: readonly Rollout[]): Promise<void> {

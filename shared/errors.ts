@@ -133,6 +133,11 @@ export class ChunkmeshError extends Error {
   }
 }
 
+/** What was thrown as an error of ours: a fault, `what` says where, unless it is one already. */
+export function asError(error: unknown, what: string): ChunkmeshError {
+  return error instanceof ChunkmeshError ? error : new ChunkmeshError('E_INTERNAL', what, { cause: error });
+}
+
 /** The code of a system error (`ENOENT`, `ENOSPC`, ...), where `error` is one. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;

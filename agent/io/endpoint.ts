@@ -121,11 +121,13 @@ export class Endpoint {
   /** Sends what sessions have left to say, their CLOSE for one, then closes the socket. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#flush();
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#socket.close();
-    await once(this.#socket, 'close');
+    try {
+      this.#flush();
+    } finally {
+      this.#closed = true;
+      clearTimeout(this.#timer);
+      await new Promise<void>((resolve) => this.#socket.close(resolve));
+    }
   }
 
   #onDatagram(bytes: Buffer, from: RemoteInfo): void {

@@ -8,6 +8,8 @@ import { CLOSE } from '../../shared/wire/frames/close.js';
 class Noted {
   readonly groups: Set<string>;
   state = 'made';
+  /** What its store says as it is closed. */
+  closing: Promise<void> = Promise.resolve();
 
   constructor(
     readonly artifact: string,
@@ -19,8 +21,9 @@ class Noted {
   async start(): Promise<void> {
     this.state = 'started';
   }
-  async stop(reason: number): Promise<void> {
+  stop(reason: number): Promise<void> {
     this.state = `stopped ${reason}`;
+    return this.closing;
   }
 }
 
@@ -83,5 +86,21 @@ describe('Rollouts', () => {
     await rollouts.stop();
     await apply('a', rollout('one', '1', 1), rollout('two', '1', 2));
     expect(all.map(({ state }) => state)).toEqual([`stopped ${CLOSE.shutdown}`]);
+  });
+
+  it('ends all although one cannot be closed, and then says so', async () => {
+    const { rollouts, all, apply } = made();
+    await apply('a', rollout('one', '1', 1), rollout('two', '1', 2));
+    const [first, second] = all;
+    const fault = new Error('the disk failed');
+    if (first !== undefined) first.closing = Promise.reject(fault);
+    let closed = false;
+    if (second !== undefined) {
+      second.closing = Promise.resolve().then(() => {
+        closed = true;
+      });
+    }
+    await expect(rollouts.stop()).rejects.toBe(fault);
+    expect([closed, ...all.map(({ state }) => state)]).toEqual([true, ...all.map(() => `stopped ${CLOSE.shutdown}`)]);
   });
 });

@@ -39,8 +39,11 @@ export class Sample {
   }
 
   static async make(seed: string, size = 400_000): Promise<Sample> {
-    const bytes = streamBytes(seed, size);
-    return new Sample(bytes, await indexArtifact(size, () => inSteps(bytes, 65_536)));
+    return Sample.of(streamBytes(seed, size));
+  }
+
+  static async of(bytes: Buffer): Promise<Sample> {
+    return new Sample(bytes, await indexArtifact(bytes.length, () => inSteps(bytes, 65_536)));
   }
 
   chunk(i: number): Buffer {
@@ -56,6 +59,11 @@ export class Sample {
   get toOpen(): { artifact: string; name: string; version: string; size: number; chunks: number } {
     const { artifact, size, chunkCount: chunks } = this.index;
     return { artifact, name: 'firmware', version: '1.0.0', size, chunks };
+  }
+
+  /** Where the store in `dir` has a file of the artifact. */
+  pathIn(dir: string, file: string): string {
+    return join(dir, 'artifacts', this.index.artifact, file);
   }
 
   async openIn(store: Store): Promise<StoredArtifact> {

@@ -155,4 +155,18 @@ describe('Endpoint', () => {
     expect(await closed).toEqual({ reason: CLOSE.shutdown, byPeer: true });
     await vi.waitFor(() => expect([a.sessionCount, b.sessionCount]).toEqual([0, 0]));
   });
+
+  it('closes its socket although a session throws', async () => {
+    const made = await endpoint();
+    const throwing = {
+      nextDeadline: () => Number.POSITIVE_INFINITY,
+      poll() {
+        throw new Error('poll');
+      },
+    };
+    made.attach(new Uint8Array(8), throwing as unknown as Session, [], () => {});
+    await expect(made.close()).rejects.toThrow('poll');
+    const again = await Endpoint.open(LOOPBACK, made.bound.port);
+    await again.close();
+  });
 });

@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Store } from '../../../../agent/io/store/store.js';
 import type { StoredArtifact } from '../../../../agent/io/store/stored_artifact.js';
 import { encodeIndex } from '../../../../shared/artifact/index.js';
+import { flip } from '../../../support/file_damage.js';
 import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.js';
 
 const made = Sample.make('stored');
@@ -13,16 +14,6 @@ async function setUp(): Promise<{ sample: Sample; dir: string; store: Store; fol
   const dir = await temporaryFolder();
   const folder = join(dir, 'artifacts', sample.index.artifact);
   return { sample, dir, store: await Store.open(dir), folder, ready: join(dir, 'ready', 'firmware', '1.0.0') };
-}
-
-/** Flips one bit of a file in place. */
-async function flip(path: string, at: number): Promise<void> {
-  const file = await open(path, 'r+');
-  const byte = Buffer.alloc(1);
-  await file.read(byte, 0, 1, at);
-  byte.writeUInt8(byte.readUInt8() ^ 1);
-  await file.write(byte, 0, 1, at);
-  await file.close();
 }
 
 async function reads(stored: StoredArtifact, sample: Sample): Promise<number[]> {

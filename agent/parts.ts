@@ -1,0 +1,88 @@
+import { resolve } from 'node:path';
+import { ChunkmeshError } from '../shared/errors.js';
+import { type Credential, loadCredential } from '../shared/identity/bundle.js';
+import { Endpoint } from './io/endpoint.js';
+import { SeedFile } from './io/store/seed_file.js';
+import { Store } from './io/store/store.js';
+import type { AgentOptions } from './options.js';
+import { TrustKeeper, trustMemorySchema } from './trust.js';
+
+/** The parts of an agent that hold something of the world, opened in order, and closed whatever becomes of the others. */
+
+/** The state document of the store that has what a device remembers of trust messages. */
+export const TRUST_DOCUMENT = 'trust';
+
+export interface Parts {
+  readonly credential: Credential;
+  readonly store: Store;
+  readonly endpoint: Endpoint;
+  readonly seeds: readonly SeedFile[];
+  readonly trust: TrustKeeper;
+}
+
+/**
+ * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
+ * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET
+ */
+export async function openParts(options: AgentOptions, ended: AbortSignal): Promise<Parts> {
+  const { credential: given, listen = {} } = options;
+  const credential = typeof given === 'string' ? await loadCredential(given) : given;
+  checkRole(credential);
+  const opened: { close(): Promise<void> }[] = [];
+  const keep = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.unshift(part);
+    ended.throwIfAborted();
+    return part;
+  };
+  try {
+    const store = keep(await Store.open(resolve(options.store)));
+    const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
+    const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
+    const seeds: SeedFile[] = [];
+    for (const path of options.seeds ?? []) seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
+    return { credential, store, endpoint, seeds, trust };
+  } catch (error) {
+    await everyStep(opened.map((part) => () => part.close())).catch(() => {});
+    throw error;
+  }
+}
+
+/** What is left to say is said, then all is given back. @throws E_STORE_IO, E_DISK_FULL */
+export function closeParts({ store, endpoint, seeds }: Parts): Promise<void> {
+  return everyStep([endpoint, ...seeds, store].map((part) => () => part.close()));
+}
+
+/** Takes every step in turn, whatever becomes of the others. @throws the first error, once all were taken */
+export async function everyStep(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+function checkRole({ identity: { id, role } }: Credential): void {
+  if (role === 'device' || role === 'seed') return;
+  throw new ChunkmeshError('E_BUNDLE', `the bundle is of ${id}, a ${role}; an agent needs one of a device or a seed`);
+}
+
+/** A large file takes minutes to index, and a wish to stop does not wait for that: the file is then closed when it comes. */
+async function unlessEnded(indexing: Promise<SeedFile>, ended: AbortSignal): Promise<SeedFile> {
+  let end = (): void => {};
+  const stopped = new Promise<null>((resolve) => {
+    end = () => resolve(null);
+  });
+  ended.addEventListener('abort', end);
+  try {
+    const seed = await Promise.race([indexing, stopped]);
+    if (seed !== null) return seed;
+    indexing.then((late) => late.close()).catch(() => {});
+    throw ended.reason;
+  } finally {
+    ended.removeEventListener('abort', end);
+  }
+}

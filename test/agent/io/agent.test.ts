@@ -1,0 +1,139 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, type MockInstance, onTestFinished, vi } from 'vitest';
+import { Endpoint } from '../../../agent/io/endpoint.js';
+import { SeedFile } from '../../../agent/io/store/seed_file.js';
+import { Store } from '../../../agent/io/store/store.js';
+import { eio, onDatasync } from '../../support/file_damage.js';
+import { LoneFleet, rolloutOf } from '../../support/lone_agent.js';
+import { coded, Sample, temporaryFolder } from '../../support/store_fixture.js';
+
+/** An agent's beginning and its end, with no broker and no peer. */
+
+const made = Sample.make('agent');
+
+async function setUp() {
+  const [fleet, folder, sample] = [await LoneFleet.create(), await temporaryFolder(), await made];
+  const image = join(folder, 'image');
+  await writeFile(image, sample.bytes);
+  return { fleet, folder, sample, image, store: join(folder, 'store') };
+}
+
+/** A UDP port that was free just now. */
+async function freePort(): Promise<number> {
+  const endpoint = await Endpoint.open('127.0.0.1', 0);
+  await endpoint.close();
+  return endpoint.bound.port;
+}
+
+/** Parts of the kind are closed, and then say that they could not be. */
+function failingToClose(prototype: { close(): Promise<void> }): MockInstance {
+  const { close } = prototype;
+  const spy = vi.spyOn(prototype, 'close').mockImplementation(async function (this: unknown) {
+    await Reflect.apply(close, this, []);
+    throw eio();
+  });
+  onTestFinished(() => spy.mockRestore());
+  return spy;
+}
+
+/** Nobody has the store or the port any more. */
+async function expectFree(store: string, port: number): Promise<void> {
+  await (await Store.open(store)).close();
+  await (await Endpoint.open('127.0.0.1', port)).close();
+}
+
+describe('stopping an agent', () => {
+  it('closes every part although the disk fails, says so once all is closed, and another agent goes on', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    const listen = { host: '127.0.0.1', port: await freePort() };
+    const agent = fleet.agent(store, { seeds: [image], listen });
+    const disk = await onDatasync(image, () => Promise.reject(eio()));
+    fleet.publish(rolloutOf(sample.index, 'one', '1'));
+    await agent.start();
+    await vi.waitFor(() => expect(agent.warnings).toContain('E_STORE_IO'));
+    await expect(agent.stop()).rejects.toThrow(coded('E_STORE_IO'));
+    await expect(agent.stop()).rejects.toThrow(coded('E_STORE_IO'));
+    expect(agent.status().online).toBe(false);
+    await expectFree(store, listen.port);
+    disk.mockRestore();
+    const next = fleet.agent(store, { seeds: [image], listen });
+    await next.start();
+    await vi.waitFor(() => expect(next.names).toEqual(['one 1']));
+  });
+
+  it('closes what is left where any one part throws', async () => {
+    const { fleet, image, store } = await setUp();
+    const listen = { host: '127.0.0.1', port: await freePort() };
+    const agent = fleet.agent(store, { seeds: [image], listen });
+    await agent.start();
+    failingToClose(SeedFile.prototype);
+    await expect(agent.stop()).rejects.toThrow(coded('EIO'));
+    await expectFree(store, listen.port);
+  });
+});
+
+describe('starting an agent', () => {
+  it('that fails leaves nothing open, also where a part cannot be closed, and says what failed', async () => {
+    const { fleet, folder, store } = await setUp();
+    const broken = failingToClose(Endpoint.prototype);
+    const agent = fleet.agent(store, { seeds: [join(folder, 'missing')] });
+    await expect(agent.start()).rejects.toThrow(coded('E_FILE_UNREADABLE'));
+    expect(broken).toHaveBeenCalledTimes(1);
+    await agent.stop();
+    await (await Store.open(store)).close();
+  });
+
+  it('is ended by stopping it meanwhile: nothing stays open, and what comes too late is closed', async () => {
+    const { fleet, image, store } = await setUp();
+    const listen = { host: '127.0.0.1', port: await freePort() };
+    const seed = await SeedFile.index(image);
+    const closed = vi.spyOn(seed, 'close');
+    let indexed = (): void => {};
+    const indexing = vi.spyOn(SeedFile, 'index').mockReturnValue(
+      new Promise((resolve) => {
+        indexed = () => resolve(seed);
+      }),
+    );
+    onTestFinished(() => indexing.mockRestore());
+    const agent = fleet.agent(store, { seeds: [image], listen });
+    const started = agent.start();
+    started.catch(() => {});
+    await vi.waitFor(() => expect(indexing).toHaveBeenCalled());
+    await agent.stop();
+    await expectFree(store, listen.port);
+    await expect(started).rejects.toThrow(coded('E_ARGUMENT'));
+    expect(closed).not.toHaveBeenCalled();
+    indexed();
+    await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
+  });
+
+  it('at any moment of it is ended by stopping it', async () => {
+    const { fleet, image, store } = await setUp();
+    for (let turns = 0; turns < 40; turns++) {
+      const agent = fleet.agent(store, { seeds: [image] });
+      const outcome = agent.start().then(
+        () => 'started',
+        (error: { code: string }) => error.code,
+      );
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+      await agent.stop();
+      expect(agent.status().online).toBe(false);
+      await (await Store.open(store)).close();
+      expect(['started', 'E_ARGUMENT']).toContain(await outcome);
+    }
+  });
+
+  it('is refused a second time, and after it was stopped', async () => {
+    const { fleet, store } = await setUp();
+    const agent = fleet.agent(store);
+    await agent.start();
+    await expect(agent.start()).rejects.toThrow(coded('E_ARGUMENT'));
+    await agent.stop();
+    await expect(agent.start()).rejects.toThrow('was stopped');
+    const unused = fleet.agent(store);
+    await unused.stop();
+    await expect(unused.start()).rejects.toThrow(coded('E_ARGUMENT'));
+    await (await Store.open(store)).close();
+  });
+});
