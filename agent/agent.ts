@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import type { Rollout, StatusMessage } from '../shared/control/messages.js';
-import { ChunkmeshError } from '../shared/errors.js';
+import type { StatusMessage } from '../shared/control/messages.js';
+import { asError, ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
@@ -9,6 +9,7 @@ import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
+import type { ChunkSource } from './io/store/chunk_source.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
@@ -16,6 +17,7 @@ import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
 import { StatusClock, statusMessage } from './status.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
+import type { NamedRollouts } from './transfer/hand_overs.js';
 import type { TransferHost } from './transfer/host.js';
 import { Transfer } from './transfer/transfer.js';
 
@@ -58,8 +60,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger = options.logger ?? silent;
     this.#status = new StatusClock(options.statusIntervalMs ?? STATUS_INTERVAL_MS);
     this.#rollouts = new Rollouts({
-      make: (artifact, rollout, group) => this.#makeTransfer(artifact, rollout, group),
-      ended: (transfer) => this.#running?.announcements.forget(transfer),
+      make: (artifact, rollouts) => this.#makeTransfer(artifact, rollouts),
+      began: ({ name, version, artifact: bytes, size }, groups) => {
+        const artifact = Buffer.from(bytes).toString('hex');
+        this.#logger.info({ name, version, artifact, size, groups }, 'rollout');
+        this.emit('rollout', { name, version, artifact, size });
+      },
+      moved: (transfer) => this.#running?.announcements.forget(transfer),
+      failed: (error) => this.#warn(asError(error, 'a rollout')),
     });
   }
 
@@ -171,22 +179,19 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  #makeTransfer(artifact: string, rollout: Rollout, group: string): Transfer {
+  #makeTransfer(artifact: string, rollouts: NamedRollouts): Transfer {
     const running = this.#running;
     if (running === null) throw new ChunkmeshError('E_INTERNAL', 'a rollout for an agent that does not run');
-    const { name, version, size, chunks } = rollout;
     const { credential, seeds, store, negotiation } = running;
-    this.#logger.info({ name, version, artifact, size, group }, 'rollout');
-    this.emit('rollout', { name, version, artifact, size });
     const transfer: Transfer = new Transfer({
-      rollout,
+      rollouts,
       artifact,
-      group,
       host: this.#transferHost(running),
       joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
       isSeed: credential.identity.role === 'seed',
       seeds,
-      openStored: () => store.openArtifact({ artifact, name, version, size, chunks }),
+      ownFiles: (name) => ownFiles(running, name),
+      openStored: ({ name, version, size, chunks }) => store.openArtifact({ artifact, name, version, size, chunks }),
       onPeerNamed: ({ device, site }) => {
         if (transfer.complete || device === credential.identity.id) return;
         negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
@@ -225,9 +230,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     const at = now();
     let deadline = at + MAX_SLEEP_MS;
     for (const transfer of this.#rollouts.all()) {
-      if (transfer.nextDeadline(at) <= at) transfer.tick();
+      if (transfer.nextDeadline() <= at) transfer.tick();
       announcements.tick(transfer, at, seconds());
-      deadline = Math.min(deadline, transfer.nextDeadline(at), announcements.deadline(transfer));
+      deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
     if (at >= this.#status.due) this.#saySoFar(running, at);
     deadline = Math.min(deadline, this.#status.due);
@@ -235,7 +240,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #saySoFar({ control }: Running, at: number): void {
-    for (const transfer of this.#rollouts.all()) this.emit('progress', transfer.progress());
+    for (const row of this.#rollouts.all().flatMap((transfer) => transfer.progress())) this.emit('progress', row);
     this.#status.said(at);
     control.askAgain();
     control.status(this.#statusNow(true));
@@ -244,7 +249,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #statusNow(online: boolean): StatusMessage {
     const transfers = this.#rollouts.all();
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
-    const rollouts = transfers.map((transfer) => transfer.progress());
+    const rollouts = transfers.flatMap((transfer) => transfer.progress());
     return statusMessage({ at: seconds(), online, agent: VERSION, peers, rollouts });
   }
 
@@ -254,4 +259,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
+}
+
+/** In the order in which they are looked into. */
+async function* ownFiles({ seeds, store }: Parts, name: string): AsyncGenerator<ChunkSource, void, undefined> {
+  yield* seeds;
+  yield* store.handedOver(name);
 }

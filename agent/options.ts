@@ -81,7 +81,7 @@ export interface AgentEvents {
   rollout: [{ name: string; version: string; artifact: string; size: number }];
   /** At most once per status interval. */
   progress: [RolloutProgress];
-  /** Also when an agent starts again with what it has: compare with what is installed. */
+  /** For each name and version; also when an agent starts again with what it has, or mended a file: compare with what is installed. */
   complete: [CompletedArtifact];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];

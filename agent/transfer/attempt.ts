@@ -9,8 +9,10 @@ export class Attempt {
   readonly #step: () => Promise<void>;
   readonly #now: () => number;
   readonly #refused: (error: ChunkmeshError) => void;
-  #running = false;
+  #wanted = false;
+  #running: Promise<void> | null = null;
   #again = Number.POSITIVE_INFINITY;
+  #stopped = false;
 
   /** @param refused is told of every failure; what is not retryable is not tried again. */
   constructor(step: () => Promise<void>, now: () => number, refused: (error: ChunkmeshError) => void) {
@@ -28,19 +30,48 @@ export class Attempt {
     if (this.#now() >= this.#again) await this.run();
   }
 
-  async run(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
+  /** Where the step is under way, it is run once more after that: what it began with is not what it was asked for now. */
+  run(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    this.#wanted = true;
+    this.#running ??= this.#runWhileWanted();
+    return this.#running;
+  }
+
+  /** As if the step had been refused just now. */
+  later(): void {
+    if (!this.#stopped) this.#again = Math.min(this.#again, this.#now() + RETRY_MS);
+  }
+
+  /** Nothing is tried any more, nor told. Waits for what is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#again = Number.POSITIVE_INFINITY;
+    await this.#running;
+  }
+
+  async #runWhileWanted(): Promise<void> {
+    try {
+      while (this.#wanted && !this.#stopped) await this.#runOnce();
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  async #runOnce(): Promise<void> {
+    this.#wanted = false;
     this.#again = Number.POSITIVE_INFINITY;
     try {
       await this.#step();
-    } catch (cause) {
-      const error =
-        cause instanceof ChunkmeshError ? cause : new ChunkmeshError('E_STORE_IO', 'the store failed', { cause });
-      if (error.retryable) this.#again = this.#now() + RETRY_MS;
-      this.#refused(error);
-    } finally {
-      this.#running = false;
+    } catch (error) {
+      if (!this.#stopped) this.#onFailure(error);
     }
+  }
+
+  #onFailure(cause: unknown): void {
+    const error =
+      cause instanceof ChunkmeshError ? cause : new ChunkmeshError('E_STORE_IO', 'the store failed', { cause });
+    if (error.retryable) this.later();
+    this.#refused(error);
   }
 }

@@ -1,30 +1,59 @@
 import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
-import type { SeedFile } from '../io/store/seed_file.js';
+import type { ChunkSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 
 const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
 
+export interface CopyHost {
+  copied(chunk: number, bytes: number): void;
+  /** Whether to end where it is. */
+  stopped(): boolean;
+}
+
 /** Takes every missing chunk that the device's own files hold, by hash; each is verified as it is read and as it is written. */
-export async function copyFromSeeds(
+export async function copyFromDisk(
   stored: StoredArtifact,
   index: ArtifactIndex,
-  seeds: readonly SeedFile[],
-  copied: (chunk: number, bytes: number) => void,
+  sources: AsyncIterable<ChunkSource>,
+  host: CopyHost,
 ): Promise<void> {
-  if (seeds.length === 0) return;
-  const where = new Map<string, { seed: SeedFile; chunk: number }>();
-  for (const seed of seeds) {
-    for (let chunk = 0; chunk < seed.index.chunkCount; chunk++) {
-      where.set(keyOf(seed.index.chunkHash(chunk)), { seed, chunk });
-    }
+  const missing = missingByHash(stored, index);
+  if (missing.size === 0) return;
+  for await (const source of sources) {
+    await copyFrom(source, stored, missing, host);
+    if (missing.size === 0 || host.stopped()) return;
   }
+}
+
+/** A hash may stand for several chunks: zeros, say. */
+function missingByHash(stored: StoredArtifact, index: ArtifactIndex): Map<string, number[]> {
+  const missing = new Map<string, number[]>();
   for (const chunk of stored.held.missing()) {
-    const found = where.get(keyOf(index.chunkHash(chunk)));
-    const length = index.chunkLength(chunk);
-    if (found === undefined || found.seed.index.chunkLength(found.chunk) !== length) continue;
-    const bytes = Buffer.allocUnsafe(length);
-    if (!(await found.seed.readChunk(found.chunk, bytes))) continue;
-    await stored.writeChunk(chunk, bytes);
-    copied(chunk, length);
+    const key = keyOf(index.chunkHash(chunk));
+    missing.set(key, [...(missing.get(key) ?? []), chunk]);
+  }
+  return missing;
+}
+
+async function copyFrom(
+  source: ChunkSource,
+  stored: StoredArtifact,
+  missing: Map<string, number[]>,
+  host: CopyHost,
+): Promise<void> {
+  const { index } = source;
+  for (let at = 0; index !== undefined && at < index.chunkCount && !host.stopped(); at++) {
+    const key = keyOf(index.chunkHash(at));
+    const chunks = missing.get(key);
+    if (chunks === undefined) continue;
+    const bytes = Buffer.allocUnsafe(index.chunkLength(at));
+    // A file that cannot be read is no reason to leave the others unread.
+    if (!(await source.readChunk(at, bytes).catch(() => false))) continue;
+    missing.delete(key);
+    for (const chunk of chunks) {
+      if (stored.held.get(chunk)) continue;
+      await stored.writeChunk(chunk, bytes);
+      host.copied(chunk, bytes.length);
+    }
   }
 }

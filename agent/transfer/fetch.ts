@@ -88,10 +88,26 @@ export class Fetch {
     await Promise.allSettled(this.#writing);
   }
 
-  /** What the device's own files hold has been taken: the rest is asked of peers. */
+  /** What the device's own files hold has been taken, and the store works: the rest is asked of peers. */
   begin(): void {
     this.#begun = true;
+    this.#paused = false;
     this.schedule();
+  }
+
+  /** The store is to be mended: nothing is asked for until `begin`, and what is on its way is thrown away. */
+  pause(): void {
+    this.#paused = true;
+    this.#blockedUntil = 0;
+    for (const { peer, assemblies } of this.#links.all()) {
+      for (const chunk of [...(this.swarm.peers.get(peer.device)?.outstanding.keys() ?? [])]) {
+        // One that is complete is being written, and settles by itself.
+        if (assemblies.get(chunk)?.complete) continue;
+        this.#act({ kind: 'cancel', peer: peer.device, chunk });
+        this.swarm.onDropped(peer.device, chunk);
+      }
+    }
+    this.#host.wake();
   }
 
   gone(link: Link): void {
@@ -202,6 +218,7 @@ export class Fetch {
     } catch (error) {
       if (error instanceof ChunkmeshError && error.code === 'E_INDEX_INVALID') return this.#events.failed(error);
       this.#index.failed(link.peer.device);
+      this.counters.wasted += bytes.length;
       return this.#storeFailed(error);
     }
     this.#progressAt = this.#host.now();
@@ -222,8 +239,8 @@ export class Fetch {
     } catch (error) {
       link.assemblies.delete(chunk);
       this.swarm.onDropped(device, chunk);
-      if (!(error instanceof ChunkmeshError) || error.code !== 'E_CHUNK_WRONG') return this.#storeFailed(error);
       this.counters.wasted += bytes.length;
+      if (!(error instanceof ChunkmeshError) || error.code !== 'E_CHUNK_WRONG') return this.#storeFailed(error);
       return this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `chunk ${chunk} from ${device}`));
     } finally {
       this.#verifying.delete(chunk);

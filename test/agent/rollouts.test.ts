@@ -1,22 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { Rollouts } from '../../agent/rollouts.js';
+import type { NamedRollouts } from '../../agent/transfer/hand_overs.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
 import type { Rollout } from '../../shared/control/messages.js';
+import { ChunkmeshError } from '../../shared/errors.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 
 /** A transfer that only notes what becomes of it. */
 class Noted {
-  readonly groups: Set<string>;
   state = 'made';
+  failed = false;
   /** What its store says as it is closed. */
   closing: Promise<void> = Promise.resolve();
 
   constructor(
     readonly artifact: string,
-    readonly rollout: Rollout,
-    group: string,
-  ) {
-    this.groups = new Set([group]);
+    public named: NamedRollouts,
+  ) {}
+  get rollout(): Rollout {
+    return this.named[0].rollout;
+  }
+  get names(): string[] {
+    return this.named.map(({ rollout: { name, version }, groups }) => `${name} ${version} ${groups.join('+')}`);
+  }
+  follow(named: NamedRollouts): void {
+    this.named = named;
   }
   async start(): Promise<void> {
     this.state = 'started';
@@ -27,48 +35,105 @@ class Noted {
   }
 }
 
-function rollout(name: string, version: string, byte: number): Rollout {
-  return { name, version, artifact: new Uint8Array(32).fill(byte), size: 1, chunks: 1, shards: 1 };
+function rollout(name: string, version: string, byte: number, over: Partial<Rollout> = {}): Rollout {
+  return { name, version, artifact: new Uint8Array(32).fill(byte), size: 1, chunks: 1, shards: 1, ...over };
 }
 
-function made(): { rollouts: Rollouts; all: Noted[]; apply: (group: string, ...list: Rollout[]) => Promise<void> } {
+const FULL = new ChunkmeshError('E_STORE_IO', 'the disk failed');
+
+function made() {
   const all: Noted[] = [];
+  const began: string[] = [];
+  const moved: Noted[] = [];
+  const failures: unknown[] = [];
   const rollouts = new Rollouts({
-    make: (artifact, of, group) => {
-      const noted = new Noted(artifact, of, group);
+    make: (artifact, named) => {
+      const noted = new Noted(artifact, named);
       all.push(noted);
       return noted as unknown as Transfer;
     },
-    ended: () => {},
+    began: ({ name, version }) => began.push(`${name} ${version}`),
+    moved: (transfer) => moved.push(transfer as unknown as Noted),
+    failed: (error) => failures.push(error),
   });
-  return { rollouts, all, apply: (group, ...list) => rollouts.apply(group, list, async () => {}) };
+  const apply = (group: string, ...list: Rollout[]): Promise<void> => rollouts.apply(group, list, async () => {});
+  return { rollouts, all, began, moved, failures, apply };
 }
 
 describe('Rollouts', () => {
-  it('keeps what stays, ends what is gone or has another version, and begins what is new', async () => {
-    const { all, apply } = made();
+  it('keeps what stays, ends what is gone, and begins what is new', async () => {
+    const { all, began, apply } = made();
     await apply('a', rollout('one', '1', 1), rollout('two', '1', 2));
-    await apply('a', rollout('one', '1', 1), rollout('two', '2', 2), rollout('three', '1', 3));
-    expect(all.map(({ rollout: { name, version }, state }) => `${name} ${version} ${state}`)).toEqual([
-      'one 1 started',
-      `two 1 stopped ${CLOSE.superseded}`,
-      'two 2 started',
-      'three 1 started',
+    await apply('a', rollout('one', '1', 1), rollout('three', '1', 3));
+    expect(all.map(({ names, state }) => `${names} ${state}`)).toEqual([
+      'one 1 a started',
+      `two 1 a stopped ${CLOSE.superseded}`,
+      'three 1 a started',
     ]);
+    expect(began).toEqual(['one 1', 'two 1', 'three 1']);
   });
 
-  it('P-5.4: an artifact of two groups is one transfer for both, under whatever names, and ends with the last', async () => {
-    const { all, apply } = made();
+  it('has one transfer for an artifact under whatever names and versions, which goes on as they change', async () => {
+    const { all, began, moved, apply } = made();
+    await apply('a', rollout('one', '1', 1), rollout('two', '1', 1));
+    expect(all.map(({ names }) => names)).toEqual([['one 1 a', 'two 1 a']]);
+    await apply('a', rollout('one', '2', 1), rollout('two', '1', 1));
+    await apply('a', rollout('two', '1', 1));
+    expect(all.map(({ names, state }) => [names, state])).toEqual([[['two 1 a'], 'started']]);
+    expect(began).toEqual(['one 1', 'two 1', 'one 2']);
+    expect(moved).toEqual([]);
+  });
+
+  it('P-5.4: an artifact of two groups is one transfer for both, and ends with the last', async () => {
+    const { all, began, apply } = made();
     await apply('a', rollout('one', '1', 1));
     await apply('b', rollout('one', '1-b', 1));
-    await apply('b', rollout('one', '1-b', 1), rollout('two', '1', 2));
-    expect(all.map(({ state }) => state)).toEqual(['started', 'started']);
-    expect([...(all[0]?.groups ?? [])]).toEqual(['a', 'b']);
+    await apply('b', rollout('one', '1', 1), rollout('one', '1-b', 1), rollout('two', '1', 2));
+    expect(all.map(({ names }) => names)).toEqual([['one 1 a+b', 'one 1-b b'], ['two 1 b']]);
     await apply('a');
-    expect([...(all[0]?.groups ?? [])]).toEqual(['b']);
+    expect(all[0]?.names).toEqual(['one 1 b', 'one 1-b b']);
     expect(all[0]?.state).toBe('started');
     await apply('b');
     expect(all.map(({ state }) => state)).toEqual([`stopped ${CLOSE.superseded}`, `stopped ${CLOSE.superseded}`]);
+    expect(began).toEqual(['one 1', 'one 1-b', 'two 1']);
+  });
+
+  it('P-10.1: announces an artifact anew where its shards change, and no more where it ends', async () => {
+    const { all, moved, apply } = made();
+    await apply('a', rollout('one', '1', 1));
+    await apply('a', rollout('one', '2', 1, { shards: 8 }));
+    expect(moved).toEqual([all[0]]);
+    await apply('a');
+    expect(moved).toEqual([all[0], all[0]]);
+  });
+
+  it('of two rollouts that say different things of one artifact takes the first, and says so', async () => {
+    const { all, failures, apply } = made();
+    await apply('a', rollout('one', '1', 1));
+    await apply('b', rollout('two', '1', 1, { size: 2 }), rollout('three', '1', 3));
+    expect(all.map(({ names }) => names)).toEqual([['one 1 a'], ['three 1 b']]);
+    expect(failures).toMatchObject([{ code: 'E_INDEX_INVALID', message: expect.stringContaining('two 1 (2 bytes)') }]);
+    // The one that was wrong is put right, and the transfer begins anew.
+    await apply('a', rollout('one', '1', 1, { size: 2 }));
+    expect(all.map(({ names, state }) => `${names} ${state}`)).toEqual([
+      `one 1 a stopped ${CLOSE.superseded}`,
+      'three 1 b started',
+      'one 1 a,two 1 b started',
+    ]);
+  });
+
+  it('begins a transfer that failed anew where its artifact is named anew, and leaves it where it is not', async () => {
+    const { all, apply } = made();
+    await apply('a', rollout('one', '1', 1));
+    for (const noted of all) noted.failed = true;
+    await apply('a', rollout('one', '1', 1), rollout('two', '1', 2));
+    expect(all.length).toBe(2);
+    await apply('a', rollout('one', '2', 1), rollout('two', '1', 2));
+    expect(all.map(({ names, state }) => `${names} ${state}`)).toEqual([
+      `one 1 a stopped ${CLOSE.superseded}`,
+      'two 1 a started',
+      'one 2 a started',
+    ]);
   });
 
   it('does nothing about a message that could not be remembered (P-4.3)', async () => {
@@ -78,6 +143,18 @@ describe('Rollouts', () => {
     expect(all).toEqual([]);
     await apply('a', rollout('one', '1', 1));
     expect(all.length).toBe(1);
+  });
+
+  it('begins what is new although what ends cannot be closed for a fault of the disk', async () => {
+    const { all, failures, apply } = made();
+    await apply('a', rollout('one', '1', 1));
+    for (const noted of all) noted.closing = Promise.reject(FULL);
+    await apply('a', rollout('one', '2', 2));
+    expect(all.map(({ names, state }) => `${names} ${state}`)).toEqual([
+      `one 1 a stopped ${CLOSE.superseded}`,
+      'one 2 a started',
+    ]);
+    expect(failures).toEqual([FULL]);
   });
 
   it('begins nothing after its end, and ends all', async () => {
@@ -92,15 +169,14 @@ describe('Rollouts', () => {
     const { rollouts, all, apply } = made();
     await apply('a', rollout('one', '1', 1), rollout('two', '1', 2));
     const [first, second] = all;
-    const fault = new Error('the disk failed');
-    if (first !== undefined) first.closing = Promise.reject(fault);
+    if (first !== undefined) first.closing = Promise.reject(FULL);
     let closed = false;
     if (second !== undefined) {
       second.closing = Promise.resolve().then(() => {
         closed = true;
       });
     }
-    await expect(rollouts.stop()).rejects.toBe(fault);
+    await expect(rollouts.stop()).rejects.toBe(FULL);
     expect([closed, ...all.map(({ state }) => state)]).toEqual([true, ...all.map(() => `stopped ${CLOSE.shutdown}`)]);
   });
 });

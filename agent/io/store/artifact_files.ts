@@ -1,74 +1,79 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, link, lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
-import { copyHeld, openData, proveClaims, proveWhole } from './data_file.js';
-import { closingOnError, openIfThere } from './disk.js';
+import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
+import { copyHeld, openData, proveClaims, proveWhole, takeMissing } from './data_file.js';
+import { closingOnError, openIfThere, temporaryPath } from './disk.js';
 import { JournalFile, readClaims } from './journal_file.js';
 
 /** The paths of one artifact. */
 export interface ArtifactPlace {
   readonly folder: string;
-  /** Where it is handed over once it is complete. */
-  readonly readyPath: string;
+  /** The folder of complete artifacts, of this and any other. */
+  readonly ready: string;
 }
 
 /** The open files of one artifact. */
 export interface ArtifactFiles {
   data: FileHandle;
   readonly journal: JournalFile;
-  /** Whether `data` is the file at the final path, else it is the growing one in the artifact's folder. */
-  ready: boolean;
+  /** The final path at which `data` lies; undefined where it is the growing file in the artifact's folder. */
+  ready: string | undefined;
   /** Replaced while reads may still be under way: closed with the artifact. */
   readonly retired: FileHandle[];
 }
 
-export const partPath = (place: ArtifactPlace): string => join(place.folder, 'data.part');
+const partPath = (place: ArtifactPlace): string => join(place.folder, 'data.part');
 const journalPath = (place: ArtifactPlace): string => join(place.folder, 'journal');
 
-/** P-9.8: opens the files of an artifact, makes those that are missing, and marks in `held` what they truly hold. */
-export async function openFiles(place: ArtifactPlace, index: ArtifactIndex, held: Bitfield): Promise<ArtifactFiles> {
-  const part = await openIfThere(partPath(place), 'r');
-  await part?.close();
-  const ready = part === undefined ? await openIfThere(place.readyPath, 'r') : undefined;
-  return ready === undefined ? resume(place, index, held) : inherit(place, index, held, ready);
-}
-
-/** Goes on with the growing file, or begins one. */
-async function resume(place: ArtifactPlace, index: ArtifactIndex, held: Bitfield): Promise<ArtifactFiles> {
-  const data = await openData(partPath(place), index.size);
-  return closingOnError(data, async () => {
-    await proveClaims(data, index, await readClaims(journalPath(place), index.artifact, index.chunkCount), held);
-    return { data, journal: await newJournal(place, index, held), ready: false, retired: [] };
-  });
+/** What the journal on disk claims. */
+export function journalClaims(place: ArtifactPlace, index: ArtifactIndex): Promise<number[]> {
+  return readClaims(journalPath(place), index.artifact, index.chunkCount);
 }
 
 /**
- * A file lies at the final path. Where it is ours whole, the artifact is complete. Else it rotted, or is another artifact's of
- * the same name and version: it is left as it is, and what it shares with ours is copied.
+ * P-9.8: opens the files of an artifact, makes those that are missing, and marks in `held` what they truly hold.
+ * @param claims what the growing file is said to hold. @param ready final paths at which the artifact may lie: one of them whole
+ *   is the artifact complete. Any other rotted, or is another artifact's by now: it is left as it is, and what it shares is copied.
  */
-function inherit(
+export async function openFiles(
   place: ArtifactPlace,
   index: ArtifactIndex,
   held: Bitfield,
-  ready: FileHandle,
+  claims: readonly number[],
+  ready: readonly string[],
 ): Promise<ArtifactFiles> {
-  return closingOnError(ready, async () => {
-    const right = await proveWhole(ready, index, held);
-    if (right && (await ready.stat()).size === index.size) {
-      return { data: ready, journal: await newJournal(place, index, held), ready: true, retired: [] };
-    }
-    const data = await copyToPart(place, index, held, ready);
+  const part = await openIfThere(partPath(place), 'r');
+  await part?.close();
+  for (const path of part === undefined ? ready : []) {
+    const data = await openWhole(path, index);
+    if (data === undefined) continue;
     return closingOnError(data, async () => {
-      const journal = await newJournal(place, index, held);
-      await ready.close();
-      return { data, journal, ready: false, retired: [] };
+      for (let i = 0; i < index.chunkCount; i++) held.set(i);
+      return { data, journal: await newJournal(place, index, held), ready: path, retired: [] };
     });
+  }
+  const data = await openData(partPath(place), index.size);
+  return closingOnError(data, async () => {
+    await proveClaims(data, index, claims, held);
+    for (const path of ready) await takeFrom(path, data, index, held);
+    return { data, journal: await newJournal(place, index, held), ready: undefined, retired: [] };
   });
 }
 
+export async function closeFiles({ data, journal, retired }: ArtifactFiles): Promise<void> {
+  await Promise.allSettled([data.close(), journal.close(), ...retired.map((old) => old.close())]);
+}
+
+/** Whether the whole artifact and nothing else lies at `path` (P-9.8). */
+export async function isWholeAt(path: string, index: ArtifactIndex): Promise<boolean> {
+  const found = await openWhole(path, index);
+  await found?.close();
+  return found !== undefined;
+}
+
 /**
- * A chunk was lost after the artifact was handed over. The file at the final path belongs to whoever installs it and is not
- * written to: the artifact goes on as a growing file again.
+ * A chunk was lost after the artifact was handed over, or it is to lie where a link cannot lead. The file at the final path belongs
+ * to whoever installs it and is not written to: the artifact goes on as a growing file again.
  */
 export async function reclaimPart(
   place: ArtifactPlace,
@@ -76,23 +81,56 @@ export async function reclaimPart(
   held: Bitfield,
   files: ArtifactFiles,
 ): Promise<void> {
-  const data = await copyToPart(place, index, held, files.data);
+  const data = await openData(partPath(place), index.size);
+  await closingOnError(data, () => copyHeld(files.data, data, index, held));
   files.retired.push(files.data);
   files.data = data;
-  files.ready = false;
+  files.ready = undefined;
 }
 
-async function copyToPart(
-  place: ArtifactPlace,
-  index: ArtifactIndex,
-  held: Bitfield,
-  from: FileHandle,
-): Promise<FileHandle> {
-  const data = await openData(partPath(place), index.size);
-  return closingOnError(data, async () => {
-    await copyHeld(from, data, index, held);
-    return data;
+/** Moves the growing file to its final path, in the place of whatever is there. */
+export async function movePart(place: ArtifactPlace, files: ArtifactFiles, path: string): Promise<void> {
+  await rename(partPath(place), path);
+  files.ready = path;
+}
+
+/** Gives the handed-over file one more final path. False where that cannot be: other file systems, a file that was taken away. */
+export async function linkReady(place: ArtifactPlace, files: ArtifactFiles, path: string): Promise<boolean> {
+  if (files.ready === undefined) return false;
+  const temporary = temporaryPath(join(place.folder, 'link'));
+  try {
+    await link(files.ready, temporary);
+    const [ours, linked] = [await files.data.stat({ bigint: true }), await lstat(temporary, { bigint: true })];
+    if (ours.ino !== linked.ino || ours.dev !== linked.dev) return false;
+    await rename(temporary, path);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+async function openWhole(path: string, index: ArtifactIndex): Promise<FileHandle | undefined> {
+  const handle = await openIfThere(path, 'r');
+  if (handle === undefined) return undefined;
+  return closingOnError(handle, async () => {
+    const right = (await handle.stat()).size === index.size;
+    if (right && (await proveWhole(handle, index, new Bitfield(index.chunkCount)))) return handle;
+    await handle.close();
+    return undefined;
   });
+}
+
+/** Copies into the growing file what it lacks and the file at `path` has in the same place. */
+async function takeFrom(path: string, data: FileHandle, index: ArtifactIndex, held: Bitfield): Promise<void> {
+  const from = held.isFull ? undefined : await openIfThere(path, 'r');
+  if (from === undefined) return;
+  try {
+    await takeMissing(from, data, index, held);
+  } finally {
+    await from.close();
+  }
 }
 
 function newJournal(place: ArtifactPlace, index: ArtifactIndex, held: Bitfield): Promise<JournalFile> {

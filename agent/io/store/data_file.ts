@@ -66,3 +66,16 @@ export async function copyHeld(from: FileHandle, to: FileHandle, index: Artifact
     if (!right) held.set(i, false);
   }
 }
+
+/** Reads from `from` every chunk that is not in `held`, and writes it to `to`; those that are right are held. */
+export async function takeMissing(
+  from: FileHandle,
+  to: FileHandle,
+  index: ArtifactIndex,
+  held: Bitfield,
+): Promise<void> {
+  const reader = new ChunkReader(from, index);
+  for (const i of held.missing()) {
+    if (await reader.verify(i, (slice, position) => writeAt(to, slice, position))) held.set(i);
+  }
+}

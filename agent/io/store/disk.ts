@@ -8,9 +8,12 @@ let temporaries = 0;
 /** A suffix that marks a file that was never finished. */
 const TEMPORARY = '.tmp';
 
+/** A name beside `path` that nothing has, and that `removeTemporaries` sweeps away after a crash. */
+export const temporaryPath = (path: string): string => `${path}.${temporaries++}${TEMPORARY}`;
+
 /** Replaces the file at `path` whole: after a crash at any moment it has the old bytes or the new. */
 export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${temporaries++}${TEMPORARY}`;
+  const temporary = temporaryPath(path);
   try {
     const handle = await open(temporary, 'w', 0o600);
     try {
@@ -56,6 +59,11 @@ export async function openIfThere(path: string, flags: string): Promise<FileHand
   return open(path, flags).catch((error: unknown) => absent(error));
 }
 
+/** What is in a folder; nothing where there is none. */
+export async function listIfThere(path: string): Promise<string[]> {
+  return (await readdir(path).catch((error: unknown) => absent(error))) ?? [];
+}
+
 function absent(error: unknown): undefined {
   if (systemCode(error) === 'ENOENT') return undefined;
   throw error;
@@ -80,7 +88,7 @@ export async function readAt(handle: FileHandle, into: Uint8Array, position: num
   return done;
 }
 
-/** Removes what `replaceFile` left half written in a crash. */
+/** Removes what a crash left unfinished. */
 export async function removeTemporaries(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.endsWith(TEMPORARY)) await rm(join(folder, name), { force: true });

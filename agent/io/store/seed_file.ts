@@ -2,10 +2,11 @@ import type { FileHandle } from 'node:fs/promises';
 import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
 import { openIndexed } from '../../../shared/artifact_file.js';
 import type { ChunkSource } from './chunk_source.js';
-import { storeError } from './store_error.js';
+import { openIfThere } from './disk.js';
+import { storeError, storing } from './store_error.js';
 import { readVerified } from './verify.js';
 
-/** A file of the operator's, served from where it lies. The store keeps no copy of it. */
+/** A file that is somebody else's, read where it lies: the operator's own, or one that was handed over. The store keeps no copy of it. */
 export class SeedFile implements ChunkSource {
   readonly index: ArtifactIndex;
   readonly held: Bitfield;
@@ -27,6 +28,12 @@ export class SeedFile implements ChunkSource {
   static async index(path: string): Promise<SeedFile> {
     const { index, handle } = await openIndexed(path);
     return new SeedFile(path, index, handle);
+  }
+
+  /** A file whose index is known; what it truly holds shows as it is read. Undefined where it is not there. @throws ChunkmeshError E_STORE_IO */
+  static async at(path: string, index: ArtifactIndex): Promise<SeedFile | undefined> {
+    const handle = await storing(path, () => openIfThere(path, 'r'));
+    return handle && new SeedFile(path, index, handle);
   }
 
   /** P-9.8: a file that was changed since is never served wrong; the chunks that changed are no longer held. */

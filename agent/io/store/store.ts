@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { ExpectedArtifact } from '../../../shared/artifact/index.js';
-import { isArtifactName, isId, isVersion } from '../../../shared/control/ids.js';
+import { isArtifactName, isId } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
-import { makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
+import { listIfThere, makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
+import { readIndex } from './index_file.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
-import { storing } from './store_error.js';
+import { type ReadyName, readNote, readyPath } from './ready.js';
+import { SeedFile } from './seed_file.js';
+import { badName, storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
 
 /** What checks a state document; a zod schema is one. */
@@ -13,12 +16,8 @@ export interface StateSchema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: unknown };
 }
 
-export interface ArtifactToOpen extends ExpectedArtifact {
-  /** P-1.1 */
-  readonly name: string;
-  /** P-1.2 */
-  readonly version: string;
-}
+/** With a name under which it may lie complete, beside those that the store knows of. */
+export interface ArtifactToOpen extends ExpectedArtifact, ReadyName {}
 
 /**
  * What a device keeps on its disk. One agent at a time:
@@ -100,22 +99,37 @@ export class Store {
    * @throws ChunkmeshError E_ID for a name that breaks P-1; E_INTERNAL where it is open; E_DISK_FULL, E_STORE_IO.
    */
   async openArtifact({ artifact, name, version, size, chunks }: ArtifactToOpen): Promise<StoredArtifact> {
-    // The patterns of P-1 leave no name that could lead out of the folder.
     if (!isArtifactName(artifact)) throw badName('artifact', artifact);
-    if (!isId(name)) throw badName('name', name);
-    if (!isVersion(version)) throw badName('version', version);
+    const place = { folder: join(this.#artifactsDir, artifact), ready: this.#readyDir };
+    const path = readyPath(place.ready, { name, version });
     if (this.#closing !== undefined) throw new ChunkmeshError('E_STORE_IO', `${this.dir} is closed`);
     if (this.#artifacts.has(artifact)) throw new ChunkmeshError('E_INTERNAL', `artifact ${artifact} is open already`);
-    const opening = StoredArtifact.open(
-      { folder: join(this.dir, 'artifacts', artifact), readyPath: join(this.dir, 'ready', name, version) },
-      { artifact, size, chunks },
-      () => this.#artifacts.delete(artifact),
-    );
+    const opening = StoredArtifact.open(place, { artifact, size, chunks }, path, () => {
+      this.#artifacts.delete(artifact);
+    });
     this.#artifacts.set(artifact, opening);
     return opening.catch((error: unknown) => {
       this.#artifacts.delete(artifact);
       throw error;
     });
+  }
+
+  /**
+   * Complete artifacts that were handed over under the name, one after the other, each closed when the next is asked for. They
+   * belong to whoever installs them: what is read of them is verified.
+   * @throws ChunkmeshError E_STORE_IO
+   */
+  async *handedOver(name: string): AsyncGenerator<SeedFile, void, undefined> {
+    for (const artifact of await storing(this.#artifactsDir, () => listIfThere(this.#artifactsDir))) {
+      if (!isArtifactName(artifact)) continue;
+      const folder = join(this.#artifactsDir, artifact);
+      const note = await storing(folder, () => readNote(folder));
+      const names = note?.names.filter((as) => as.name === name) ?? [];
+      if (note === undefined || names.length === 0) continue;
+      const index = await storing(folder, () => readIndex(folder, { ...note, artifact }));
+      if (index === undefined) continue;
+      for (const as of names) yield* opened(await SeedFile.at(readyPath(this.#readyDir, as), index));
+    }
   }
 
   async #close(): Promise<void> {
@@ -127,14 +141,28 @@ export class Store {
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
+  get #artifactsDir(): string {
+    return join(this.dir, 'artifacts');
+  }
+
+  get #readyDir(): string {
+    return join(this.dir, 'ready');
+  }
+
   #statePath(name: string): string {
     if (!isId(name)) throw badName('state name', name);
     return join(this.dir, 'state', `${name}.json`);
   }
 }
 
-function badName(what: string, value: string): ChunkmeshError {
-  return new ChunkmeshError('E_ID', `${what} ${JSON.stringify(value.slice(0, 80))} breaks P-1`);
+/** The file, closed afterwards; nothing where there is none. */
+async function* opened(file: SeedFile | undefined): AsyncGenerator<SeedFile, void, undefined> {
+  if (file === undefined) return;
+  try {
+    yield file;
+  } finally {
+    await file.close();
+  }
 }
 
 function parseJson(path: string, bytes: Buffer): unknown {

@@ -20,3 +20,7 @@ export async function storing<T>(what: string, work: () => Promise<T>): Promise<
     throw storeError(error, what);
   }
 }
+
+export function badName(what: string, value: string): ChunkmeshError {
+  return new ChunkmeshError('E_ID', `${what} ${JSON.stringify(value.slice(0, 80))} breaks P-1`);
+}

@@ -1,11 +1,19 @@
-import { rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type ArtifactIndex, Bitfield, decodeIndex, type ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { ChunkmeshError, systemCode } from '../../../shared/errors.js';
-import { type ArtifactFiles, type ArtifactPlace, openFiles, partPath, reclaimPart } from './artifact_files.js';
+import {
+  type ArtifactFiles,
+  type ArtifactPlace,
+  closeFiles,
+  journalClaims,
+  openFiles,
+  reclaimPart,
+} from './artifact_files.js';
 import type { ChunkSource } from './chunk_source.js';
-import { proveWhole } from './data_file.js';
-import { makeDirectory, readIfThere, removeTemporaries, replaceFile, syncDirectory, writeAt } from './disk.js';
+import { makeDirectory, removeTemporaries, writeAt } from './disk.js';
+import { handOver } from './hand_over.js';
+import { readIndex, writeIndex } from './index_file.js';
+import { type ReadyName, readNote, readyPath } from './ready.js';
 import { storing } from './store_error.js';
 import { Syncer } from './syncer.js';
 import { isChunk, readVerified } from './verify.js';
@@ -16,51 +24,62 @@ import { isChunk, readVerified } from './verify.js';
  *     artifacts/<hex>/index       as it was verified
  *     artifacts/<hex>/data.part   the artifact at its full length, until it is complete
  *     artifacts/<hex>/journal     which chunks were written
- *     ready/<name>/<version>      the complete artifact
+ *     artifacts/<hex>/ready.json  under which names it was handed over
+ *     ready/<name>/<version>      the complete artifact, once for each name
  *
  * Nothing on disk is believed: what the journal claims is hashed again whenever the artifact is opened. Any number of
  * calls may run at once.
  */
 export class StoredArtifact implements ChunkSource {
   readonly held: Bitfield;
-  /** Where the complete artifact will be, or is. */
-  readonly readyPath: string;
   readonly #expected: ExpectedArtifact;
   readonly #place: ArtifactPlace;
   readonly #syncer: Syncer;
   readonly #onClose: () => void;
   readonly #busy = new Set<Promise<unknown>>();
+  /** Chunks written since the last sync began. */
+  #unsynced = new Set<number>();
+  /** Chunks that a sync failed on. That the next one succeeds says nothing of them: the kernel tells of a failure once. */
+  readonly #suspect = new Set<number>();
   #index: ArtifactIndex | undefined;
   #files: ArtifactFiles | undefined;
+  /** Final paths at which the artifact may lie. */
+  #ready: readonly string[];
   #installing: Promise<void> | undefined;
-  #reclaiming: Promise<void> | undefined;
-  #finishing: Promise<string> | undefined;
+  /** What moves or replaces the data file, one after the other. */
+  #moving: Promise<unknown> = Promise.resolve();
+  #reopening: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(place: ArtifactPlace, expected: ExpectedArtifact, onClose: () => void) {
+  private constructor(place: ArtifactPlace, expected: ExpectedArtifact, ready: string, onClose: () => void) {
     this.#place = place;
-    this.readyPath = place.readyPath;
     this.#expected = expected;
+    this.#ready = [ready];
     this.#onClose = onClose;
     this.held = new Bitfield(expected.chunks);
-    this.#syncer = new Syncer(this.#path('data.part'), async () => {
-      await this.#files?.data.datasync();
-      await this.#files?.journal.sync();
-    });
+    this.#syncer = new Syncer(join(place.folder, 'data.part'), () => this.#sync());
   }
 
   /**
-   * Use `Store.openArtifact`. @param onClose is called once, when the artifact is closed.
+   * Use `Store.openArtifact`. @param ready a final path at which it may lie. @param onClose is called once, when the artifact
+   * is closed.
    * @throws ChunkmeshError E_DISK_FULL, E_STORE_IO
    */
-  static async open(place: ArtifactPlace, expected: ExpectedArtifact, onClose: () => void): Promise<StoredArtifact> {
-    const stored = new StoredArtifact(place, expected, onClose);
+  static async open(
+    place: ArtifactPlace,
+    expected: ExpectedArtifact,
+    ready: string,
+    onClose: () => void,
+  ): Promise<StoredArtifact> {
+    const stored = new StoredArtifact(place, expected, ready, onClose);
     const { folder } = place;
     await storing(folder, async () => {
       await makeDirectory(folder);
       await removeTemporaries(folder);
-      const bytes = await readIfThere(stored.#path('index'));
-      if (bytes !== undefined) await stored.#adopt(bytes);
+      const known = (await readNote(folder))?.names.map((as) => readyPath(place.ready, as)) ?? [];
+      stored.#ready = [...new Set([ready, ...known])];
+      const index = await readIndex(folder, expected);
+      if (index !== undefined) await stored.#load(index);
     });
     return stored;
   }
@@ -68,6 +87,11 @@ export class StoredArtifact implements ChunkSource {
   /** Undefined until it is installed. */
   get index(): ArtifactIndex | undefined {
     return this.#index;
+  }
+
+  /** Whether the disk failed in a way that only `reopen` gets over: until then every write fails. */
+  get isBroken(): boolean {
+    return this.#syncer.isBroken;
   }
 
   /**
@@ -78,7 +102,7 @@ export class StoredArtifact implements ChunkSource {
     this.#installing ??= this.#run('index', async () => {
       if (this.#index !== undefined) return;
       const index = decodeIndex(bytes, this.#expected);
-      await replaceFile(this.#path('index'), index.bytes);
+      await writeIndex(this.#place.folder, index);
       await this.#load(index);
     }).finally(() => {
       this.#installing = undefined;
@@ -98,19 +122,21 @@ export class StoredArtifact implements ChunkSource {
       this.#syncer.check();
       if (!(await isChunk(index, i, bytes)))
         throw new ChunkmeshError('E_CHUNK_WRONG', `chunk ${i} is not what it should be`);
-      while (files.ready) await this.#reclaim(index, files);
+      while (files.ready !== undefined) await this.#reclaim(index, files);
       await writeAt(files.data, bytes, index.chunkOffset(i));
       if (this.held.get(i)) return;
       await files.journal.append(i);
       this.held.set(i);
+      this.#unsynced.add(i);
       this.#syncer.wrote(bytes.length);
     });
   }
 
-  readChunk(i: number, into: Buffer): Promise<boolean> {
-    if (this.#closing !== undefined || !this.held.get(i)) return Promise.resolve(false);
+  async readChunk(i: number, into: Buffer): Promise<boolean> {
+    if (this.#closing !== undefined || !this.held.get(i)) return false;
     return this.#run('data', async () => {
       const { index, files } = this.#opened();
+      if (!this.held.get(i)) return false;
       try {
         if (await readVerified(files.data, index, i, into)) return true;
       } catch (error) {
@@ -124,19 +150,35 @@ export class StoredArtifact implements ChunkSource {
   }
 
   /**
-   * Verifies the whole artifact once more and moves it to its final path, which it gives. Call when every chunk is held. After
-   * a crash at any point of it, opening the artifact and calling it again ends in the same state.
-   * @throws ChunkmeshError E_INDEX_INVALID where the chunks are right and the whole is not; E_STORE_IO where chunks rotted
+   * Verifies the whole artifact once more and hands it over under the name, at the path that it gives: moved there the first
+   * time, linked or copied the next. Call when every chunk is held. After a crash at any point of it, opening the artifact and
+   * calling it again ends in the same state.
+   * @throws ChunkmeshError E_ID; E_INDEX_INVALID where the chunks are right and the whole is not; E_STORE_IO where chunks rotted
    *   on disk, which are then no longer held; E_DISK_FULL.
    */
-  finish(): Promise<string> {
-    if (!this.held.isFull)
-      return Promise.reject(new ChunkmeshError('E_INTERNAL', 'finish was called with chunks missing'));
-    this.#finishing ??= this.#run('data.part', () => this.#handOver()).catch((error: unknown) => {
-      this.#finishing = undefined;
-      throw error;
+  async finish(as: ReadyName): Promise<string> {
+    if (!this.held.isFull) throw new ChunkmeshError('E_INTERNAL', 'finish was called with chunks missing');
+    return this.#run('data.part', () =>
+      this.#inTurn(async () => {
+        const flush = (): Promise<void> => this.#syncer.flush();
+        const path = await handOver({ place: this.#place, held: this.held, ...this.#opened(), flush }, as);
+        this.#ready = [...new Set([...this.#ready, path])];
+        return path;
+      }),
+    );
+  }
+
+  /**
+   * After a failure that stays: opens the files anew and finds out what is truly held. What a sync failed on may lie in memory
+   * only, where it reads well, and counts as lost. Other calls wait meanwhile.
+   * @returns bytes of chunks that were held and no longer are.
+   * @throws ChunkmeshError E_STORE_IO, E_DISK_FULL, after which it can be tried again.
+   */
+  reopen(): Promise<number> {
+    this.#reopening ??= storing(this.#place.folder, () => this.#reopen()).finally(() => {
+      this.#reopening = undefined;
     });
-    return this.#finishing;
+    return this.#reopening;
   }
 
   /** Waits for what is under way, brings it to the disk, and closes. @throws ChunkmeshError E_DISK_FULL, E_STORE_IO */
@@ -145,52 +187,54 @@ export class StoredArtifact implements ChunkSource {
     return this.#closing;
   }
 
-  async #handOver(): Promise<string> {
+  async #reopen(): Promise<number> {
+    await Promise.allSettled(this.#busy);
+    if (this.#closing !== undefined) throw this.#closed();
     const { index, files } = this.#opened();
-    const shelf = dirname(this.readyPath);
-    if (!files.ready) {
-      await this.#syncer.flush();
-      await files.data.sync();
-      this.#checkWhole(await proveWhole(files.data, index, this.held));
-      await makeDirectory(shelf);
-      await rename(partPath(this.#place), this.readyPath);
-      files.ready = true;
+    const held = new Bitfield(index.chunkCount);
+    await this.#syncer.mend(async () => {
+      const claims = [...this.held.held()].filter((i) => !this.#unsynced.has(i) && !this.#suspect.has(i));
+      const next = await openFiles(this.#place, index, held, claims, this.#ready);
+      this.#files = next;
+      // A disk that still fails says so here, before anything more is fetched.
+      await this.#sync().catch(async (error: unknown) => {
+        this.#files = files;
+        await closeFiles(next);
+        throw error;
+      });
+      await closeFiles(files);
+    });
+    this.#suspect.clear();
+    let lost = 0;
+    for (const i of this.held.held()) {
+      if (held.get(i)) continue;
+      this.held.set(i, false);
+      lost += index.chunkLength(i);
     }
-    // Also where the file was there already: a crash may have come between the rename and this.
-    await syncDirectory(shelf);
-    await syncDirectory(this.#place.folder);
-    return this.readyPath;
+    for (const i of held.held()) this.held.set(i);
+    return lost;
   }
 
-  #checkWhole(right: boolean): void {
-    if (right) return;
-    if (this.held.isFull) {
-      throw new ChunkmeshError('E_INDEX_INVALID', 'index breaks P-9.6: its chunks are right and the whole is not');
+  async #sync(): Promise<void> {
+    const written = this.#unsynced;
+    this.#unsynced = new Set();
+    try {
+      await this.#files?.data.datasync();
+      await this.#files?.journal.sync();
+    } catch (error) {
+      for (const i of written) this.#suspect.add(i);
+      throw error;
     }
-    const rotten = this.held.length - this.held.count;
-    throw new ChunkmeshError(
-      'E_STORE_IO',
-      `${this.#place.folder}: ${rotten} chunks, the first ${this.held.nextMissing()}, rotted on disk`,
-    );
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#busy);
+    await Promise.allSettled([...this.#busy, this.#reopening]);
     try {
       if (this.#files !== undefined) await this.#syncer.flush();
     } finally {
-      const files = this.#files;
-      await Promise.allSettled([
-        files?.data.close(),
-        files?.journal.close(),
-        ...(files?.retired ?? []).map((old) => old.close()),
-      ]);
+      if (this.#files !== undefined) await closeFiles(this.#files);
       this.#onClose();
     }
-  }
-
-  #path(name: string): string {
-    return join(this.#place.folder, name);
   }
 
   #opened(): { index: ArtifactIndex; files: ArtifactFiles } {
@@ -202,8 +246,9 @@ export class StoredArtifact implements ChunkSource {
   }
 
   async #run<T>(name: string, work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new ChunkmeshError('E_STORE_IO', `${this.#place.folder} is closed`);
-    const running = storing(this.#path(name), work);
+    while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
+    if (this.#closing !== undefined) throw this.#closed();
+    const running = storing(join(this.#place.folder, name), work);
     this.#busy.add(running);
     try {
       return await running;
@@ -212,21 +257,21 @@ export class StoredArtifact implements ChunkSource {
     }
   }
 
-  /** Takes the index that lies in the folder, or removes it where it rotted: it is then fetched again. */
-  async #adopt(bytes: Buffer): Promise<void> {
-    let index: ArtifactIndex;
-    try {
-      index = decodeIndex(bytes, this.#expected);
-    } catch {
-      return rm(this.#path('index'), { force: true });
-    }
-    await this.#load(index);
+  #closed(): ChunkmeshError {
+    return new ChunkmeshError('E_STORE_IO', `${this.#place.folder} is closed`);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#moving.then(work);
+    this.#moving = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Opens the files and finds out what is truly held (P-9.8). */
   async #load(index: ArtifactIndex): Promise<void> {
     try {
-      this.#files = await openFiles(this.#place, index, this.held);
+      const claims = await journalClaims(this.#place, index);
+      this.#files = await openFiles(this.#place, index, this.held, claims, this.#ready);
       this.#index = index;
     } catch (error) {
       // Without an index nothing may seem held; it is found out anew at the next try.
@@ -235,18 +280,10 @@ export class StoredArtifact implements ChunkSource {
     }
   }
 
-  /**
-   * A chunk was lost after the artifact was handed over. The file at the final path belongs to whoever installs it and is
-   * not written to: the artifact goes on as a part, and `finish` replaces that file whole.
-   */
-  async #reclaim(index: ArtifactIndex, files: ArtifactFiles): Promise<void> {
-    this.#reclaiming ??= reclaimPart(this.#place, index, this.held, files)
-      .then(() => {
-        this.#finishing = undefined;
-      })
-      .finally(() => {
-        this.#reclaiming = undefined;
-      });
-    await this.#reclaiming;
+  /** `finish` then replaces the file at the final path whole. */
+  #reclaim(index: ArtifactIndex, files: ArtifactFiles): Promise<void> {
+    return this.#inTurn(async () => {
+      if (files.ready !== undefined) await reclaimPart(this.#place, index, this.held, files);
+    });
   }
 }

@@ -28,14 +28,27 @@ export class Syncer {
 
   /**
    * Throws what went wrong in the background. No room may come back, so it is told once. Any other failure stays: the
-   * kernel may have dropped the bytes and will not say which, and only opening the artifact again, which reads every chunk,
-   * can tell.
+   * kernel may have dropped the bytes and will not say which.
    * @throws ChunkmeshError E_DISK_FULL, E_STORE_IO
    */
   check(): void {
     const fault = this.#fault;
     if (fault?.code === 'E_DISK_FULL') this.#fault = undefined;
     if (fault !== undefined) throw fault;
+  }
+
+  /** Whether a failure stays, that is until `mend`. */
+  get isBroken(): boolean {
+    return this.#fault !== undefined && this.#fault.code !== 'E_DISK_FULL';
+  }
+
+  /** Runs `work`, which opens the files anew, with no sync under way; once it is done the failure is forgotten. */
+  async mend(work: () => Promise<void>): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#running;
+    await work();
+    this.#fault = undefined;
   }
 
   /** Everything written so far is on the disk once this settles. @throws as `check`. */

@@ -1,14 +1,14 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, type MockInstance, onTestFinished, vi } from 'vitest';
 import { Endpoint } from '../../../agent/io/endpoint.js';
 import { SeedFile } from '../../../agent/io/store/seed_file.js';
 import { Store } from '../../../agent/io/store/store.js';
-import { eio, onDatasync } from '../../support/file_damage.js';
+import { eio, flip, onDatasync } from '../../support/file_damage.js';
 import { LoneFleet, rolloutOf } from '../../support/lone_agent.js';
 import { coded, Sample, temporaryFolder } from '../../support/store_fixture.js';
 
-/** An agent's beginning and its end, with no broker and no peer. */
+/** An agent's beginning, its end, and what it makes of its own disk, with no broker and no peer. */
 
 const made = Sample.make('agent');
 
@@ -70,6 +70,20 @@ describe('stopping an agent', () => {
     failingToClose(SeedFile.prototype);
     await expect(agent.stop()).rejects.toThrow(coded('EIO'));
     await expectFree(store, listen.port);
+  });
+
+  it('a broken store is mended within seconds, without a restart', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    const agent = fleet.agent(store, { seeds: [image], statusIntervalMs: 10 });
+    const disk = await onDatasync(image, () => {
+      disk.mockRestore();
+      return Promise.reject(eio());
+    });
+    fleet.publish(rolloutOf(sample.index, 'one', '1'));
+    await agent.start();
+    await vi.waitFor(() => expect(agent.status().rollouts).toMatchObject([{ state: 'blocked', error: 'E_STORE_IO' }]));
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1']), { timeout: 10_000 });
+    expect(agent.status().rollouts).toMatchObject([{ state: 'complete', error: '', wasted: sample.bytes.length }]);
   });
 });
 
@@ -135,5 +149,72 @@ describe('starting an agent', () => {
     await unused.stop();
     await expect(unused.start()).rejects.toThrow(coded('E_ARGUMENT'));
     await (await Store.open(store)).close();
+  });
+});
+
+describe('a device that has the bytes already', () => {
+  it('completes every name and version of them with no peer, also after a restart with another name', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    const agent = fleet.agent(store, { seeds: [image] });
+    fleet.publish(rolloutOf(sample.index, 'one', '1'), rolloutOf(sample.index, 'two', '1'));
+    await agent.start();
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1', 'two 1']));
+    fleet.publish(rolloutOf(sample.index, 'one', '2'), rolloutOf(sample.index, 'two', '1'));
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1', 'two 1', 'one 2']));
+    expect(agent.status().rollouts).toMatchObject([
+      { name: 'one', version: '2', state: 'complete', fromDisk: sample.bytes.length },
+      { name: 'two', version: '1', state: 'complete' },
+    ]);
+    await agent.stop();
+
+    fleet.publish(rolloutOf(sample.index, 'three', '1'));
+    const next = fleet.agent(store);
+    await next.start();
+    await vi.waitFor(() => expect(next.names).toEqual(['three 1']));
+    for (const { path } of [...agent.completed, ...next.completed]) {
+      expect((await readFile(path)).equals(sample.bytes)).toBe(true);
+    }
+    expect([...agent.warnings, ...next.warnings]).toEqual([]);
+  });
+
+  it('takes from what it installed before under the name what a new version shares with it', async () => {
+    const { fleet, folder, sample, store } = await setUp();
+    const before = await Sample.of(Buffer.concat([sample.bytes, Buffer.from('the old end')]));
+    const image = join(folder, 'before');
+    await writeFile(image, before.bytes);
+    fleet.publish(rolloutOf(before.index, 'one', '1'));
+    const agent = fleet.agent(store, { seeds: [image] });
+    await agent.start();
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1']));
+    await agent.stop();
+
+    const last = sample.index.chunkCount - 1;
+    await writeFile(image, sample.chunk(last));
+    fleet.publish(rolloutOf(sample.index, 'one', '2'));
+    const next = fleet.agent(store, { seeds: [image] });
+    // Nobody is there to give the index, so that it is put where the last one who knew it would have.
+    const other = await Store.open(store);
+    await (await other.openArtifact({ ...sample.toOpen, name: 'one', version: '2' })).installIndex(sample.index.bytes);
+    await other.close();
+    await next.start();
+    await vi.waitFor(() => expect(next.status().rollouts).toMatchObject([{ state: 'complete' }]));
+    const shared = sample.bytes.length - sample.index.chunkLength(last);
+    expect(next.status().rollouts[0]?.fromDisk).toBeGreaterThanOrEqual(shared);
+  });
+
+  it('P-9.8: notices what changed in a file that it handed over, and hands it over anew', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    fleet.publish(rolloutOf(sample.index, 'one', '1'), rolloutOf(sample.index, 'two', '1'));
+    const agent = fleet.agent(store, { seeds: [image] });
+    await agent.start();
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1', 'two 1']));
+    const [one] = agent.completed;
+    await flip(one?.path ?? '', sample.index.chunkOffset(1));
+    // A new name has the file read again.
+    fleet.publish(rolloutOf(sample.index, 'one', '1'), rolloutOf(sample.index, 'two', '2'));
+    await vi.waitFor(() => expect(agent.names.slice(2)).toEqual(['one 1', 'two 2']), { timeout: 5000 });
+    for (const name of ['one/1', 'two/2']) {
+      expect((await readFile(join(store, 'ready', name))).equals(sample.bytes)).toBe(true);
+    }
   });
 });

@@ -46,7 +46,7 @@ requirement(
     await rm(join(dir, 'ballast'));
     await stored.installIndex(sample.index.bytes);
     for (const i of sample.all) await stored.writeChunk(i, sample.chunk(i));
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 
@@ -62,7 +62,7 @@ requirement(
     expect(await stored.readChunk(0, Buffer.alloc(262_144))).toBe(true);
     await rm(join(dir, 'ballast'));
     for (const i of stored.held.missing()) await stored.writeChunk(i, sample.chunk(i));
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 });

@@ -13,7 +13,8 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 async function write(store: Store, bytes: Buffer): Promise<void> {
   const index = await indexArtifact(bytes.length, () => inSteps(bytes, 65_536));
   const { artifact, chunkCount: chunks } = index;
-  const stored = await store.openArtifact({ artifact, name: 'firmware', version: '1.0.0', size: bytes.length, chunks });
+  const as = { name: 'firmware', version: '1.0.0' };
+  const stored = await store.openArtifact({ artifact, ...as, size: bytes.length, chunks });
   await stored.installIndex(index.bytes);
   say(`held ${stored.held.count}`);
   const missing = [...stored.held.missing()];
@@ -23,7 +24,7 @@ async function write(store: Store, bytes: Buffer): Promise<void> {
     say(`wrote ${i}`);
   }
   if (most !== undefined) return;
-  await stored.finish();
+  await stored.finish(as);
   say('finished');
 }
 

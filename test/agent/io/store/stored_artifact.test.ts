@@ -67,7 +67,7 @@ describe('a stored artifact', () => {
     const again = await sample.openIn(next);
     expect([...again.held.missing()]).toEqual([1]);
     await again.writeChunk(1, sample.chunk(1));
-    expect((await readFile(await again.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await again.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
@@ -105,7 +105,7 @@ describe('a stored artifact', () => {
     expect(stored.held.count).toBe(held);
     expect((await readdir(folder)).sort()).toEqual(['data.part', 'index', 'journal']);
     for (const i of stored.held.missing()) await stored.writeChunk(i, sample.chunk(i));
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
@@ -120,7 +120,11 @@ describe('a stored artifact', () => {
     ]);
     expect(stored.held.isFull).toBe(true);
     expect(await reads(stored, sample)).toEqual(sample.all);
-    const paths = await Promise.all([stored.finish(), stored.finish(), stored.finish()]);
+    const paths = await Promise.all([
+      stored.finish(sample.toOpen),
+      stored.finish(sample.toOpen),
+      stored.finish(sample.toOpen),
+    ]);
     expect(new Set(paths).size).toBe(1);
     await store.close();
   });
@@ -143,24 +147,24 @@ describe('finishing', () => {
   it('moves the artifact to its final path and serves it from there, also when opened again', async () => {
     const { sample, dir, store, folder, ready } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
-    expect(await stored.finish()).toBe(ready);
+    expect(await stored.finish(sample.toOpen)).toBe(ready);
     expect((await readFile(ready)).equals(sample.bytes)).toBe(true);
     expect(await readdir(folder)).not.toContain('data.part');
     expect(await reads(stored, sample)).toEqual(sample.all);
-    expect(await stored.finish()).toBe(ready);
+    expect(await stored.finish(sample.toOpen)).toBe(ready);
     await store.close();
     const next = await Store.open(dir);
     const again = await sample.openIn(next);
     expect(again.held.isFull).toBe(true);
     expect(await reads(again, sample)).toEqual(sample.all);
-    expect(await again.finish()).toBe(ready);
+    expect(await again.finish(sample.toOpen)).toBe(ready);
     await next.close();
   });
 
   it('refuses while chunks are missing', async () => {
     const { sample, store } = await setUp();
     const stored = await sample.writeIn(store, [0]);
-    await expect(stored.finish()).rejects.toThrow(coded('E_INTERNAL'));
+    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_INTERNAL'));
     await store.close();
   });
 
@@ -172,7 +176,7 @@ describe('finishing', () => {
     const stored = await store.openArtifact({ ...sample.toOpen, artifact: lying.artifact });
     await stored.installIndex(lying.bytes);
     for (const i of sample.all) await stored.writeChunk(i, sample.chunk(i));
-    await expect(stored.finish()).rejects.toThrow(coded('E_INDEX_INVALID'));
+    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_INDEX_INVALID'));
     await expect(stat(join(dir, 'ready'))).rejects.toThrow(coded('ENOENT'));
     await store.close();
   });
@@ -181,10 +185,10 @@ describe('finishing', () => {
     const { sample, store, folder } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
     await flip(join(folder, 'data.part'), sample.index.chunkOffset(2));
-    await expect(stored.finish()).rejects.toThrow(coded('E_STORE_IO'));
+    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_STORE_IO'));
     expect([...stored.held.missing()]).toEqual([2]);
     await stored.writeChunk(2, sample.chunk(2));
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 
@@ -194,12 +198,12 @@ describe('finishing', () => {
     await store.close();
     // Before: all is written, nothing moved.
     const second = await Store.open(dir);
-    expect(await (await sample.openIn(second)).finish()).toBe(ready);
+    expect(await (await sample.openIn(second)).finish(sample.toOpen)).toBe(ready);
     await second.close();
     // Between the folder's making and the rename, then just after the rename.
     await rename(ready, join(folder, 'data.part'));
     const third = await Store.open(dir);
-    expect(await (await sample.openIn(third)).finish()).toBe(ready);
+    expect(await (await sample.openIn(third)).finish(sample.toOpen)).toBe(ready);
     await third.close();
     expect((await readFile(ready)).equals(sample.bytes)).toBe(true);
   });
@@ -207,15 +211,15 @@ describe('finishing', () => {
   it('P-9.8: after the hand-over, a chunk that rotted is fetched again and the file replaced whole', async () => {
     const { sample, dir, store, ready } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
-    await stored.finish();
+    await stored.finish(sample.toOpen);
     await flip(ready, sample.index.chunkOffset(1));
     const rotten = await readFile(ready);
     expect(await reads(stored, sample)).toEqual(sample.all.filter((i) => i !== 1));
-    await expect(stored.finish()).rejects.toThrow(coded('E_INTERNAL'));
+    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_INTERNAL'));
     await Promise.all([stored.writeChunk(1, sample.chunk(1)), stored.writeChunk(1, sample.chunk(1))]);
     // The installer's file is not written to.
     expect((await readFile(ready)).equals(rotten)).toBe(true);
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     expect(await reads(stored, sample)).toEqual(sample.all);
     await store.close();
     await flip(ready, sample.index.chunkOffset(3));
@@ -223,13 +227,13 @@ describe('finishing', () => {
     const again = await sample.openIn(next);
     expect([...again.held.missing()]).toEqual([3]);
     await again.writeChunk(3, sample.chunk(3));
-    expect((await readFile(await again.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await again.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await next.close();
   });
 
   it('begins anew where the installer took the file away', async () => {
     const { sample, dir, store, ready } = await setUp();
-    await (await sample.writeIn(store, sample.all)).finish();
+    await (await sample.writeIn(store, sample.all)).finish(sample.toOpen);
     await store.close();
     await rm(ready);
     const next = await Store.open(dir);
@@ -248,7 +252,7 @@ describe('finishing', () => {
     expect([...stored.held.missing()]).toEqual([2]);
     expect((await readFile(ready)).equals(other)).toBe(true);
     await stored.writeChunk(2, sample.chunk(2));
-    expect((await readFile(await stored.finish())).equals(sample.bytes)).toBe(true);
+    expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await store.close();
   });
 });

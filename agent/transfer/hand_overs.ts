@@ -1,0 +1,90 @@
+import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
+import type { FetchCounters } from './fetch.js';
+
+/** The rollouts that name one artifact: each gets a file of its own, and has a row of its own in the status (P-4.7). */
+
+export interface NamedRollout {
+  readonly rollout: Rollout;
+  /** Whose trust messages name it: who holds one of them is in the audience (P-5.4). */
+  readonly groups: readonly string[];
+}
+
+/** Those that name one artifact: at least one. */
+export type NamedRollouts = readonly [NamedRollout, ...NamedRollout[]];
+
+interface HandOver extends NamedRollout {
+  /** Every chunk was held when it was named: its file costs no transfer. */
+  readonly copied: boolean;
+  /** Monotonic ms. */
+  readonly since: number;
+  readonly doneAt: number | null;
+}
+
+/** What all rows of an artifact have in common. */
+export type SharedProgress = Pick<RolloutProgress, 'state' | 'held' | 'error'> & {
+  /** Null where nothing is fetched. */
+  readonly counters: FetchCounters | null;
+};
+
+const NO_COUNTERS: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
+
+export class HandOvers {
+  #all: readonly HandOver[] = [];
+
+  /** @param complete whether every chunk of the artifact is held */
+  follow(named: NamedRollouts, now: number, complete: boolean): void {
+    this.#all = named.map(({ rollout, groups }) => {
+      const known = this.#all.find((one) => isSame(one.rollout, rollout));
+      return { copied: complete, since: now, doneAt: null, ...known, rollout, groups };
+    });
+  }
+
+  isAudience(groups: readonly string[]): boolean {
+    return this.#all.some((one) => one.groups.some((group) => groups.includes(group)));
+  }
+
+  /** The next rollout without its file. */
+  get next(): Rollout | undefined {
+    return this.#all.find(({ doneAt }) => doneAt === null)?.rollout;
+  }
+
+  /** Whether any of them has its file. */
+  get begun(): boolean {
+    return this.#all.some(({ doneAt }) => doneAt !== null);
+  }
+
+  /** @returns whether the rollout is still one of those that name the artifact. */
+  done(rollout: Rollout, now: number): boolean {
+    this.#all = this.#all.map((one) => (isSame(one.rollout, rollout) ? { ...one, doneAt: now } : one));
+    return this.#all.some((one) => isSame(one.rollout, rollout));
+  }
+
+  allDone(now: number): void {
+    this.#all = this.#all.map((one) => ({ ...one, doneAt: one.doneAt ?? now }));
+  }
+
+  /** What was handed over is no longer right, and is to be handed over again. */
+  undo(now: number): void {
+    this.#all = this.#all.map((one) => ({ ...one, since: now, doneAt: null }));
+  }
+
+  progress({ state, held, error, counters }: SharedProgress, now: number): RolloutProgress[] {
+    // P-4.7: what was fetched is counted once.
+    const fetched = this.#all.find(({ copied }) => !copied);
+    return this.#all.map((one) => {
+      const { name, version, artifact, chunks, size } = one.rollout;
+      const done = one.doneAt !== null;
+      return {
+        ...{ name, version, artifact, state: done ? 'complete' : state, held, chunks, size },
+        ...(one === fetched && counters !== null ? counters : NO_COUNTERS),
+        ...(one !== fetched && counters !== null && done && { fromDisk: size }),
+        seconds: ((one.doneAt ?? now) - one.since) / 1000,
+        error: done ? '' : error,
+      };
+    });
+  }
+}
+
+export function isSame(a: Rollout, b: Rollout): boolean {
+  return a.name === b.name && a.version === b.version;
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { HandOvers, type NamedRollout } from '../../../agent/transfer/hand_overs.js';
+
+const COUNTERS = { fromSeed: 600, fromPeers: 300, fromDisk: 100, wasted: 7 };
+const SHARED = { state: 'fetching', held: 3, error: 'E_STORE_IO', counters: COUNTERS } as const;
+
+function named(name: string, version: string, ...groups: string[]): NamedRollout {
+  const rollout = { name, version, artifact: new Uint8Array(32), size: 1000, chunks: 4, shards: 1 };
+  return { rollout, groups: groups.length === 0 ? ['a'] : groups };
+}
+
+const [one, two, three] = [named('one', '1'), named('two', '1', 'b'), named('three', '1')];
+
+describe('HandOvers', () => {
+  it('P-4.7: has a row for each rollout, and counts what was fetched once', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one, two], 1000, false);
+    expect(handOvers.next).toBe(one.rollout);
+    handOvers.done(one.rollout, 3000);
+    expect(handOvers.next).toBe(two.rollout);
+    expect(handOvers.progress(SHARED, 4000)).toMatchObject([
+      { name: 'one', state: 'complete', held: 3, chunks: 4, size: 1000, ...COUNTERS, seconds: 2, error: '' },
+      {
+        name: 'two',
+        state: 'fetching',
+        fromSeed: 0,
+        fromPeers: 0,
+        fromDisk: 0,
+        wasted: 0,
+        seconds: 3,
+        error: 'E_STORE_IO',
+      },
+    ]);
+    handOvers.done(two.rollout, 5000);
+    expect(handOvers.progress(SHARED, 9000)[1]).toMatchObject({ state: 'complete', fromDisk: 1000, seconds: 4 });
+    expect(handOvers.next).toBeUndefined();
+  });
+
+  it('counts a name that came when all was there as taken from the disk, also once the first is gone', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one], 0, false);
+    handOvers.done(one.rollout, 1000);
+    handOvers.follow([three], 2000, true);
+    expect(handOvers.next).toBe(three.rollout);
+    handOvers.done(three.rollout, 2500);
+    const row = { name: 'three', fromSeed: 0, fromPeers: 0, fromDisk: 1000, wasted: 0, seconds: 0.5 };
+    expect(handOvers.progress(SHARED, 9000)).toMatchObject([row]);
+  });
+
+  it('keeps what is known of a rollout that stays, and says of one that is gone that it is', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one, two], 0, false);
+    handOvers.done(one.rollout, 1000);
+    handOvers.follow([{ ...one, groups: ['c'] }, three], 2000, false);
+    expect([handOvers.next, handOvers.done(two.rollout, 3000)]).toEqual([three.rollout, false]);
+    expect(handOvers.progress(SHARED, 3000)).toMatchObject([{ seconds: 1, state: 'complete' }, { seconds: 1 }]);
+    expect([handOvers.isAudience(['a']), handOvers.isAudience(['b']), handOvers.isAudience(['c'])]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('hands over anew what was undone', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one, two], 0, false);
+    handOvers.allDone(1000);
+    expect(handOvers.next).toBeUndefined();
+    handOvers.undo(5000);
+    expect(handOvers.next).toBe(one.rollout);
+    expect(handOvers.progress(SHARED, 6000)).toMatchObject([{ state: 'fetching', seconds: 1 }, { state: 'fetching' }]);
+  });
+
+  it('counts nothing where nothing is fetched: a seed', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one, two], 0, false);
+    handOvers.allDone(0);
+    const none = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
+    expect(handOvers.progress({ ...SHARED, counters: null }, 0)).toMatchObject([none, none]);
+  });
+});
