@@ -26,31 +26,34 @@ function print(status: FleetStatus, roster: readonly Member[], { json, watch }: 
 
 export async function runStatus(flags: StatusFlags): Promise<void> {
   const { fleet, broker, watch } = flags;
+  // Before anything is printed: who stops it at the first table is to find it listening.
+  const stop = watch ? stopRequested() : undefined;
   const { roster } = await readFleetFile(fleet);
   const credential = await memberOfFolder(fleet, 'operator');
   const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
   status.on('refused', ({ code, message }, times) => {
     output.note(`refused a status: ${code}: ${message}${times > 1 ? ` (${times} times)` : ''}`);
   });
-  try {
+  const show = async (): Promise<void> => {
     await status.start();
     await status.settle(QUIET_MS);
     print(status, roster, flags);
     if (status.rows().length === 0) output.note(NOBODY);
-    if (watch) await watchUntilStopped(status, roster, flags);
+    if (stop !== undefined) await printUntil(stop, status, roster, flags);
+  };
+  try {
+    await Promise.race([show(), ...(stop === undefined ? [] : [stop])]);
   } finally {
     await status.close();
   }
 }
 
-async function watchUntilStopped(status: FleetStatus, roster: readonly Member[], flags: StatusFlags): Promise<void> {
-  let stopped = false;
-  const stop = stopRequested().then(() => {
-    stopped = true;
-  });
-  for (;;) {
-    await Promise.race([delay(WATCH_INTERVAL_MS), stop]);
-    if (stopped) return;
-    print(status, roster, flags);
-  }
+async function printUntil(
+  stop: Promise<unknown>,
+  status: FleetStatus,
+  roster: readonly Member[],
+  flags: StatusFlags,
+): Promise<void> {
+  const stopped = stop.then(() => true);
+  while (!(await Promise.race([delay(WATCH_INTERVAL_MS, false), stopped]))) print(status, roster, flags);
 }
