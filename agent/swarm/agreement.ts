@@ -34,10 +34,6 @@ export class Agreements<T> {
     this.#self = self;
   }
 
-  get pendingCount(): number {
-    return this.#pending.size;
-  }
-
   /** How many offers for one artifact wait for an answer. */
   pendingFor(artifact: string, now: number): number {
     this.expire(now);

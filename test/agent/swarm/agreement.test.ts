@@ -63,7 +63,7 @@ describe('offers on their way', () => {
     for (let i = 0; i < MAX_OFFERS_PENDING; i++) expect(offer(i, 0)).toBe(true);
     expect(offer(MAX_OFFERS_PENDING, OFFER_WAIT_MS - 1)).toBe(false);
     expect(offer(MAX_OFFERS_PENDING, OFFER_WAIT_MS)).toBe(true);
-    expect(agreements.pendingCount).toBe(1);
+    expect(agreements.pendingFor('x', OFFER_WAIT_MS)).toBe(1);
   });
 
   it('are counted for each artifact, those that nobody will answer left out', () => {
