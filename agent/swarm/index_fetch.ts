@@ -1,57 +1,75 @@
-import { STALL_BYTES, STALL_MS } from './limits.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
+import { MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from './limits.js';
+import type { SwarmAction } from './swarm.js';
 
-/** Fetching the index, from one peer at a time (P-9.7, P-10.4), before any chunk can be asked. Pure. */
+/**
+ * Fetching the index, before any chunk can be asked (P-9.7, P-10.4): of one peer, and of one more whenever it takes long. Each sends it
+ * whole, so that wrong bytes have one author. Pure.
+ */
 export class IndexFetch {
-  #peer: string | null = null;
-  #since = 0;
-  #progress = 0;
-  /** Peers that rejected or stalled, until every peer has; then all may be asked again. */
+  /** The peers being asked, with how many bytes came from each. */
+  readonly #asked = new Map<string, number>();
+  /** Peers that rejected, lied or gave way to another, until every peer has; then all may be asked again. */
   readonly #passed = new Set<string>();
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #patienceMs = STALL_MS;
+  /** Whether there is a peer that could be asked besides. */
+  #hasOthers = false;
 
-  get peer(): string | null {
-    return this.#peer;
+  isAsked(peer: string): boolean {
+    return this.#asked.has(peer);
   }
 
-  /** @returns the peer to ask now, or null: one is being asked, or there is none. */
-  next(peers: Iterable<string>, now: number): string | null {
-    if (this.#peer !== null) return null;
-    const all = [...peers];
-    let found = all.find((id) => !this.#passed.has(id));
-    if (found === undefined && all.length > 0 && now >= this.#since + STALL_MS) {
-      this.#passed.clear();
-      found = all[0];
-    }
-    if (found === undefined) return null;
-    this.#peer = found;
-    this.#since = now;
-    this.#progress = 0;
-    return found;
-  }
-
-  onBytes(peer: string, bytes: number, now: number): void {
-    if (peer !== this.#peer) return;
-    this.#progress += bytes;
-    if (this.#progress < STALL_BYTES) return;
-    this.#progress = 0;
-    this.#since = now;
-  }
-
-  /** The peer being asked rejected, left or lied. */
-  failed(peer: string): void {
-    if (peer !== this.#peer) return;
-    this.#passed.add(peer);
-    this.#peer = null;
-  }
-
-  /** @returns the peer that sent nothing for too long and is passed over now, or null. */
-  stalled(now: number): string | null {
-    const peer = this.#peer;
-    if (peer === null || now < this.#since + STALL_MS) return null;
-    this.failed(peer);
-    return peer;
-  }
-
+  /** When `schedule` is due again although nothing happens. */
   get deadline(): number {
-    return this.#since + STALL_MS;
+    return this.#hasOthers ? this.#askedAt + this.#patienceMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whom to ask now, if anybody, and who gives way to it. */
+  schedule(peers: readonly string[], now: number): SwarmAction[] {
+    const others = peers.filter((id) => !this.#asked.has(id));
+    const fresh = others.find((id) => !this.#passed.has(id));
+    this.#hasOthers = others.length > 0;
+    const atOnce = this.#asked.size === 0 && fresh !== undefined;
+    if (!atOnce && now < this.deadline) return [];
+    const next = fresh ?? this.#beginRound(others);
+    if (next === undefined) return [];
+    const actions = this.#giveWay();
+    this.#asked.set(next, 0);
+    this.#askedAt = now;
+    this.#hasOthers = others.length + actions.length > 1;
+    return [...actions, { kind: 'request', peer: next, chunk: INDEX_CHUNK }];
+  }
+
+  onBytes(peer: string, bytes: number): void {
+    const received = this.#asked.get(peer);
+    if (received !== undefined) this.#asked.set(peer, received + bytes);
+  }
+
+  /** The peer rejected, left or lied. */
+  failed(peer: string): void {
+    if (this.#asked.delete(peer)) this.#passed.add(peer);
+  }
+
+  /** The peer sent it, and it is right. @returns cancellations for the others. */
+  onVerified(peer: string): SwarmAction[] {
+    const losers = [...this.#asked.keys()].filter((id) => id !== peer);
+    for (const id of losers) this.#asked.delete(id);
+    return losers.map((id) => ({ kind: 'cancel', peer: id, chunk: INDEX_CHUNK }));
+  }
+
+  /** Every peer was asked. Where some still send, they may be slow rather than hostile: the next round gives each more time. */
+  #beginRound(others: readonly string[]): string | undefined {
+    this.#passed.clear();
+    this.#patienceMs = this.#asked.size === 0 ? STALL_MS : Math.min(MAX_INDEX_PATIENCE_MS, this.#patienceMs * 2);
+    return others[0];
+  }
+
+  /** With as many asked as may be, the one that sent least. */
+  #giveWay(): SwarmAction[] {
+    if (this.#asked.size < MAX_INDEX_COPIES) return [];
+    const [least] = [...this.#asked].reduce((a, b) => (b[1] < a[1] ? b : a));
+    this.failed(least);
+    return [{ kind: 'cancel', peer: least, chunk: INDEX_CHUNK }];
   }
 }

@@ -4,7 +4,7 @@
 export const PIPELINE_SECONDS = 1;
 export const MIN_PIPELINE_BYTES = 256 * 1024;
 export const MAX_PIPELINE_BYTES = 2 * 1024 * 1024;
-/** Bytes asked for and not yet verified, over all peers: bounds the assembly buffers. */
+/** Bytes asked for and not yet verified, over all peers, late ones left out: bounds the assembly buffers. */
 export const MAX_OUTSTANDING_BYTES = 24 * 1024 * 1024;
 /** A peer that owes chunks and sends nothing for this long is passed over, and what it owes is asked elsewhere. */
 export const STALL_MS = 5_000;
@@ -15,10 +15,20 @@ export const STALL_MS = 5_000;
 export const STALL_BYTES = 1024;
 /** How long a stalled or busy peer is left alone. */
 export const REST_MS = 10_000;
-/** P-10.4 with an endgame: a chunk is doubled only when nothing else is left to ask, and never tripled. */
+/** P-10.4: past this, a chunk is asked once more only when every request for it is late. */
 export const MAX_COPIES_IN_ENDGAME = 2;
 /** Younger requests are likely on their way already; doubling them would only waste. */
 export const ENDGAME_AGE_MS = 1_000;
+/** A request is late after as many times what the best peer takes for as many bytes. */
+export const LATE_FACTOR = 8;
+/** Not sooner: a request waits behind PIPELINE_SECONDS of others. */
+export const MIN_LATE_MS = 2_000;
+/** Not later, nor while no rate is known: the rate is the peers' to choose, and this bounds how long each of them can hold a chunk. */
+export const MAX_LATE_MS = 30_000;
+/** Peers asked for the index at once: of two that hold it back the third is free, and a slow link is not shared by more. */
+export const MAX_INDEX_COPIES = 3;
+/** The index is asked of the next peer after STALL_MS, doubled each time that all were asked, up to this. */
+export const MAX_INDEX_PATIENCE_MS = 40_000;
 /** Smoothing of a peer's rate, per verified chunk. */
 export const RATE_GAIN = 0.2;
 

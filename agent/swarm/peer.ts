@@ -20,6 +20,8 @@ export class Peer {
   rate = 0;
   /** 0 where it does not rest. */
   restUntil = 0;
+  /** Requests since its last verified chunk that another answered first, or that it rejected. */
+  failures = 0;
   #lastBytesAt = 0;
   #lastChunkAt = 0;
   /** Bytes since #lastBytesAt. */
@@ -32,6 +34,8 @@ export class Peer {
   }
 
   get pipelineBytes(): number {
+    // One chunk, to prove itself by.
+    if (this.failures > 0) return 1;
     return Math.max(MIN_PIPELINE_BYTES, Math.min(MAX_PIPELINE_BYTES, this.rate * PIPELINE_SECONDS));
   }
 
@@ -60,6 +64,7 @@ export class Peer {
     const sample = (length * 1000) / elapsed;
     this.#lastBytesAt = now;
     this.#progress = 0;
+    this.failures = 0;
     this.rate = this.rate === 0 ? sample : this.rate + RATE_GAIN * (sample - this.rate);
     this.#lastChunkAt = now;
   }

@@ -1,5 +1,13 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
-import { ENDGAME_AGE_MS, MAX_COPIES_IN_ENDGAME, MAX_OUTSTANDING_BYTES, REST_MS } from './limits.js';
+import {
+  ENDGAME_AGE_MS,
+  LATE_FACTOR,
+  MAX_COPIES_IN_ENDGAME,
+  MAX_LATE_MS,
+  MAX_OUTSTANDING_BYTES,
+  MIN_LATE_MS,
+  REST_MS,
+} from './limits.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 
@@ -16,6 +24,8 @@ export interface SwarmAction {
 
 export interface SwarmOptions {
   readonly held: Bitfield;
+  /** Chunks that came and are not held yet: they are not asked again. */
+  readonly verifying: ReadonlySet<number>;
   /** Bytes. */
   readonly chunkLength: (chunk: number) => number;
   /** Uniform in [0, 1). */
@@ -24,15 +34,22 @@ export interface SwarmOptions {
 
 export class Swarm {
   readonly #held: Bitfield;
+  readonly #verifying: ReadonlySet<number>;
   readonly #chunkLength: (chunk: number) => number;
   readonly #picker: Picker;
   readonly #peers = new Map<string, Peer>();
-  /** How many peers were asked for a chunk that is not verified yet. */
-  readonly #copies = new Map<number, number>();
+  /** When a chunk that is not verified yet was asked, once for each peer that was asked; the latest last. */
+  readonly #askedAt = new Map<number, number[]>();
   #outstandingBytes = 0;
+  /** The four as of the last `schedule`: chunks to ask for, as bits; bytes per second of the best peer; late bytes; when a request becomes too old. */
+  #free: Uint8Array = new Uint8Array();
+  #bestRate = 0;
+  #lateBytes = 0;
+  #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, chunkLength, random }: SwarmOptions) {
+  constructor({ held, verifying, chunkLength, random }: SwarmOptions) {
     this.#held = held;
+    this.#verifying = verifying;
     this.#chunkLength = chunkLength;
     this.#picker = new Picker(held.length, random);
   }
@@ -66,18 +83,22 @@ export class Swarm {
     this.#peers.delete(id);
   }
 
-  /** P-7.6: bits are added, never taken away. */
-  onHave(id: string, first: number, bits: Uint8Array): void {
+  /** P-7.6: bits are added, never taken away. @returns whether it told of a chunk that is missing here. */
+  onHave(id: string, first: number, bits: Uint8Array): boolean {
     const peer = this.#peers.get(id);
-    if (peer === undefined) return;
-    for (const [at, byte] of bits.entries()) {
+    if (peer === undefined) return false;
+    let missing = false;
+    for (let at = 0; at < bits.length; at++) {
+      const byte = bits[at] ?? 0;
       for (let bit = 0; bit < 8 && byte !== 0; bit++) {
         const chunk = first + at * 8 + bit;
         if ((byte & (0x80 >> bit)) === 0 || chunk >= this.#held.length || peer.have.get(chunk)) continue;
         peer.have.set(chunk);
         this.#picker.gained(chunk);
+        missing ||= !this.#held.get(chunk);
       }
     }
+    return missing;
   }
 
   /** Bytes of a chunk arrived from a peer that was asked for it. */
@@ -91,12 +112,17 @@ export class Swarm {
 
   /** @returns cancellations for the other peers that were asked for it. */
   onVerified(id: string, chunk: number, now: number): SwarmAction[] {
-    const length = this.#chunkLength(chunk);
     const actions: SwarmAction[] = [];
+    const wonSince = this.#peers.get(id)?.outstanding.get(chunk) ?? now;
     for (const peer of this.#peers.values()) {
-      if (!peer.outstanding.has(chunk)) continue;
-      if (peer.id === id) peer.delivered(length, now);
-      else actions.push({ kind: 'cancel', peer: peer.id, chunk });
+      const since = peer.outstanding.get(chunk);
+      if (since === undefined) continue;
+      if (peer.id === id) {
+        peer.delivered(this.#chunkLength(chunk), now);
+      } else {
+        if (since <= wonSince) peer.failures++;
+        actions.push({ kind: 'cancel', peer: peer.id, chunk });
+      }
       this.#settle(peer, chunk);
     }
     return actions;
@@ -107,6 +133,7 @@ export class Swarm {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
     this.#settle(peer, chunk);
+    peer.failures++;
     if (!gone) {
       peer.restUntil = now + REST_MS;
     } else if (peer.have.get(chunk)) {
@@ -133,16 +160,22 @@ export class Swarm {
       }
     }
     if (this.complete) return actions;
-    // One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks.
     for (const peer of this.#peers.values()) if (now >= peer.restUntil) peer.restUntil = 0;
+    this.#measure(now);
+    this.#findFree();
     let ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
+    ready.sort((a, b) => a.failures - b.failures);
+    // One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks.
     while (ready.length > 0) ready = ready.filter((peer) => this.#ask(peer, now, actions));
     return actions;
   }
 
-  /** When `schedule` is due again although nothing arrives: a stall or the end of a rest. Past ones stay due until then. */
+  /**
+   * When `schedule` is due again although nothing arrives: a stall, the end of a rest, a request that is old enough to be asked
+   * of another peer. Past ones stay due until then.
+   */
   nextDeadline(): number {
-    let deadline = Number.POSITIVE_INFINITY;
+    let deadline = this.#dueAt;
     for (const peer of this.#peers.values()) {
       deadline = Math.min(deadline, peer.stallsAt);
       if (peer.restUntil > 0) deadline = Math.min(deadline, peer.restUntil);
@@ -150,28 +183,73 @@ export class Swarm {
     return deadline;
   }
 
+  #measure(now: number): void {
+    const peers = [...this.#peers.values()];
+    this.#bestRate = peers.reduce((best, { rate }) => Math.max(best, rate), 0);
+    this.#lateBytes = 0;
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (this.#outstandingBytes < MAX_OUTSTANDING_BYTES) return;
+    for (const { outstanding } of peers) {
+      for (const [chunk, since] of outstanding) {
+        const lateAt = since + this.#lateAfterMs(chunk);
+        if (now >= lateAt) this.#lateBytes += this.#chunkLength(chunk);
+        else this.#dueAt = Math.min(this.#dueAt, lateAt);
+      }
+    }
+  }
+
+  /** From when on a request holds up the transfer, whatever trickles in. */
+  #lateAfterMs(chunk: number): number {
+    if (this.#bestRate === 0) return MAX_LATE_MS;
+    const expected = (LATE_FACTOR * this.#chunkLength(chunk) * 1000) / this.#bestRate;
+    return Math.max(MIN_LATE_MS, Math.min(MAX_LATE_MS, expected));
+  }
+
   #ask(peer: Peer, now: number, actions: SwarmAction[]): boolean {
-    if (peer.outstandingBytes >= peer.pipelineBytes || this.#outstandingBytes >= MAX_OUTSTANDING_BYTES) return false;
-    let chunk = this.#picker.pick(peer.have, (i) => !this.#held.get(i) && !this.#copies.has(i));
+    // What is late does not count: whoever holds it back would keep the others from being asked.
+    if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
+    if (peer.outstandingBytes >= peer.pipelineBytes) return false;
+    let chunk = this.#pick(peer);
     if (chunk < 0 && peer.outstanding.size === 0) chunk = this.#pickAgain(peer, now);
     if (chunk < 0) return false;
     const length = this.#chunkLength(chunk);
     peer.asked(chunk, length, now);
     this.#outstandingBytes += length;
-    this.#copies.set(chunk, (this.#copies.get(chunk) ?? 0) + 1);
+    this.#askedAt.set(chunk, [...(this.#askedAt.get(chunk) ?? []), now]);
+    this.#taken(chunk);
     actions.push({ kind: 'request', peer: peer.id, chunk });
     return true;
   }
 
-  /** The endgame: an idle peer doubles a request, the longest outstanding first. */
+  /** What is missing here and asked of nobody. */
+  #findFree(): void {
+    this.#free = this.#held.toBytes();
+    for (let i = 0; i < this.#free.length; i++) this.#free[i] = ~(this.#free[i] ?? 0);
+    for (const chunk of this.#askedAt.keys()) this.#taken(chunk);
+  }
+
+  #taken(chunk: number): void {
+    this.#free[chunk >>> 3] = (this.#free[chunk >>> 3] ?? 0) & ~(0x80 >>> (chunk & 7));
+  }
+
+  #pick(peer: Peer): number {
+    const have = peer.have.toBytes();
+    // Far cheaper to know than which is the rarest, and `no` for every peer that has nothing to give.
+    if (!have.some((byte, i) => (byte & (this.#free[i] ?? 0)) !== 0)) return -1;
+    return this.#picker.pick(peer.have, (chunk) => ((this.#free[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0);
+  }
+
+  /** The endgame: an idle peer is asked for what others owe (P-10.4), the longest outstanding first. */
   #pickAgain(idle: Peer, now: number): number {
-    let oldest = now - ENDGAME_AGE_MS;
+    let oldest = Number.POSITIVE_INFINITY;
     let found = -1;
-    for (const peer of this.#peers.values()) {
-      for (const [chunk, since] of peer.outstanding) {
-        if (since >= oldest || !idle.have.get(chunk) || this.#held.get(chunk)) continue;
-        if ((this.#copies.get(chunk) ?? 0) >= MAX_COPIES_IN_ENDGAME) continue;
-        oldest = since;
+    for (const [chunk, askedAt] of this.#askedAt) {
+      if (!idle.have.get(chunk) || this.#held.get(chunk) || this.#verifying.has(chunk)) continue;
+      const wait = askedAt.length < MAX_COPIES_IN_ENDGAME ? ENDGAME_AGE_MS : this.#lateAfterMs(chunk);
+      const dueAt = (askedAt.at(-1) ?? now) + wait;
+      if (now < dueAt) this.#dueAt = Math.min(this.#dueAt, dueAt);
+      else if ((askedAt[0] ?? now) < oldest) {
+        oldest = askedAt[0] ?? now;
         found = chunk;
       }
     }
@@ -179,12 +257,13 @@ export class Swarm {
   }
 
   #settle(peer: Peer, chunk: number): void {
-    if (!peer.outstanding.has(chunk)) return;
+    const since = peer.outstanding.get(chunk);
+    if (since === undefined) return;
     const length = this.#chunkLength(chunk);
     peer.settled(chunk, length);
     this.#outstandingBytes -= length;
-    const copies = (this.#copies.get(chunk) ?? 1) - 1;
-    if (copies === 0) this.#copies.delete(chunk);
-    else this.#copies.set(chunk, copies);
+    const askedAt = this.#askedAt.get(chunk) ?? [];
+    askedAt.splice(askedAt.indexOf(since), 1);
+    if (askedAt.length === 0) this.#askedAt.delete(chunk);
   }
 }

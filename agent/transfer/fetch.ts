@@ -3,6 +3,7 @@ import { indexByteLength } from '../../shared/artifact/artifact_index.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
+import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
@@ -50,7 +51,7 @@ export class Fetch {
   readonly #events: FetchEvents;
   readonly #index = new IndexFetch();
   readonly #writing = new Set<Promise<void>>();
-  /** Chunks of which a copy is being verified: in the endgame two may be complete at once. */
+  /** Chunks of which a copy is being verified: in the endgame several may be complete at once. */
   readonly #verifying = new Set<number>();
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
@@ -58,6 +59,8 @@ export class Fetch {
   /** When the index or a chunk was last verified. */
   #progressAt: number;
   #begun = false;
+  /** Something happened by which more may be asked. */
+  #due = false;
 
   constructor(stored: StoredArtifact, rollout: Rollout, links: Links, host: TransferHost, events: FetchEvents) {
     this.#stored = stored;
@@ -68,13 +71,10 @@ export class Fetch {
     this.#events = events;
     this.swarm = new Swarm({
       held: stored.held,
+      verifying: this.#verifying,
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
     });
-  }
-
-  get writing(): boolean {
-    return this.#writing.size > 0;
   }
 
   /** Whether its sessions bring what is missing: by what came, since what peers promise may be stale or a lie. */
@@ -113,13 +113,17 @@ export class Fetch {
   gone(link: Link): void {
     this.swarm.removePeer(link.peer.device);
     this.#index.failed(link.peer.device);
-    link.assemblies.clear();
+    for (const chunk of [...link.assemblies.keys()]) this.#discard(link, chunk);
+    this.#due = true;
+  }
+
+  onHave(link: Link, first: number, bits: Uint8Array): void {
+    if (this.swarm.onHave(link.peer.device, first, bits)) this.#due = true;
   }
 
   onData(link: Link, chunk: number, offset: number, bytes: Uint8Array): void {
     const { device } = link.peer;
-    const now = this.#host.now();
-    const asked = chunk === INDEX_CHUNK ? this.#index.peer === device : this.swarm.isAsked(device, chunk);
+    const asked = chunk === INDEX_CHUNK ? this.#index.isAsked(device) : this.swarm.isAsked(device, chunk);
     if (!asked || this.#paused) {
       this.counters.wasted += bytes.length; // P-7.5
       return;
@@ -130,60 +134,76 @@ export class Fetch {
       link.assemblies.set(chunk, assembly);
     }
     if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
-    this.counters.wasted += bytes.length - assembly.add(offset, bytes);
-    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length, now);
-    else this.swarm.onBytes(device, bytes.length, now);
+    const fresh = assembly.add(offset, bytes);
+    this.counters.wasted += bytes.length - fresh;
+    link.received += fresh;
+    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length);
+    else this.swarm.onBytes(device, bytes.length, this.#host.now());
     if (assembly.complete) this.#settle(link, chunk, assembly.bytes);
   }
 
   onReject(link: Link, chunk: number, reason: RejectReason): void {
-    link.assemblies.delete(chunk);
-    if (chunk === INDEX_CHUNK) this.#index.failed(link.peer.device);
-    else this.swarm.onReject(link.peer.device, chunk, reason !== REJECT.busy, this.#host.now());
-    this.schedule();
+    this.#discard(link, chunk);
+    this.#refused(link.peer.device, chunk, reason !== REJECT.busy);
+    this.#due = true;
+  }
+
+  /** Call once what came together was taken: a peer may say a thousand things in one datagram, and all are scheduled for at once. */
+  pump(): void {
+    if (this.#due) this.schedule();
   }
 
   /** Makes the requests that are due. */
   schedule(): void {
     const now = this.#host.now();
+    this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
-    if (this.#stored.index === undefined) this.#askIndex(now);
-    else if (this.#begun) for (const action of this.swarm.schedule(now)) this.#act(action);
-    this.#host.wake();
+    const actions = this.#actions(now);
+    for (const action of actions) this.#act(action);
+    if (actions.length > 0) this.#host.wake();
   }
 
   nextDeadline(): number {
     if (this.#paused || this.swarm.complete) return Number.POSITIVE_INFINITY;
     // Also when it is past: it stays due until `schedule` has seen it.
     if (this.#blockedUntil > 0) return this.#blockedUntil;
-    if (this.#stored.index === undefined) {
-      return this.#index.peer === null && this.#links.openCount === 0 ? Number.POSITIVE_INFINITY : this.#index.deadline;
-    }
-    return this.swarm.nextDeadline();
+    return this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
   }
 
-  #askIndex(now: number): void {
-    const stalled = this.#index.stalled(now);
-    const late = stalled === null ? undefined : this.#links.get(stalled);
-    late?.session.cancel(INDEX_CHUNK);
-    late?.assemblies.delete(INDEX_CHUNK);
+  get #mayAsk(): boolean {
+    return this.#blockedUntil === 0 && (this.#begun || this.#stored.index === undefined);
+  }
+
+  #actions(now: number): SwarmAction[] {
+    if (!this.#mayAsk) return [];
+    if (this.#stored.index !== undefined) return this.swarm.schedule(now);
     const open = [...this.#links.opened()].map((link) => link.peer.device);
-    const peer = this.#index.next(open, now);
-    if (peer !== null) this.#links.get(peer)?.session.request(INDEX_CHUNK, 0, this.#lengthOf(INDEX_CHUNK));
+    return this.#index.schedule(open, now);
   }
 
   #act({ kind, peer, chunk }: SwarmAction): void {
     const link = this.#links.get(peer);
     if (link === undefined) return;
     if (kind === 'request') {
-      if (!link.session.request(chunk, 0, this.#lengthOf(chunk)))
-        this.swarm.onReject(peer, chunk, false, this.#host.now());
+      if (!link.session.request(chunk, 0, this.#lengthOf(chunk))) this.#refused(peer, chunk, false);
       return;
     }
-    this.counters.wasted += link.assemblies.get(chunk)?.received ?? 0;
+    this.#discard(link, chunk);
+    // P-7.7: it goes on sending, and what it was asked for takes the place of new requests.
+    if (!link.session.cancel(chunk)) link.session.close(CLOSE.protocolError);
+  }
+
+  #refused(device: string, chunk: number, gone: boolean): void {
+    if (chunk === INDEX_CHUNK) this.#index.failed(device);
+    else this.swarm.onReject(device, chunk, gone, this.#host.now());
+  }
+
+  #discard(link: Link, chunk: number): void {
+    const assembly = link.assemblies.get(chunk);
+    // One that is complete is being verified, and counted then.
+    if (assembly !== undefined && !assembly.complete) this.counters.wasted += assembly.received;
     link.assemblies.delete(chunk);
-    link.session.cancel(chunk);
   }
 
   #lengthOf(chunk: number): number {
@@ -213,6 +233,7 @@ export class Fetch {
       this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `index from ${link.peer.device}`));
       return;
     }
+    for (const action of this.#index.onVerified(link.peer.device)) this.#act(action);
     try {
       await this.#stored.installIndex(bytes);
     } catch (error) {

@@ -14,6 +14,8 @@ export interface Link {
   /** Monotonic ms. */
   readonly since: number;
   open: boolean;
+  /** Bytes that it sent of what it was asked for. */
+  received: number;
   /** Devices that the peer named (P-7.9). */
   named: number;
 }

@@ -2,6 +2,7 @@ import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import { MAX_HAVE_BYTES, MAX_PEERS_NAMED } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
+import type { Assembly } from '../swarm/assembly.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
@@ -54,12 +55,17 @@ export class Mesh {
       () => this.#owner.shelf(),
       () => host.wake(),
     );
-    later.link = { peer, session, serving, assemblies: new Map(), since: host.now(), open: false, named: 0 };
+    const assemblies = new Map<number, Assembly>();
+    later.link = { peer, session, serving, assemblies, since: host.now(), open: false, received: 0, named: 0 };
     this.links.add(later.link);
     // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
     this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
     this.#tellAllHeld(session);
-    return { session, pump: () => serving.pump() };
+    const pump = (): void => {
+      serving.pump();
+      this.#owner.fetch()?.pump();
+    };
+    return { session, pump };
   }
 
   /** P-10.4 */
@@ -135,9 +141,8 @@ export class Mesh {
   #onHave(link: Link, first: number, bits: Uint8Array): void {
     const fetch = this.#owner.fetch();
     if (fetch === null) return;
-    fetch.swarm.onHave(link.peer.device, first, bits);
+    fetch.onHave(link, first, bits);
     if (this.#owner.complete()) this.#dropIfUseless(link);
-    else fetch.schedule();
   }
 
   #onClosed(link: Link): void {

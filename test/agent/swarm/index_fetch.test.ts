@@ -1,39 +1,101 @@
 import { describe, expect, it } from 'vitest';
 import { IndexFetch } from '../../../agent/swarm/index_fetch.js';
-import { STALL_BYTES, STALL_MS } from '../../../agent/swarm/limits.js';
+import { MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from '../../../agent/swarm/limits.js';
+import { INDEX_CHUNK } from '../../../shared/limits.js';
+
+/** What `schedule` would do, in short: `+a` asks a, `-a` lets a go. */
+function scheduled(fetch: IndexFetch, peers: readonly string[], now: number): string {
+  const actions = fetch.schedule(peers, now);
+  for (const { chunk } of actions) expect(chunk).toBe(INDEX_CHUNK);
+  return actions.map(({ kind, peer }) => `${kind === 'request' ? '+' : '-'}${peer}`).join(' ');
+}
+
+const name = (i: number): string => `p${i}`;
 
 describe('IndexFetch', () => {
-  it('P-10.4: asks one peer at a time', () => {
+  it('P-10.4: asks one peer, and one more each time that it takes long, whatever trickles in', () => {
     const fetch = new IndexFetch();
-    expect(fetch.next(['a', 'b'], 0)).toBe('a');
-    expect(fetch.next(['a', 'b'], 1)).toBeNull();
-    expect(fetch.peer).toBe('a');
+    const peers = ['a', 'b', 'c', 'd'];
+    expect(scheduled(fetch, peers, 0)).toBe('+a');
+    for (let now = 0; now < STALL_MS; now += 100) fetch.onBytes('a', 1_000);
+    expect(fetch.deadline).toBe(STALL_MS);
+    expect(scheduled(fetch, peers, STALL_MS - 1)).toBe('');
+    expect(scheduled(fetch, peers, STALL_MS)).toBe('+b');
+    expect(scheduled(fetch, peers, STALL_MS + 1)).toBe('');
+    expect(scheduled(fetch, peers, 2 * STALL_MS)).toBe('+c');
+    expect(['a', 'b', 'c', 'd'].filter((id) => fetch.isAsked(id))).toEqual(['a', 'b', 'c']);
   });
 
-  it('goes to the next peer where one rejects, and comes back when all have', () => {
+  it(`asks ${MAX_INDEX_COPIES} at once at most: the one that sent least gives way`, () => {
     const fetch = new IndexFetch();
-    fetch.next(['a', 'b'], 0);
+    const peers = ['a', 'b', 'c', 'd', 'e'];
+    for (let i = 0; i < MAX_INDEX_COPIES; i++) scheduled(fetch, peers, i * STALL_MS);
+    fetch.onBytes('a', 30);
+    fetch.onBytes('b', 10);
+    fetch.onBytes('c', 20);
+    expect(scheduled(fetch, peers, 3 * STALL_MS)).toBe('-b +d');
+    fetch.onBytes('b', 1000);
+    fetch.onBytes('d', 100);
+    expect(scheduled(fetch, peers, 4 * STALL_MS)).toBe('-c +e');
+  });
+
+  it('P-10.4: eleven of twelve peers that hold it back cost STALL_MS each, and the rest of them is let go when it comes', () => {
+    const fetch = new IndexFetch();
+    const peers = Array.from({ length: 12 }, (_, i) => name(i));
+    let now = 0;
+    for (; !fetch.isAsked(name(11)) && now < 3_600_000; now = fetch.deadline) {
+      scheduled(fetch, peers, now);
+      for (const peer of peers) fetch.onBytes(peer, 1_000);
+    }
+    expect(now).toBe(12 * STALL_MS);
+    const others = fetch.onVerified(name(11));
+    expect(others.map(({ kind }) => kind)).toEqual(['cancel', 'cancel']);
+    expect(others.some(({ peer }) => peer === name(11))).toBe(false);
+  });
+
+  it('gives slow peers twice the time in each round, so that one of them finishes', () => {
+    const fetch = new IndexFetch();
+    const peers = Array.from({ length: 8 }, (_, i) => name(i));
+    const asked = new Map<string, number>();
+    let longest = 0;
+    for (let now = 0; now < 600_000; now = fetch.deadline) {
+      for (const { kind, peer } of fetch.schedule(peers, now)) {
+        if (kind === 'request') asked.set(peer, now);
+        else longest = Math.max(longest, now - (asked.get(peer) ?? now));
+      }
+    }
+    expect(longest).toBeGreaterThanOrEqual(MAX_INDEX_PATIENCE_MS);
+    expect(fetch.deadline - Math.max(...asked.values())).toBe(MAX_INDEX_PATIENCE_MS);
+  });
+
+  it('goes to the next peer at once where one rejects, and comes back when all have', () => {
+    const fetch = new IndexFetch();
+    expect(scheduled(fetch, ['a', 'b'], 0)).toBe('+a');
     fetch.failed('a');
-    expect(fetch.next(['a', 'b'], 1)).toBe('b');
+    expect(scheduled(fetch, ['a', 'b'], 1)).toBe('+b');
     fetch.failed('b');
-    expect(fetch.next(['a', 'b'], 2)).toBeNull();
+    expect(scheduled(fetch, ['a', 'b'], 2)).toBe('');
     expect(fetch.deadline).toBe(1 + STALL_MS);
-    expect(fetch.next(['a', 'b'], 1 + STALL_MS)).toBe('a');
-  });
-
-  it('passes over a peer that sends nothing for too long, and counts from its last bytes', () => {
-    const fetch = new IndexFetch();
-    fetch.next(['a', 'b'], 0);
-    fetch.onBytes('a', STALL_BYTES, 100);
-    expect(fetch.stalled(STALL_MS + 99)).toBeNull();
-    expect(fetch.stalled(STALL_MS + 100)).toBe('a');
-    expect(fetch.next(['a', 'b'], STALL_MS + 101)).toBe('b');
+    expect(scheduled(fetch, ['a', 'b'], 1 + STALL_MS)).toBe('+a');
+    fetch.failed('a');
+    expect(scheduled(fetch, ['a', 'b', 'c'], 2 + STALL_MS)).toBe('+b');
   });
 
   it('does not mind the failure of a peer that is not being asked', () => {
     const fetch = new IndexFetch();
-    fetch.next(['a'], 0);
+    scheduled(fetch, ['a', 'b'], 0);
     fetch.failed('b');
-    expect(fetch.peer).toBe('a');
+    expect(fetch.isAsked('a')).toBe(true);
+    expect(scheduled(fetch, ['a', 'b'], STALL_MS)).toBe('+b');
+  });
+
+  it('is due at no time where nobody else can be asked', () => {
+    const fetch = new IndexFetch();
+    expect(scheduled(fetch, [], 0)).toBe('');
+    expect(fetch.deadline).toBe(Number.POSITIVE_INFINITY);
+    expect(scheduled(fetch, ['a'], 1)).toBe('+a');
+    expect(fetch.deadline).toBe(Number.POSITIVE_INFINITY);
+    expect(scheduled(fetch, ['a', 'b'], 2)).toBe('');
+    expect(fetch.deadline).toBe(1 + STALL_MS);
   });
 });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
   ENDGAME_AGE_MS,
+  LATE_FACTOR,
+  MAX_LATE_MS,
   MAX_OUTSTANDING_BYTES,
+  MIN_LATE_MS,
   MIN_PIPELINE_BYTES,
   REST_MS,
   STALL_BYTES,
@@ -18,9 +21,10 @@ function seededRandom(seed: number): () => number {
 
 const CHUNK = 64 * 1024;
 
-function make(chunks: number, length = CHUNK): { swarm: Swarm; held: Bitfield } {
+function make(chunks: number, length = CHUNK): { swarm: Swarm; held: Bitfield; verifying: Set<number> } {
   const held = new Bitfield(chunks);
-  return { held, swarm: new Swarm({ held, chunkLength: () => length, random: seededRandom(1) }) };
+  const verifying = new Set<number>();
+  return { held, verifying, swarm: new Swarm({ held, verifying, chunkLength: () => length, random: seededRandom(1) }) };
 }
 
 function join(swarm: Swarm, id: string, have: Bitfield): void {
@@ -142,6 +146,129 @@ describe('Swarm', () => {
     expect(verify(swarm, held, 'b', 0, 2000)).toEqual([{ kind: 'cancel', peer: 'a', chunk: 0 }]);
     expect(swarm.complete).toBe(true);
     expect(swarm.schedule(9000)).toEqual([]);
+  });
+
+  it('P-10.4: asks a further peer when every request for a chunk is late: each of those that trickle costs MAX_LATE_MS at most', () => {
+    const { swarm } = make(1);
+    const peers = Array.from({ length: 12 }, (_, i) => `p${i}`);
+    for (const peer of peers) join(swarm, peer, Bitfield.full(1));
+    const askedAt: number[] = [];
+    for (let now = 0; now < 20 * MAX_LATE_MS; now += 500) {
+      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 1000, now);
+      for (const { kind } of swarm.schedule(now)) if (kind === 'request') askedAt.push(now);
+    }
+    expect(askedAt.slice(0, 3)).toEqual([0, ENDGAME_AGE_MS, ENDGAME_AGE_MS + MAX_LATE_MS]);
+    expect(askedAt).toHaveLength(12);
+    expect(askedAt.at(-1)).toBe(ENDGAME_AGE_MS + 10 * MAX_LATE_MS);
+  });
+
+  it.each([
+    ['much faster than the least wait', 1, MIN_LATE_MS],
+    ['in between', 1000, LATE_FACTOR * 1000],
+    ['much slower than the most', 60_000, MAX_LATE_MS],
+  ])('knows what is late by what the best peer delivers: %s', (_what, perChunkMs, late) => {
+    const { swarm, held } = make(3);
+    join(swarm, 'a', Bitfield.full(3));
+    const [first = -1, second = -1, third = -1] = requests(swarm.schedule(0));
+    verify(swarm, held, 'a', first, perChunkMs);
+    verify(swarm, held, 'a', second, 2 * perChunkMs);
+    const now = 2 * perChunkMs;
+    const only = new Bitfield(3);
+    only.set(third);
+    for (const peer of ['b', 'c']) join(swarm, peer, only);
+    const asked: number[] = [];
+    for (let at = now; asked.length < 2 && at < 3_600_000; at = swarm.nextDeadline()) {
+      for (const peer of ['a', 'b', 'c']) if (swarm.isAsked(peer, third)) swarm.onBytes(peer, STALL_BYTES, at);
+      if (requests(swarm.schedule(at)).length > 0) asked.push(at);
+    }
+    expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBe(late);
+  });
+
+  it('is due when a request is old enough to be asked of an idle peer, without another event', () => {
+    const { swarm } = make(1);
+    join(swarm, 'a', Bitfield.full(1));
+    swarm.schedule(0);
+    join(swarm, 'b', Bitfield.full(1));
+    swarm.schedule(10);
+    expect(swarm.nextDeadline()).toBe(ENDGAME_AGE_MS);
+    expect(requests(swarm.schedule(ENDGAME_AGE_MS), 'b')).toEqual([0]);
+  });
+
+  it('asks a peer whose request another answered first after the others, and for one chunk, until it delivers', () => {
+    const { swarm, held } = make(9);
+    const mine = new Bitfield(9);
+    mine.set(0);
+    join(swarm, 'slow', mine);
+    swarm.schedule(0);
+    join(swarm, 'good', mine);
+    expect(requests(swarm.schedule(2 * ENDGAME_AGE_MS), 'good')).toEqual([0]);
+    verify(swarm, held, 'good', 0, 3 * ENDGAME_AGE_MS);
+    for (const peer of ['slow', 'good']) swarm.onHave(peer, 0, Bitfield.full(9).toBytes());
+    const actions = swarm.schedule(4 * ENDGAME_AGE_MS);
+    expect(actions[0]?.peer).toBe('good');
+    const [chunk = -1, ...more] = requests(actions, 'slow');
+    expect(more).toEqual([]);
+    verify(swarm, held, 'slow', chunk, 4 * ENDGAME_AGE_MS + 1);
+    expect(requests(swarm.schedule(4 * ENDGAME_AGE_MS + 2), 'slow').length).toBeGreaterThan(1);
+  });
+
+  it('does not hold it against a peer that it was asked later and lost', () => {
+    const { swarm, held } = make(9);
+    const mine = new Bitfield(9);
+    mine.set(0);
+    for (const peer of ['a', 'b']) join(swarm, peer, mine);
+    swarm.schedule(0);
+    expect(requests(swarm.schedule(ENDGAME_AGE_MS))).toEqual([0]);
+    verify(swarm, held, 'a', 0, ENDGAME_AGE_MS + 1);
+    for (const peer of ['a', 'b']) swarm.onHave(peer, 0, Bitfield.full(9).toBytes());
+    expect(requests(swarm.schedule(ENDGAME_AGE_MS + 2), 'b').length).toBeGreaterThan(1);
+  });
+
+  it('a peer that rejects and claims anew keeps no chunk from the others', () => {
+    const { swarm } = make(1);
+    for (const peer of ['a', 'b', 'evil', 'good']) join(swarm, peer, Bitfield.full(1));
+    const asked: string[] = [];
+    for (let now = 0; now < 4 * MAX_LATE_MS && !asked.includes('good'); now += 100) {
+      for (const peer of ['a', 'b']) swarm.onBytes(peer, STALL_BYTES, now);
+      for (const { kind, peer } of swarm.schedule(now)) if (kind === 'request') asked.push(peer);
+      if (!swarm.isAsked('evil', 0)) continue;
+      swarm.onReject('evil', 0, true, now);
+      swarm.onHave('evil', 0, Uint8Array.of(0x80));
+    }
+    expect(asked).toEqual(['a', 'b', 'evil', 'good']);
+  });
+
+  it('what is late takes nothing from the bytes that may be outstanding', () => {
+    const { swarm } = make(8, MAX_OUTSTANDING_BYTES / 2);
+    const claimed = new Bitfield(8);
+    for (const chunk of [0, 1]) claimed.set(chunk);
+    for (const peer of ['evil', 'worse']) join(swarm, peer, claimed);
+    expect(requests(swarm.schedule(0))).toHaveLength(2);
+    join(swarm, 'good', Bitfield.full(8));
+    for (const peer of ['evil', 'worse']) swarm.onBytes(peer, STALL_BYTES, MAX_LATE_MS - 1);
+    expect(swarm.schedule(MAX_LATE_MS - 1)).toEqual([]);
+    expect(swarm.nextDeadline()).toBe(MAX_LATE_MS);
+    expect(requests(swarm.schedule(MAX_LATE_MS), 'good')).toHaveLength(1);
+  });
+
+  it('asks nothing again that came and is being verified', () => {
+    const { swarm, verifying } = make(1);
+    for (const peer of ['a', 'b']) join(swarm, peer, Bitfield.full(1));
+    swarm.schedule(0);
+    verifying.add(0);
+    expect(requests(swarm.schedule(ENDGAME_AGE_MS))).toEqual([]);
+    verifying.delete(0);
+    expect(requests(swarm.schedule(ENDGAME_AGE_MS + 1))).toEqual([0]);
+  });
+
+  it('P-7.6: says whether a HAVE told of a chunk that is missing', () => {
+    const { swarm, held } = make(16);
+    held.set(9);
+    swarm.addPeer('a', false);
+    expect(swarm.onHave('a', 8, Uint8Array.of(0x80))).toBe(true);
+    expect(swarm.onHave('a', 8, Uint8Array.of(0x80))).toBe(false);
+    expect(swarm.onHave('a', 0, Uint8Array.of(0, 0xc0))).toBe(false);
+    expect(swarm.onHave('nobody', 0, Uint8Array.of(0xff))).toBe(false);
   });
 
   it('is at the same place after a peer joins twice', () => {

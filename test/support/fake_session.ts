@@ -1,0 +1,60 @@
+import type { Session } from '../../agent/transport/session.js';
+import type { EndReason, SessionEvents } from '../../agent/transport/session_types.js';
+import type { CloseReason } from '../../shared/wire/frames/close.js';
+
+/** A session without a transport: what its owner does is kept, and the test is the peer. */
+export class FakeSession {
+  readonly events: SessionEvents;
+  readonly requests: number[] = [];
+  readonly cancels: number[] = [];
+  readonly rejects: number[] = [];
+  readonly served: { chunk: number; offset: number; bytes: Uint8Array }[] = [];
+  haves = 0;
+  closed: EndReason | null = null;
+  pendingServeBytes = 0;
+  /** What `cancel` says. */
+  cancelRoom = true;
+
+  constructor(events: SessionEvents) {
+    this.events = events;
+  }
+
+  get real(): Session {
+    return this as unknown as Session;
+  }
+
+  request(chunk: number, _offset: number, _length: number): boolean {
+    this.requests.push(chunk);
+    return this.closed === null;
+  }
+
+  cancel(chunk: number): boolean {
+    this.cancels.push(chunk);
+    return this.cancelRoom;
+  }
+
+  reject(chunk: number): void {
+    this.rejects.push(chunk);
+  }
+
+  serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
+    this.served.push({ chunk, offset, bytes });
+    return true;
+  }
+
+  have(): void {
+    this.haves++;
+  }
+
+  peers(): void {}
+
+  close(reason: CloseReason): void {
+    this.end(reason, false);
+  }
+
+  end(reason: EndReason, byPeer = true): void {
+    if (this.closed !== null) return;
+    this.closed = reason;
+    this.events.onClosed(reason, byPeer);
+  }
+}

@@ -1,0 +1,124 @@
+import { Transfer } from '../../agent/transfer/transfer.js';
+import { Bitfield } from '../../shared/artifact/bitfield.js';
+import type { ChunkmeshError } from '../../shared/errors.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
+import { SeededRandom } from '../sim/random.js';
+import { FakeSession } from './fake_session.js';
+import { MemoryArtifact, type Sample } from './memory_artifact.js';
+
+/** One device's transfer with neither sockets nor files: its clock is the test's, its peers are what the test makes them. */
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+interface Joined {
+  readonly session: FakeSession;
+  readonly pump: () => void;
+}
+
+export class TransferStage {
+  now = 0;
+  readonly sample: Sample;
+  readonly stored: MemoryArtifact;
+  readonly transfer: Transfer;
+  readonly warnings: ChunkmeshError[] = [];
+  completedAt = -1;
+  wakes = 0;
+  readonly #joined = new Map<string, Joined>();
+
+  private constructor(sample: Sample, seed: number) {
+    const random = new SeededRandom(seed);
+    this.sample = sample;
+    this.stored = new MemoryArtifact(sample);
+    this.transfer = new Transfer({
+      rollout: sample.rollout,
+      artifact: sample.index.artifact,
+      group: 'cameras',
+      host: {
+        now: () => this.now,
+        random: () => random.next(),
+        logger: silent,
+        wake: () => this.wakes++,
+        changed: () => {},
+        completed: () => {
+          this.completedAt = this.now;
+        },
+        warning: (error) => this.warnings.push(error),
+      },
+      joinWindowMs: 0,
+      isSeed: false,
+      seeds: [],
+      openStored: async () => this.stored.real,
+      onPeerNamed: () => {},
+    });
+  }
+
+  /** @param indexed whether it has the index already */
+  static async start(sample: Sample, { indexed = true, seed = 1 } = {}): Promise<TransferStage> {
+    const stage = new TransferStage(sample, seed);
+    if (indexed) await stage.stored.installIndex(sample.index.bytes);
+    await stage.transfer.start();
+    return stage;
+  }
+
+  /** A session with the device is agreed. */
+  connect(device: string, seed = false): FakeSession {
+    const made: { session?: FakeSession } = {};
+    const { pump } = this.transfer.connect({ device, site: 'default', seed }, (events) => {
+      made.session = new FakeSession(events);
+      return made.session.real;
+    });
+    if (made.session === undefined) throw new Error('no session was made');
+    this.#joined.set(device, { session: made.session, pump });
+    return made.session;
+  }
+
+  /** A session is agreed, opens, and the peer says what it holds. */
+  join(device: string, have = Bitfield.full(this.sample.rollout.chunks)): FakeSession {
+    const session = this.connect(device);
+    session.events.onOpen(0);
+    if (have.count > 0) session.events.onHave(0, have.toBytes());
+    this.flush();
+    return session;
+  }
+
+  /** @throws where there is none */
+  session(device: string): FakeSession {
+    const joined = this.#joined.get(device);
+    if (joined === undefined) throw new Error(`no session with ${device}`);
+    return joined.session;
+  }
+
+  isJoined(device: string): boolean {
+    return this.#joined.get(device)?.session.closed === null;
+  }
+
+  /** What the endpoint does after each batch of datagrams. */
+  flush(): void {
+    for (const [device, { session, pump }] of this.#joined) {
+      if (session.closed === null) pump();
+      else this.#joined.delete(device);
+    }
+  }
+
+  bytesOf(chunk: number): Uint8Array {
+    return chunk === INDEX_CHUNK ? this.sample.index.bytes : this.sample.chunk(chunk);
+  }
+
+  /** The peer sends bytes of a chunk, whole if nothing else is said, and what they lead to is awaited. */
+  async send(session: FakeSession, chunk: number, bytes = this.bytesOf(chunk), offset = 0): Promise<void> {
+    session.events.onData(chunk, offset, bytes);
+    await this.settle();
+  }
+
+  /** Everything that waits for nothing but its turn. */
+  async settle(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.flush();
+  }
+
+  /** What the agent's timer does. */
+  tick(): void {
+    if (this.transfer.nextDeadline(this.now) <= this.now) this.transfer.tick();
+    this.flush();
+  }
+}
