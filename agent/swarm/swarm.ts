@@ -62,14 +62,6 @@ export class Swarm {
     return this.#peers;
   }
 
-  /** Whether the peer holds a chunk that is missing. */
-  offersAny(id: string): boolean {
-    const have = this.#peers.get(id)?.have;
-    if (have === undefined) return false;
-    for (const chunk of this.#held.missing()) if (have.get(chunk)) return true;
-    return false;
-  }
-
   addPeer(id: string, seed: boolean): void {
     this.removePeer(id);
     this.#peers.set(id, new Peer(id, seed, this.#held.length));

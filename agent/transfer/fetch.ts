@@ -18,6 +18,13 @@ import type { Link, Links } from './link.js';
 const STORE_RETRY_MS = 5_000;
 /** With no chunk verified for this long, a device announces itself as if it had no session. */
 const STARVED_MS = 10_000;
+/**
+ * So often a device counts as not fed for a moment, and looks for other peers: a dozen that feed it slowly could else be all that it ever
+ * sees. Rare enough to cost a link of 3 kB/s little.
+ */
+const LOOK_AROUND_MS = 300_000;
+/** How long the moment is: more than the agent's longest sleep. */
+const LOOKING_MS = 2_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
 
@@ -58,6 +65,8 @@ export class Fetch {
   #paused = false;
   /** When the index or a chunk was last verified. */
   #progressAt: number;
+  /** Devices that begin together look around at different times. */
+  readonly #lookPhaseMs: number;
   #begun = false;
   /** Something happened by which more may be asked. */
   #due = false;
@@ -68,6 +77,7 @@ export class Fetch {
     this.#links = links;
     this.#host = host;
     this.#progressAt = host.now();
+    this.#lookPhaseMs = host.random() * LOOK_AROUND_MS;
     this.#events = events;
     this.swarm = new Swarm({
       held: stored.held,
@@ -79,7 +89,12 @@ export class Fetch {
 
   /** Whether its sessions bring what is missing: by what came, since what peers promise may be stale or a lie. */
   get isFed(): boolean {
-    return this.#links.size > 0 && this.#host.now() < this.#progressAt + STARVED_MS;
+    if (this.#links.size === 0) return false;
+    // What keeps this device from asking is not for other peers to mend.
+    if (!this.#mayAsk) return true;
+    const now = this.#host.now();
+    const looking = (now + this.#lookPhaseMs) % LOOK_AROUND_MS < LOOKING_MS;
+    return now < this.#progressAt + STARVED_MS && !looking;
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -92,6 +107,7 @@ export class Fetch {
   begin(): void {
     this.#begun = true;
     this.#paused = false;
+    this.#progressAt = this.#host.now();
     this.schedule();
   }
 
@@ -172,7 +188,7 @@ export class Fetch {
   }
 
   get #mayAsk(): boolean {
-    return this.#blockedUntil === 0 && (this.#begun || this.#stored.index === undefined);
+    return !this.#paused && this.#blockedUntil === 0 && (this.#begun || this.#stored.index === undefined);
   }
 
   #actions(now: number): SwarmAction[] {
@@ -233,6 +249,7 @@ export class Fetch {
       this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `index from ${link.peer.device}`));
       return;
     }
+    link.verified += bytes.length;
     for (const action of this.#index.onVerified(link.peer.device)) this.#act(action);
     try {
       await this.#stored.installIndex(bytes);
@@ -267,6 +284,7 @@ export class Fetch {
       this.#verifying.delete(chunk);
     }
     link.assemblies.delete(chunk);
+    link.verified += bytes.length;
     if (seed) this.counters.fromSeed += bytes.length;
     else this.counters.fromPeers += bytes.length;
     this.#blockedUntil = 0;

@@ -14,8 +14,9 @@ export interface Link {
   /** Monotonic ms. */
   readonly since: number;
   open: boolean;
-  /** Bytes that it sent of what it was asked for. */
+  /** Bytes that it sent of what it was asked for, and those of them that were verified. */
   received: number;
+  verified: number;
   /** Devices that the peer named (P-7.9). */
   named: number;
 }

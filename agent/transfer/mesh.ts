@@ -1,5 +1,5 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
-import { MAX_HAVE_BYTES, MAX_PEERS_NAMED } from '../../shared/limits.js';
+import { MAX_HAVE_BYTES, MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { Assembly } from '../swarm/assembly.js';
@@ -14,6 +14,17 @@ import { Serving, type Shelf } from './serving.js';
 
 /** P-7.9: two frames' worth. Each name costs an offer. */
 const MAX_NAMES_PER_SESSION = 32;
+/** A session gets as long to prove of use before it may have to make room. */
+const PROBATION_MS = 10_000;
+/**
+ * How long a device is refused whose session made room: at one in 30 s (MAX_REPEAT_MS) twelve more hostile members have all had their turn
+ * before the first comes back.
+ */
+const REFUSED_MS = 600_000;
+/** How long one that left without having brought anything, where places are scarce: long against the 5 s in which a path must open. */
+const LEFT_REFUSED_MS = 20_000;
+/** Devices refused for a while, the oldest forgotten first. */
+const MAX_REFUSED = 256;
 
 export interface MeshOwner {
   readonly host: TransferHost;
@@ -31,13 +42,16 @@ export class Mesh {
   readonly links = new Links();
   readonly #owner: MeshOwner;
   readonly #banned = new Set<string>();
+  /** Until when a device is refused. Monotonic ms. */
+  readonly #refusedUntil = new Map<string, number>();
 
   constructor(owner: MeshOwner) {
     this.#owner = owner;
   }
 
+  /** For good (P-10.4), or for a while (P-10.3). */
   isBanned(device: string): boolean {
-    return this.#banned.has(device);
+    return this.#banned.has(device) || this.#owner.host.now() < (this.#refusedUntil.get(device) ?? 0);
   }
 
   /**
@@ -55,8 +69,8 @@ export class Mesh {
       () => this.#owner.shelf(),
       () => host.wake(),
     );
-    const assemblies = new Map<number, Assembly>();
-    later.link = { peer, session, serving, assemblies, since: host.now(), open: false, received: 0, named: 0 };
+    const nothing = { assemblies: new Map<number, Assembly>(), open: false, received: 0, verified: 0, named: 0 };
+    later.link = { peer, session, serving, since: host.now(), ...nothing };
     this.links.add(later.link);
     // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
     this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
@@ -85,13 +99,24 @@ export class Mesh {
     for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
   }
 
+  /**
+   * P-10.3: closes the session that brought least. By what came and was right, since what a peer promises costs it nothing, nor does asking;
+   * and not by whose chunk is longest ago, since of many that share a slow link that is the one whose next is nearly here.
+   */
   dropOneUnfed(): void {
-    const { swarm } = this.#owner.fetch() ?? {};
-    for (const link of this.links.opened()) {
-      if (swarm?.offersAny(link.peer.device)) continue;
-      this.drop(link, CLOSE.noRoom);
-      return;
-    }
+    const before = this.#owner.host.now() - PROBATION_MS;
+    const old = [...this.links.all()].filter((link) => link.since <= before);
+    if (old.length === 0) return;
+    const least = old.reduce((a, b) => ((b.verified - a.verified || b.received - a.received) < 0 ? b : a));
+    this.#refuse(least.peer.device, REFUSED_MS);
+    this.drop(least, CLOSE.noRoom);
+  }
+
+  #refuse(device: string, ms: number): void {
+    this.#refusedUntil.delete(device);
+    this.#refusedUntil.set(device, this.#owner.host.now() + ms);
+    const oldest = this.#refusedUntil.keys().next();
+    if (this.#refusedUntil.size > MAX_REFUSED && !oldest.done) this.#refusedUntil.delete(oldest.value);
   }
 
   #dropIfUseless(link: Link): void {
@@ -147,6 +172,9 @@ export class Mesh {
 
   #onClosed(link: Link): void {
     if (!this.links.remove(link)) return;
+    // Else devices that come and go, or never open what they agreed, take every place for nothing.
+    const crowded = this.links.size >= MAX_SESSIONS_PER_ARTIFACT / 2;
+    if (crowded && link.received === 0 && !this.#owner.complete()) this.#refuse(link.peer.device, LEFT_REFUSED_MS);
     this.#owner.fetch()?.gone(link);
     this.#owner.left();
   }

@@ -140,7 +140,7 @@ export class Transfer {
     return this.#mesh.connect(peer, make);
   }
 
-  /** P-10.3: with every session taken by peers that hold nothing it lacks, a device makes room for one that may. */
+  /** P-10.3: with every place taken by peers that do not feed it, a device makes room for one that may. */
   makeRoom(): void {
     if (this.lonely && this.room === 0) this.#mesh.dropOneUnfed();
   }
@@ -168,7 +168,7 @@ export class Transfer {
 
   #left(): void {
     if (this.#stopping !== null) return;
-    if (this.lonely) this.announcer.restart(this.#host.now());
+    if (this.lonely && this.#mesh.links.size === 0) this.announcer.restart(this.#host.now());
     this.#holding.fetch?.schedule();
     this.#host.changed();
     this.#host.wake();

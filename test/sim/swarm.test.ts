@@ -30,7 +30,7 @@ function hostile(count: number, more: Pick<MemberOptions, 'everyMs' | 'pieceByte
 async function outcome(seed: number, sample: Sample, ...members: MemberOptions[]) {
   const swarm = await Swarm.start(sample, seed, members);
   const seconds = await swarm.run(LIMIT_MS);
-  const { wasted } = swarm.stage.transfer.progress();
+  const { wasted } = swarm.stage.row;
   const figures = `${seconds} s, ${wasted} bytes wasted, ${swarm.announcements} announcements, ${swarm.ended} sessions ended`;
   return { swarm, seconds, label: `CHUNKMESH_SEED=${seed}: ${figures}` };
 }
@@ -47,6 +47,32 @@ describe.each(SEEDS)('a device among hostile members, seed %d', (seed) => {
     have.set(7);
     const { seconds, label } = await outcome(seed, FEW_CHUNKS, ...hostile(11, { ...TRICKLE, have }), ...honest(1));
     expect(seconds, label).toBeLessThan(FEW_CHUNKS.bytes.length / HONEST_RATE + 11 * 3);
+  });
+
+  it.each([
+    ['12 that give nothing', 12, { everyMs: Number.POSITIVE_INFINITY }, 110],
+    ['12 that trickle', 12, TRICKLE, 110],
+    // Each is quicker than the honest one: it gets a place when all of them had theirs.
+    ['24 that trickle', 24, TRICKLE, 400],
+  ])('P-10.3 completes though %s have taken every place', async (_what, count, pace, most) => {
+    const { seconds, label } = await outcome(seed, MANY_CHUNKS, ...hostile(count, pace), ...honest(1));
+    expect(seconds, label).toBeLessThan(most);
+  });
+
+  it('P-10.1 finds a better peer though 12 feed it just enough', async () => {
+    const pace = { pieceBytes: 3000, everyMs: 4500 };
+    const { seconds, label } = await outcome(seed, SLOW_CHUNKS, ...hostile(12, pace), ...honest(1));
+    expect(seconds, label).toBeLessThan(330);
+  });
+
+  it('P-10.3 lets honest peers that have nothing more to give be, and finds the seed that comes', async () => {
+    const have = new Bitfield(16);
+    for (let i = 0; i < 8; i++) have.set(i);
+    const seedBegins = { id: 'seed', everyMs: 80, answersFrom: 240_000 };
+    const { seconds, swarm, label } = await outcome(seed, FEW_CHUNKS, ...honest(24, { have }), seedBegins);
+    expect(seconds, label).toBeGreaterThan(240);
+    expect(seconds, label).toBeLessThan(240 + 35);
+    expect(swarm.ended, label).toBeLessThanOrEqual(2);
   });
 
   it('loses nothing to slow but honest peers: 12 of 24 at a time, at 256 bytes a second each', async () => {

@@ -109,7 +109,7 @@ export class Swarm {
     const { stage } = this;
     stage.tick();
     if (stage.transfer.lonely && stage.now >= stage.transfer.announcer.due) this.#announce();
-    const next = Math.min(stage.transfer.nextDeadline(stage.now), stage.now + TICK_MS);
+    const next = Math.min(stage.transfer.nextDeadline(), stage.now + TICK_MS);
     this.#at(Math.max(next, stage.now + 1), () => this.#tick());
   }
 

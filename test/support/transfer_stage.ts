@@ -1,5 +1,6 @@
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
+import type { RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { SeededRandom } from '../sim/random.js';
@@ -14,6 +15,8 @@ interface Joined {
   readonly session: FakeSession;
   readonly pump: () => void;
 }
+
+async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 
 export class TransferStage {
   now = 0;
@@ -30,9 +33,8 @@ export class TransferStage {
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
     this.transfer = new Transfer({
-      rollout: sample.rollout,
       artifact: sample.index.artifact,
-      group: 'cameras',
+      rollouts: [{ rollout: sample.rollout, groups: ['cameras'] }],
       host: {
         now: () => this.now,
         random: () => random.next(),
@@ -47,6 +49,7 @@ export class TransferStage {
       joinWindowMs: 0,
       isSeed: false,
       seeds: [],
+      ownFiles: noFiles,
       openStored: async () => this.stored.real,
       onPeerNamed: () => {},
     });
@@ -104,6 +107,13 @@ export class TransferStage {
     return chunk === INDEX_CHUNK ? this.sample.index.bytes : this.sample.chunk(chunk);
   }
 
+  /** The one row of its status. */
+  get row(): RolloutProgress {
+    const [row] = this.transfer.progress();
+    if (row === undefined) throw new Error('no rollout');
+    return row;
+  }
+
   /** The peer sends bytes of a chunk, whole if nothing else is said, and what they lead to is awaited. */
   async send(session: FakeSession, chunk: number, bytes = this.bytesOf(chunk), offset = 0): Promise<void> {
     session.events.onData(chunk, offset, bytes);
@@ -118,7 +128,7 @@ export class TransferStage {
 
   /** What the agent's timer does. */
   tick(): void {
-    if (this.transfer.nextDeadline(this.now) <= this.now) this.transfer.tick();
+    if (this.transfer.nextDeadline() <= this.now) this.transfer.tick();
     this.flush();
   }
 }

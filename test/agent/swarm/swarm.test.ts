@@ -104,17 +104,6 @@ describe('Swarm', () => {
     expect(swarm.schedule(STALL_MS).filter((a) => a.kind === 'cancel')).toHaveLength(4);
   });
 
-  it('knows which peer has nothing more to give', () => {
-    const { swarm, held } = make(4);
-    const have = new Bitfield(4);
-    have.set(2);
-    join(swarm, 'a', have);
-    expect(swarm.offersAny('a')).toBe(true);
-    held.set(2);
-    expect(swarm.offersAny('a')).toBe(false);
-    expect(swarm.offersAny('nobody')).toBe(false);
-  });
-
   it('frees the chunks of a peer that left', () => {
     const { swarm } = make(4);
     join(swarm, 'a', Bitfield.full(4));

@@ -22,11 +22,11 @@ describe('the index', () => {
     stage.tick();
     expect([slow.cancels, good.requests]).toEqual([[], [INDEX_CHUNK]]);
     await stage.send(good, INDEX_CHUNK);
-    expect(stage.transfer.progress()).toMatchObject({ state: 'fetching', wasted: 100 });
+    expect(stage.row).toMatchObject({ state: 'fetching', wasted: 100 });
     expect(slow.cancels).toEqual([INDEX_CHUNK]);
     expect(stage.isJoined('slow')).toBe(true);
     await stage.send(slow, INDEX_CHUNK, SAMPLE.index.bytes.subarray(100), 100);
-    expect(stage.transfer.progress().wasted).toBe(INDEX_BYTES);
+    expect(stage.row.wasted).toBe(INDEX_BYTES);
   });
 
   it('P-10.4: has one author: who sends a wrong one is refused, and the others go on', async () => {
@@ -39,7 +39,7 @@ describe('the index', () => {
     expect(evil.closed).toBe(CLOSE.wrongBytes);
     expect([stage.transfer.isBanned('evil'), stage.transfer.isBanned('good')]).toEqual([true, false]);
     await stage.send(good, INDEX_CHUNK, SAMPLE.index.bytes.subarray(90), 90);
-    expect(stage.transfer.progress()).toMatchObject({ state: 'fetching', wasted: INDEX_BYTES });
+    expect(stage.row).toMatchObject({ state: 'fetching', wasted: INDEX_BYTES });
   });
 });
 
@@ -85,7 +85,7 @@ describe('P-7.7 what is withdrawn', () => {
     const [chunk = -1] = a.requests;
     await stage.send(a, chunk, SAMPLE.chunk(chunk).subarray(0, 1000));
     a.end(CLOSE.shutdown);
-    expect(stage.transfer.progress().wasted).toBe(1000);
+    expect(stage.row.wasted).toBe(1000);
   });
 
   it('ends the session of a peer that takes no more CANCELs: what it was asked for keeps the place of new requests', async () => {
@@ -99,6 +99,6 @@ describe('P-7.7 what is withdrawn', () => {
     expect(stage.transfer.peers).toBe(1);
     expect(new Set(good.requests).size).toBe(4);
     for (const chunk of [...good.requests]) await stage.send(good, chunk);
-    expect(stage.transfer.progress()).toMatchObject({ state: 'complete', fromPeers: SAMPLE.bytes.length, wasted: 0 });
+    expect(stage.row).toMatchObject({ state: 'complete', fromPeers: SAMPLE.bytes.length, wasted: 0 });
   });
 });

@@ -74,14 +74,14 @@ class Stage {
   join(): Link {
     const session = {
       request: (chunk: number) => this.asked.push(chunk) > 0,
-      cancel: (chunk: number) => void this.cancelled.push(chunk),
+      cancel: (chunk: number) => this.cancelled.push(chunk) > 0,
       have() {},
     };
     const link: Link = {
       peer: { device: 'peer', site: 'site', seed: false },
       session: session as unknown as Session,
       serving: { close() {} } as unknown as Serving,
-      ...{ assemblies: new Map(), since: this.now, open: true, named: 0 },
+      ...{ assemblies: new Map(), since: this.now, open: true, received: 0, verified: 0, named: 0 },
     };
     this.links.add(link);
     const { fetch } = this.holding;
