@@ -130,6 +130,21 @@ describe('P-10.3 making room', () => {
   });
 });
 
+describe('P-10.1 announcing anew', () => {
+  it('begins from the first interval when the last session ends, not when one of several does', async () => {
+    const stage = await TransferStage.start(SAMPLE);
+    const { announcer } = stage.transfer;
+    const [first, last] = [stage.join('first'), stage.join('last')];
+    stage.now = UNFED_MS;
+    for (let i = 0; i < 9; i++) announcer.announced(stage.now);
+    const { due } = announcer;
+    first.end(CLOSE.shutdown);
+    expect([stage.transfer.lonely, announcer.due]).toEqual([true, due]);
+    last.end(CLOSE.shutdown);
+    expect(announcer.due).toBeLessThan(stage.now + 2000);
+  });
+});
+
 describe('P-10.1 looking around', () => {
   it('is due once in five minutes for a moment, however steadily the peers feed it', async () => {
     const stage = await TransferStage.start(sampleArtifact(128));
