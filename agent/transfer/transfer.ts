@@ -25,20 +25,20 @@ export interface TransferOptions extends HoldingOptions {
 
 export class Transfer {
   readonly artifact: string;
-  readonly announcer: Announcer;
+  announcer: Announcer;
   readonly heard = new MembersHeard();
-  readonly #isSeed: boolean;
+  readonly #options: TransferOptions;
   readonly #host: TransferHost;
   readonly #mesh: Mesh;
   readonly #holding: Holding;
   #stopping: Promise<void> | null = null;
 
   constructor(options: TransferOptions) {
-    const { artifact, host, isSeed, joinWindowMs, onPeerNamed } = options;
+    const { artifact, host, onPeerNamed } = options;
     this.artifact = artifact;
     this.#host = host;
-    this.#isSeed = isSeed;
-    this.announcer = new Announcer(host.now(), joinWindowMs, () => host.random());
+    this.#options = options;
+    this.announcer = this.#join();
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
@@ -70,7 +70,9 @@ export class Transfer {
 
   /** @param rollouts that name the artifact from now on. They agree on its size, and each gets a file of its own. */
   follow(rollouts: NamedRollouts): void {
+    const { shards } = this.rollout;
     this.#holding.follow(rollouts);
+    if (this.rollout.shards !== shards) this.announcer = this.#join();
   }
 
   /** One of those that name the artifact: the artifact itself, and the shards that it is announced in. */
@@ -104,7 +106,7 @@ export class Transfer {
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#stopping !== null || this.failed) return 0;
-    const most = this.#isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
+    const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
 
@@ -158,6 +160,12 @@ export class Transfer {
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
     return this.#holding.progress();
+  }
+
+  /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */
+  #join(): Announcer {
+    const { host, joinWindowMs } = this.#options;
+    return new Announcer(host.now(), joinWindowMs, () => host.random());
   }
 
   async #stop(reason: CloseReason): Promise<void> {
