@@ -17,6 +17,9 @@ import { Mesh } from './mesh.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
 
+/** P-4.4: what the field takes. */
+const MAX_ROOM = 255;
+
 export interface TransferOptions extends HoldingOptions {
   readonly joinWindowMs: number;
   /** Learned of another device from a peer (P-7.9, P-10.3). */
@@ -128,7 +131,9 @@ export class Transfer {
   announcement(at: number): HaveMessage | null {
     const { held } = this;
     if (held === null) return null;
-    return { t: 'have', at, held: held.count, room: Math.min(255, this.room), digest: makeDigest(held) };
+    // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
+    const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
+    return { t: 'have', at, held: held.count, room: Math.min(most, this.room), digest: makeDigest(held) };
   }
 
   /** P-10.2: whether either side holds what the other lacks. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NamedRollouts } from '../../../agent/transfer/hand_overs.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
+import { FakeSession } from '../../support/fake_session.js';
 import { FakeStored } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
 
@@ -13,11 +14,11 @@ function named(version: string, shards: number): NamedRollouts {
   return [{ rollout: { name: 'one', version, artifact, size, chunks: chunkCount, shards }, groups: ['a'] }];
 }
 
-async function started(held: Iterable<number>) {
+async function started(held: Iterable<number>, isSeed = false) {
   const clock = { now: 0 };
   const stored = new FakeStored(index, held);
   const transfer = new Transfer({
-    ...{ artifact: index.artifact, rollouts: named('1', 1), isSeed: false, seeds: [], joinWindowMs: JOIN_WINDOW_MS },
+    ...{ artifact: index.artifact, rollouts: named('1', 1), isSeed, seeds: [], joinWindowMs: JOIN_WINDOW_MS },
     host: {
       now: () => clock.now,
       random: () => 0.5,
@@ -33,6 +34,18 @@ async function started(held: Iterable<number>) {
 }
 
 describe('Transfer', () => {
+  it('P-5.6: announces room for 12 only where it has no session, a seed too', async () => {
+    for (const [isSeed, alone] of [
+      [false, 12],
+      [true, 64],
+    ] as const) {
+      const { transfer } = await started(chunks.slice(1), isSeed);
+      expect(transfer.announcement(0)?.room).toBe(alone);
+      transfer.connect({ device: 'peer', site: 'site', seed: false }, (events) => new FakeSession(events).real);
+      expect(transfer.announcement(0)?.room).toBe(11);
+    }
+  });
+
   it('P-10.1: joins other shards within a new join window, and the same ones not again', async () => {
     const { transfer, clock } = await started([]);
     expect(transfer.announcer.due).toBe(JOIN_WINDOW_MS / 2);
