@@ -1,202 +1,116 @@
-import { fork } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { cpus, release } from 'node:os';
-import { argv } from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { Endpoint } from '../agent/io/endpoint.js';
-import { type EndReason, Session, type SessionEvents } from '../agent/transport/session.js';
-import { agreeSessionKey, type Direction, generateSessionKeyPair } from '../shared/crypto/box.js';
-import { defaultProvider } from '../shared/crypto/provider.js';
-import { ChunkmeshError } from '../shared/errors.js';
-import { CLOSE } from '../shared/wire/frames/close.js';
+import { Lab, labLacks } from '../test/lab/lab.js';
+import type { BarRule } from './bars.js';
+import { pairContenders, RAW_DGRAM, UDX } from './contenders/pair_contenders.js';
+import { makeTestFile, type TestFile } from './contenders/test_file.js';
+import { Flow, LOOPBACK, type Outcome, type Place } from './mesh/mesh.js';
+import type { Contender, Figure } from './rounds.js';
+import type { Subject } from './subject.js';
 
 /**
- * How fast one session moves sealed bytes from one process to another over loopback.
- *
- *     node dist/bench/pair.js [--json] [--rounds 3] [--megabytes 200]
+ * How fast one agent gives an artifact to another over loopback: read from the disk, sealed a datagram at a time, opened, each chunk hashed
+ * and written, the finished file hashed whole.
  */
-const CHUNK_BYTES = 65_536;
-/** Asked ahead: 4 MiB. */
-const OUTSTANDING = 64;
-const CHUNKS = 16_384;
 
-/** What each process tells the other before the first datagram, as offer and answer would. */
-interface Hello {
-  readonly port: number;
-  readonly key: string;
-  readonly session: string;
+export interface PairOptions {
+  /** MB */
+  readonly size: number;
+  /** Bytes of an IP packet. */
+  readonly mtu: number;
+  readonly flat: boolean;
+  readonly folder: string;
 }
 
-interface Result {
-  readonly megabytesPerSecond: number;
-  readonly receiverCpuSecondsPerGigabyte: number;
-  readonly lost: number;
-}
+const MB = 1e6;
+/** A datagram of 8,952 bytes (P-6.6) with its headers for IPv4. */
+const JUMBO_MTU = 8980;
+/** An agent beside the work that a device is there for. */
+const MAX_RESIDENT_MB = 120;
+/** What the allocator's noise may make of "alike". */
+const FLAT = 1.1;
+const SODIUM = 'chunkmesh, sodium-native';
+const TWEETNACL = 'chunkmesh, tweetnacl';
+const JUMBO = 'chunkmesh, sodium-native, jumbo datagrams';
+const SMALL = { subject: 'chunkmesh, 64 MB', bytes: 64 * MB };
+const LARGE = { subject: 'chunkmesh, 4 GB', bytes: 4096 * MB };
+const PEAKS = ['peak memory of the sender', 'peak memory of the receiver'] as const;
 
-class Bench implements SessionEvents {
-  readonly #endpoint: Endpoint;
-  readonly #session: Session;
-  readonly #chunk = Buffer.alloc(CHUNK_BYTES, 0x5a);
-  readonly #total: number;
-  readonly #done: (reason: EndReason) => void;
-  received = 0;
-  #asked = 0;
-
-  constructor(
-    endpoint: Endpoint,
-    direction: Direction,
-    make: (events: SessionEvents) => Session,
-    id: Buffer,
-    peer: Hello,
-    total: number,
-    done: (reason: EndReason) => void,
-  ) {
-    this.#endpoint = endpoint;
-    this.#total = direction === 1 ? total : 0;
-    this.#done = done;
-    this.#session = make(this);
-    endpoint.attach(id, this.#session, [['127.0.0.1', peer.port]], () => {});
-  }
-
-  get lost(): number {
-    return this.#session.stats.datagramsLost;
-  }
-
-  onOpen(): void {
-    for (let i = 0; i < OUTSTANDING; i++) this.#ask();
-  }
-  onRequest(chunk: number, offset: number): void {
-    this.#session.serve(chunk, offset, this.#chunk);
-  }
-  onData(_chunk: number, _offset: number, bytes: Uint8Array): void {
-    const before = Math.floor(this.received / CHUNK_BYTES);
-    this.received += bytes.length;
-    for (let i = before; i < Math.floor(this.received / CHUNK_BYTES); i++) this.#ask();
-    if (this.received < this.#total) return;
-    this.#session.close(CLOSE.done);
-    this.#endpoint.wake();
-  }
-  onCancel(): void {}
-  onReject(): void {}
-  onHave(): void {}
-  onPeers(): void {}
-  onClosed(reason: EndReason): void {
-    this.#done(reason);
-  }
-
-  #ask(): void {
-    if (this.#asked * CHUNK_BYTES >= this.#total) return;
-    this.#session.request(this.#asked % CHUNKS, 0, CHUNK_BYTES);
-    this.#asked++;
-  }
-}
-
-/** One side, until its session ends. @param exchange gives the peer our hello and resolves with its own. */
-async function runSide(direction: Direction, total: number, exchange: (own: Hello) => Promise<Hello>): Promise<Bench> {
-  const endpoint = await Endpoint.open('127.0.0.1', 0);
-  const { secret, publicKey } = generateSessionKeyPair();
-  const id = randomBytes(8);
-  const own = { port: endpoint.bound.port, key: Buffer.from(publicKey).toString('hex'), session: id.toString('hex') };
-  const peer = await exchange(own);
-  const ends = [own, peer].map(({ session }, i) => ({
-    device: `end-${i ^ direction}`,
-    session: Buffer.from(session, 'hex'),
-  }));
-  const [offerer, answerer] = direction === 0 ? ends : ends.reverse();
-  if (offerer === undefined || answerer === undefined) throw new ChunkmeshError('E_INTERNAL', 'a session has two ends');
-  const context = { artifact: Buffer.alloc(32), offerer, answerer };
-  const key = agreeSessionKey(secret, Buffer.from(peer.key, 'hex'), context);
-  if (key === null) throw new ChunkmeshError('E_INTERNAL', 'no session key');
-  const remoteId = Buffer.from(peer.session, 'hex');
-  const options = { direction, localId: id, remoteId, key, chunkCount: CHUNKS, candidates: 1 };
-  const token = () => randomBytes(8);
-  let bench: Bench | undefined;
-  await new Promise<EndReason>((resolve) => {
-    const make = (events: SessionEvents) => new Session({ ...options, now: performance.now(), token, events });
-    bench = new Bench(endpoint, direction, make, id, peer, total, resolve);
-  });
-  await endpoint.close();
-  if (bench === undefined) throw new ChunkmeshError('E_INTERNAL', 'no session');
-  return bench;
-}
-
-/** The receiver, in this process, against a sender in a child of it. */
-async function round(megabytes: number): Promise<Result> {
-  const child = fork(fileURLToPath(import.meta.url), ['--sender']);
-  const lost = new Promise<number>((resolve) => {
-    child.on('message', (message: { lost?: number }) => message.lost !== undefined && resolve(message.lost));
-  });
-  const cpu = process.cpuUsage();
-  let started = 0;
-  const bench = await runSide(1, megabytes * 1e6, async (own) => {
-    const hello = new Promise<Hello>((resolve) => child.once('message', (message: Hello) => resolve(message)));
-    const peer = await hello;
-    child.send(own);
-    started = performance.now();
-    return peer;
-  });
-  const seconds = (performance.now() - started) / 1000;
-  const used = process.cpuUsage(cpu);
-  const result = {
-    megabytesPerSecond: bench.received / 1e6 / seconds,
-    receiverCpuSecondsPerGigabyte: (used.user + used.system) / 1e6 / (bench.received / 1e9),
-    lost: await lost,
-  };
-  child.disconnect();
-  return result;
-}
-
-async function sender(): Promise<void> {
-  const bench = await runSide(0, 0, (own) => {
-    process.send?.(own);
-    return new Promise((resolve) => process.once('message', (message: Hello) => resolve(message)));
-  });
-  process.send?.({ lost: bench.lost });
-}
-
-function summary(metric: string, unit: string, values: number[]) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (i: number) => Number((sorted[i] ?? 0).toFixed(2));
-  const subject = `chunkmesh, ${defaultProvider().name}`;
-  return { subject, metric, unit, median: at(sorted.length >> 1), min: at(0), max: at(sorted.length - 1) };
-}
-
-function option(name: string, otherwise: number): number {
-  const at = argv.indexOf(name);
-  return at < 0 ? otherwise : Number(argv[at + 1]);
-}
-
-async function main(): Promise<void> {
-  const rounds = option('--rounds', 3);
-  const results: Result[] = [];
-  for (let i = 0; i < rounds; i++) results.push(await round(option('--megabytes', 200)));
-  const rows = [
-    summary(
-      'goodput',
-      'MB/s',
-      results.map((one) => one.megabytesPerSecond),
-    ),
-    summary(
-      'receiver CPU',
-      's/GB',
-      results.map((one) => one.receiverCpuSecondsPerGigabyte),
-    ),
-    summary(
-      'datagrams lost',
-      '',
-      results.map((one) => one.lost),
-    ),
+export function figuresOf(outcome: Outcome, bytes: number): Figure[] {
+  const { seconds, secondsComplete, sender, receiver, dropped } = outcome;
+  const gigabytes = bytes / 1e9;
+  return [
+    { metric: 'goodput', unit: 'MB/s', value: bytes / MB / seconds },
+    { metric: 'to the finished file', unit: 'MB/s', value: bytes / MB / secondsComplete },
+    { metric: 'CPU of the sender', unit: 's/GB', value: sender.cpuSeconds / gigabytes },
+    { metric: 'CPU of the receiver', unit: 's/GB', value: receiver.cpuSeconds / gigabytes },
+    { metric: PEAKS[0], unit: 'MB', value: sender.peakBytes / MB },
+    { metric: PEAKS[1], unit: 'MB', value: receiver.peakBytes / MB },
+    { metric: 'datagrams dropped', unit: '', value: dropped },
   ];
-  const machine = `${cpus()[0]?.model.trim() ?? 'unknown'} x ${cpus().length}, Linux ${release()}, Node ${process.version}`;
-  if (argv.includes('--json')) {
-    process.stdout.write(`${JSON.stringify({ name: 'pair', machine, rounds, results: rows, bars: [] })}\n`);
-    return;
-  }
-  process.stdout.write(`${machine}, ${rounds} rounds\n`);
-  for (const { subject, metric, unit, median, min, max } of rows) {
-    process.stdout.write(`${subject.padEnd(28)} ${metric.padEnd(16)} ${median} (${min} to ${max}) ${unit}\n`);
+}
+
+/** Runs `work` where no packet is longer than `mtu`; without root, where the machine's own loopback is the limit. */
+async function within<T>(mtu: number, work: (place: Place) => Promise<T>): Promise<T> {
+  if (labLacks() !== undefined) return work(LOOPBACK);
+  const lab = await Lab.loopback(mtu);
+  try {
+    return await work({ host: LOOPBACK.host, spawn: (...command) => lab.spawn(0, ...command) });
+  } finally {
+    await lab.close();
   }
 }
 
-if (argv.includes('--sender')) await sender();
-else await main();
+function chunkmesh(subject: string, file: TestFile, mtu: number, crypto = ''): Contender {
+  return {
+    subject,
+    run: () =>
+      within(mtu, async (place) => {
+        const environment = { CHUNKMESH_CRYPTO: crypto };
+        const flow = await Flow.start({ file, mode: 'foreground', from: place, to: place, environment });
+        try {
+          return figuresOf(await flow.complete(), file.bytes);
+        } finally {
+          await flow.stop();
+        }
+      }),
+  };
+}
+
+function rules(flat: boolean): BarRule[] {
+  const goodput = { metric: 'goodput', is: 'at least' } as const;
+  const memory = (subject: string): BarRule[] =>
+    PEAKS.map((metric) => ({ subject, metric, is: 'at most', limit: MAX_RESIDENT_MB }));
+  const alike: BarRule[] = PEAKS.map((metric) => {
+    return { subject: LARGE.subject, metric, is: 'at most', limit: FLAT, of: { subject: SMALL.subject, metric } };
+  });
+  return [
+    { subject: SODIUM, ...goodput, limit: 100 },
+    { subject: SODIUM, ...goodput, limit: 0.6, of: { subject: RAW_DGRAM, metric: 'goodput' } },
+    { subject: SODIUM, ...goodput, limit: 0.75, of: { subject: UDX, metric: 'goodput' } },
+    { subject: TWEETNACL, ...goodput, limit: 25 },
+    { subject: JUMBO, ...goodput, limit: 250 },
+    ...memory(SODIUM),
+    ...(flat ? [...memory(LARGE.subject), ...alike] : []),
+  ];
+}
+
+export async function pair({ size, mtu, flat, folder }: PairOptions): Promise<Subject> {
+  const files: TestFile[] = [];
+  const make = async (bytes: number): Promise<TestFile> => {
+    const file = await makeTestFile(folder, bytes);
+    files.push(file);
+    return file;
+  };
+  const file = await make(size * MB);
+  const contenders = [
+    ...pairContenders(file),
+    chunkmesh(SODIUM, file, mtu),
+    chunkmesh(TWEETNACL, file, mtu, 'tweetnacl'),
+    chunkmesh(JUMBO, file, JUMBO_MTU),
+  ];
+  if (flat)
+    for (const { subject, bytes } of [SMALL, LARGE]) contenders.push(chunkmesh(subject, await make(bytes), mtu));
+  const close = async (): Promise<void> => {
+    for (const made of files) await made.remove();
+  };
+  return { name: 'pair', contenders, rules: rules(flat), close };
+}

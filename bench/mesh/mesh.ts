@@ -1,0 +1,221 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Fleet } from '../../broker/fleet/fleet.js';
+import type { ArtifactIndex } from '../../shared/artifact/index.js';
+import { sealEnvelope } from '../../shared/control/envelope.js';
+import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
+import { covers, topics } from '../../shared/control/topics.js';
+import { loadCredential } from '../../shared/identity/bundle.js';
+import type { Mode } from './mode.js';
+import type { FromMember, Mark, Message, ToMember } from './wire.js';
+
+/** Real agents, a seed and a device, that agree over this process instead of a broker: one transfer from one to the other. */
+
+const GROUP = 'bench';
+const LIFETIME_SECONDS = 86_400;
+const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
+
+/** Where a member runs. */
+export interface Place {
+  /** What its agent binds to. */
+  readonly host: string;
+  /** As of node:child_process; in a namespace of its own, for one. */
+  readonly spawn: (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
+}
+
+export const LOOPBACK: Place = { host: '127.0.0.1', spawn };
+
+export interface Transfer {
+  readonly file: { readonly path: string; readonly index: ArtifactIndex };
+  readonly mode: Mode;
+  readonly from: Place;
+  readonly to: Place;
+  /** Of both processes, besides this one's own. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+class Member {
+  readonly #process: ChildProcess;
+  readonly #filters = new Set<string>();
+  #marked: (mark: Mark) => void = () => {};
+
+  constructor(
+    place: Place,
+    environment: Readonly<Record<string, string>>,
+    heard: (from: Member, message: FromMember) => void,
+  ) {
+    const stdio: SpawnOptions['stdio'] = ['ignore', 'ignore', 'inherit', 'ipc'];
+    const env = { ...process.env, ...environment };
+    this.#process = place.spawn(process.execPath, [MEMBER], { stdio, env, serialization: 'advanced' });
+    this.#process.on('message', (message: FromMember) => {
+      if (message.kind === 'subscribe') this.#filters.add(message.filter);
+      if (message.kind === 'mark') this.#marked(message.mark);
+      heard(this, message);
+    });
+    this.#process.once('exit', () => heard(this, { kind: 'failed', why: 'a member ended' }));
+  }
+
+  tell(message: ToMember): void {
+    if (this.#process.connected) this.#process.send(message);
+  }
+
+  deliver(message: Message): void {
+    for (const filter of this.#filters) {
+      if (!covers(filter, message.topic)) continue;
+      this.tell({ kind: 'message', message });
+      return;
+    }
+  }
+
+  mark(): Promise<Mark> {
+    return new Promise((resolve) => {
+      this.#marked = resolve;
+      this.tell({ kind: 'mark' });
+    });
+  }
+
+  /** proc(5): the most memory it ever had, bytes. */
+  get peakResidentBytes(): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+  }
+
+  async kill(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.kill('SIGKILL');
+    await ended;
+  }
+}
+
+/** What a whole transfer took. */
+export interface Outcome {
+  /** From the first request for a chunk to the last chunk verified and written. */
+  readonly seconds: number;
+  /** To the finished file, synced, hashed whole and moved into place. */
+  readonly secondsComplete: number;
+  readonly sender: { readonly cpuSeconds: number; readonly peakBytes: number };
+  readonly receiver: { readonly cpuSeconds: number; readonly peakBytes: number };
+  /** Datagrams lost in the sockets' buffers, both ends. */
+  readonly dropped: number;
+}
+
+export class Flow {
+  /** Of verified chunks. */
+  bytes = 0;
+  readonly #folder: string;
+  readonly #transfer: Transfer;
+  readonly #retained = new Map<string, Message>();
+  readonly #members: Member[] = [];
+  /** What members said for the first time, by kind. */
+  readonly #seen = new Map<FromMember['kind'], FromMember>();
+  #failure: string | undefined;
+  #changed: () => void = () => {};
+
+  private constructor(folder: string, transfer: Transfer) {
+    this.#folder = folder;
+    this.#transfer = transfer;
+  }
+
+  /** Resolves when the seed runs and the device is about to. */
+  static async start(transfer: Transfer): Promise<Flow> {
+    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-bench-'));
+    const flow = new Flow(folder, transfer);
+    try {
+      await flow.#start();
+      return flow;
+    } catch (error) {
+      await flow.stop();
+      throw error;
+    }
+  }
+
+  /** The whole transfer, to the finished file. */
+  async complete(): Promise<Outcome> {
+    const [sender, receiver] = this.#members;
+    const begun = await this.#first('fetching');
+    const sent = await sender?.mark();
+    const held = await this.#first('held');
+    const sentAll = await sender?.mark();
+    const complete = await this.#first('complete');
+    if (!sender || !receiver || !begun || !sent || !held || !sentAll || !complete) throw new Error('not started');
+    return {
+      seconds: (held.ms - begun.ms) / 1000,
+      secondsComplete: (complete.ms - begun.ms) / 1000,
+      sender: { cpuSeconds: sentAll.cpuSeconds - sent.cpuSeconds, peakBytes: sender.peakResidentBytes },
+      receiver: { cpuSeconds: held.cpuSeconds - begun.cpuSeconds, peakBytes: receiver.peakResidentBytes },
+      dropped: held.dropped - begun.dropped + sentAll.dropped - sent.dropped,
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.kill()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #start(): Promise<void> {
+    const { file, mode, from, to, environment = {} } = this.#transfer;
+    const fleet = await Fleet.init(join(this.#folder, 'fleet'), { fleet: 'bench' });
+    const ends = [
+      { id: 'seed', role: 'seed', place: from, seeds: [file.path] },
+      { id: 'device', role: 'device', place: to, seeds: [] },
+    ] as const;
+    await this.#publish(fleet, file.index);
+    for (const { id, role, place, seeds } of ends) {
+      await fleet.enroll(id, { role, groups: [GROUP] });
+      const member = new Member(place, environment, (by, message) => this.#heard(by, message));
+      this.#members.push(member);
+      const store = join(this.#folder, id);
+      const options = { credential: fleet.bundlePath(id), store, seeds, host: place.host, mode };
+      const running = role === 'seed' ? this.#first('running') : undefined;
+      member.tell({ kind: 'start', options });
+      await running;
+    }
+  }
+
+  /** P-4.1 */
+  async #publish(fleet: Fleet, index: ArtifactIndex): Promise<void> {
+    const publisher = await loadCredential(fleet.bundlePath('publisher'), Date.now() / 1000);
+    const topic = topics.trust(publisher.prefix, GROUP);
+    const at = Math.floor(Date.now() / 1000);
+    const artifact = new Uint8Array(Buffer.from(index.artifact, 'hex'));
+    const rollout = { name: 'bench', version: '1', artifact, size: index.size, chunks: index.chunkCount, shards: 1 };
+    const message: TrustMessage = {
+      ...{ t: 'trust', v: 1, fleet: fleet.fleet, group: GROUP, seq: 1, at, expires: at + LIFETIME_SECONDS },
+      rollouts: [rollout],
+    };
+    const payload = sealEnvelope(topic, encodeMessage(message), publisher);
+    this.#retained.set(topic, { topic, payload, retained: true });
+  }
+
+  #heard(by: Member, message: FromMember): void {
+    if (message.kind === 'publish') {
+      for (const member of this.#members) if (member !== by) member.deliver({ ...message.message, retained: false });
+    } else if (message.kind === 'subscribe') {
+      for (const one of this.#retained.values())
+        if (covers(message.filter, one.topic)) by.tell({ kind: 'message', message: one });
+    } else if (message.kind === 'bytes') {
+      this.bytes = message.bytes;
+    } else if (message.kind === 'failed') {
+      this.#failure ??= message.why;
+    }
+    if (!this.#seen.has(message.kind)) this.#seen.set(message.kind, message);
+    this.#changed();
+  }
+
+  /** @throws what a member failed of, where that comes first */
+  async #first(kind: 'running' | 'fetching' | 'held' | 'complete'): Promise<Mark | undefined> {
+    for (;;) {
+      const seen = this.#seen.get(kind);
+      if (seen !== undefined) return 'mark' in seen ? seen.mark : undefined;
+      if (this.#failure !== undefined) throw new Error(this.#failure);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+}

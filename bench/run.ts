@@ -1,0 +1,87 @@
+import { tmpdir } from 'node:os';
+import { stderr, stdout } from 'node:process';
+import { Command, InvalidArgumentError } from 'commander';
+import { labLacks } from '../test/lab/lab.js';
+import { judge } from './bars.js';
+import { fair } from './fair.js';
+import { loss } from './loss.js';
+import { pair } from './pair.js';
+import { formatJson, formatText, machineName } from './report.js';
+import { runRounds } from './rounds.js';
+import { summarise } from './statistics.js';
+import type { Subject } from './subject.js';
+
+/** `npm run bench -- pair|loss|fair`. docs/PERFORMANCE.md has its options and exit statuses. */
+
+const FAILED = 1;
+const NO_LAB = 4;
+
+interface Common {
+  readonly rounds: number;
+  readonly json: boolean;
+  readonly check: boolean;
+  readonly only?: RegExp;
+}
+
+const tell = (line: string): void => void stderr.write(`${line}\n`);
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a number above 0 is wanted');
+  return value;
+}
+
+function pattern(text: string): RegExp {
+  return new RegExp(text, 'i');
+}
+
+async function run(subject: Subject, { rounds, json, check, only }: Common): Promise<void> {
+  try {
+    const contenders = subject.contenders.filter(({ subject: name }) => only?.test(name) ?? true);
+    const results = summarise(await runRounds(contenders, rounds, tell));
+    const rules = subject.rules.filter((rule) => only?.test(rule.subject) ?? true);
+    const report = { name: subject.name, machine: machineName(), rounds, results, bars: judge(rules, results) };
+    stdout.write(json ? `${formatJson(report)}\n` : formatText(report));
+    if (check && report.bars.some(({ ok }) => !ok)) process.exitCode = FAILED;
+  } finally {
+    await subject.close();
+  }
+}
+
+function bench(name: string, description: string, rounds: number): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--rounds <n>', 'how often each is measured', positive, rounds)
+    .option('--only <pattern>', 'leave out who does not fit this regular expression', pattern)
+    .option('--json', 'print one JSON object and nothing else', false)
+    .option('--check', `exit with ${FAILED} where a bar is not met`, false);
+}
+
+/** The benches that need the lab. */
+function linked(name: string, description: string): Command {
+  return bench(name, description, 3)
+    .option('--seconds <n>', 'how long each flow is measured', positive, 20)
+    .option('--seed <n>', 'of what the link draws at random', positive, 1)
+    .hook('preAction', () => {
+      const lacks = labLacks();
+      if (lacks === undefined) return;
+      tell(`bench ${name} needs ${lacks}`);
+      process.exit(NO_LAB);
+    });
+}
+
+const program = new Command('bench').description('Measures chunkmesh beside what else there is.').showHelpAfterError();
+bench('pair', 'one agent to another over loopback', 3)
+  .option('--size <MB>', 'of the artifact', positive, 512)
+  .option('--mtu <bytes>', 'of the loopback that the agents are given, where this is root', positive, 1480)
+  .option('--flat', 'also 64 MB and 4 GB, for the memory that they take', false)
+  .option('--folder <path>', 'where the artifact lies', tmpdir())
+  .action(async (options) => run(await pair(options), options));
+linked('loss', 'over an emulated link that loses and reorders').action(async (options) =>
+  run(await loss(options), options),
+);
+linked('fair', 'several flows over one emulated bottleneck').action(async (options) =>
+  run(await fair(options), options),
+);
+await program.parseAsync();

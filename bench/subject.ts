@@ -1,0 +1,10 @@
+import type { BarRule } from './bars.js';
+import type { Contender } from './rounds.js';
+
+/** A bench: who takes part, and what must come out. */
+export interface Subject {
+  readonly name: string;
+  readonly contenders: readonly Contender[];
+  readonly rules: readonly BarRule[];
+  close(): Promise<void>;
+}

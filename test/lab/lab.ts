@@ -1,0 +1,194 @@
+import { type ChildProcess, execFile, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { promisify } from 'node:util';
+
+/**
+ * Network namespaces with an emulated link between them (link.c), for real kernels and real processes. All of it goes with this
+ * process, however that ends.
+ */
+
+/** Both this file and what it compiles to lie two folders below the checkout, or three. */
+const SOURCES = ['link.c', 'tcp.c'];
+const PORT = 5201;
+
+export const CUBIC = 'cubic';
+
+export interface WaySettings {
+  /** bit/s of IP packets. */
+  readonly rate?: number;
+  /** Bytes, drop-tail. */
+  readonly queue?: number;
+  /** One way, ms. */
+  readonly delay?: number;
+  /** Up to so much more for each packet, in order, ms. */
+  readonly jitter?: number;
+  /** Parts of 1. */
+  readonly loss?: number;
+  /** Part of the packets that are up to `late` ms later than the rest. */
+  readonly reorder?: number;
+  readonly late?: number;
+  readonly duplicate?: number;
+  /** Longer packets vanish; 0 for no such limit. */
+  readonly mtu?: number;
+  readonly seed?: number;
+}
+
+export type Way = 'right' | 'left' | 'both';
+
+export interface WayCount {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly overflowed: number;
+  readonly lost: number;
+  readonly tooLong: number;
+  /** Time in the queue. */
+  readonly waitMs: { readonly mean: number; readonly p50: number; readonly p95: number; readonly max: number };
+  /** Bytes that came through, by the end that sent them. */
+  readonly delivered: readonly number[];
+}
+
+export interface LinkCount {
+  /** Monotonic. */
+  readonly ms: number;
+  readonly right: WayCount;
+  readonly left: WayCount;
+}
+
+const has = (program: string): boolean => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
+
+/** What this machine lacks for a lab, as a person provides it; undefined where it lacks nothing. */
+export function labLacks(): string | undefined {
+  if (process.platform !== 'linux') return 'Linux';
+  if (!has('cc')) return 'a C compiler (apt-get install gcc libc6-dev)';
+  if (!has('nsenter')) return 'nsenter (apt-get install util-linux)';
+  if (spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' }).status !== 0) return 'root, for network namespaces';
+  return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun (modprobe tun)';
+}
+
+/** Where the C lies: beside this file, or, once compiled to dist/test/lab, in the checkout. */
+function sourceFolder(): string {
+  const here = new URL('.', import.meta.url);
+  const compiled = new URL('../../../test/lab/', here);
+  return existsSync(new URL('link.c', here)) ? here.pathname : compiled.pathname;
+}
+
+/** @returns a folder that holds the program `lab`; made anew each time, so that nobody else can have put it there. */
+async function compile(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-lab-'));
+  const sources = SOURCES.map((name) => join(sourceFolder(), name));
+  await promisify(execFile)('cc', ['-O2', '-o', join(folder, 'lab'), ...sources]);
+  return folder;
+}
+
+export class Lab {
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #ends: readonly number[];
+  readonly #children = new Set<ChildProcess>();
+
+  private constructor(process: ChildProcess, lines: AsyncIterator<string>, ends: readonly number[]) {
+    this.#process = process;
+    this.#lines = lines;
+    this.#ends = ends;
+  }
+
+  /** Ends 0 and 1 face each other over the link, 2 and 3 too, through the same bottleneck. Even ones are on the left. */
+  static open(pairs = 1, mtu = 1500): Promise<Lab> {
+    return Lab.#start(['--pairs', String(pairs), '--mtu', String(mtu)]);
+  }
+
+  /** One end, whose loopback has that MTU. */
+  static loopback(mtu: number): Promise<Lab> {
+    return Lab.#start(['--loopback', '--mtu', String(mtu)]);
+  }
+
+  static async #start(args: readonly string[]): Promise<Lab> {
+    const folder = await compile();
+    const child = spawn(join(folder, 'lab'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    // It runs, and is found under /proc from now on: nothing is left behind.
+    await rm(folder, { recursive: true });
+    if (first.done === true) throw new Error('the lab did not start');
+    const { ends } = JSON.parse(first.value) as { ends: number[] };
+    return new Lab(child, lines, ends);
+  }
+
+  address(end: number): string {
+    return `10.99.0.${end + 1}`;
+  }
+
+  /** Starts a program in the namespace of an end. It is killed with the lab at the latest. */
+  spawn(end: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    const { pid } = this.#process;
+    const child = spawn('nsenter', [`--net=/proc/${pid}/fd/${this.#ends[end]}`, command, ...args], options);
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  async set(way: Way, settings: WaySettings): Promise<void> {
+    const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+    const { error } = (await this.#ask(`${way} ${words.join(' ')}`)) as { error?: string };
+    if (error !== undefined) throw new Error(error);
+  }
+
+  /** What happened since the last time. */
+  async count(): Promise<LinkCount> {
+    return (await this.#ask('count')) as LinkCount;
+  }
+
+  /** The kernel's TCP from one end to the one that faces it, from now on. */
+  async tcp(from: number, algorithm = CUBIC): Promise<TcpFlow> {
+    const program = `/proc/${this.#process.pid}/exe`;
+    const sink = this.spawn(from ^ 1, program, ['sink', String(PORT)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    if (sink.stdout === null) throw new Error('no pipe');
+    const lines = createInterface({ input: sink.stdout });
+    await new Promise((resolve) => lines.once('line', resolve));
+    const to = ['source', this.address(from ^ 1), String(PORT), algorithm];
+    const source = this.spawn(from, program, to, { stdio: ['ignore', 'ignore', 'inherit'] });
+    return new TcpFlow(lines, [source, sink]);
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.stdin?.end();
+    await ended;
+  }
+
+  async #ask(line: string): Promise<unknown> {
+    this.#process.stdin?.write(`${line}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error('the lab has ended');
+    return JSON.parse(value);
+  }
+}
+
+/** Counts what has come through, as all flows do. */
+export class TcpFlow {
+  bytes = 0;
+  readonly #ends: readonly ChildProcess[];
+
+  constructor(lines: Interface, ends: readonly ChildProcess[]) {
+    this.#ends = ends;
+    lines.on('line', (line) => {
+      this.bytes = (JSON.parse(line) as { bytes: number }).bytes;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.#ends.map((end) => {
+        const ended =
+          end.exitCode === null && end.signalCode === null && new Promise((resolve) => end.once('exit', resolve));
+        end.kill('SIGKILL');
+        return ended;
+      }),
+    );
+  }
+}
