@@ -14,6 +14,7 @@ import type { Subject } from './subject.js';
 /** `npm run bench -- pair|loss|fair`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
+const BAD_INPUT = 2;
 const NO_LAB = 4;
 
 interface Common {
@@ -71,7 +72,9 @@ function linked(name: string, description: string): Command {
     });
 }
 
-const program = new Command('bench').description('Measures chunkmesh beside what else there is.').showHelpAfterError();
+const program = new Command('bench')
+  .description('Measures chunkmesh beside what else there is. docs/PERFORMANCE.md says how to read it.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : BAD_INPUT));
 bench('pair', 'one agent to another over loopback', 3)
   .option('--size <MB>', 'of the artifact', positive, 512)
   .option('--mtu <bytes>', 'of the loopback that the agents are given, where this is root', positive, 1480)

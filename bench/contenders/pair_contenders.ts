@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { loadSodiumProvider, tweetnaclProvider } from '../../shared/crypto/provider.js';
+import { CHECKOUT } from '../checkout.js';
 import type { Contender, Figure } from '../rounds.js';
-import { CHECKOUT, type Counted, onePair, output, works } from './program.js';
+import { type Counted, onePair, output, works } from './program.js';
 import type { TestFile } from './test_file.js';
 
 /** What stands beside chunkmesh in `pair`, each between two processes over this machine's loopback. */
@@ -45,7 +46,7 @@ async function iperf3(): Promise<Figure[]> {
 
 function hasUdx(): boolean {
   try {
-    createRequire(`${CHECKOUT}bench/package.json`).resolve('udx-native');
+    createRequire(`${CHECKOUT}/bench/packages/package.json`).resolve('udx-native');
     return true;
   } catch {
     return false;
@@ -53,7 +54,7 @@ function hasUdx(): boolean {
 }
 
 function libtorrent(kind: string, file: TestFile): Contender {
-  const script = `${CHECKOUT}bench/contenders/libtorrent_pair.py`;
+  const script = `${CHECKOUT}/bench/contenders/libtorrent_pair.py`;
   return {
     subject: `libtorrent, ${kind}`,
     absent: works(PYTHON, '-c', 'import libtorrent') ? undefined : 'apt-get install python3-libtorrent',
@@ -100,7 +101,7 @@ export function pairContenders(file: TestFile): Contender[] {
     },
     {
       subject: UDX,
-      absent: hasUdx() ? undefined : 'npm ci --prefix bench',
+      absent: hasUdx() ? undefined : 'npm ci --prefix bench/packages',
       run: async () => goodput(await onePair('./udx_end.js', String(SECONDS))),
     },
     ...['tcp', 'encrypted', 'utp'].map((kind) => libtorrent(kind, file)),

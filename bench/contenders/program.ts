@@ -4,9 +4,6 @@ import { promisify } from 'node:util';
 
 /** Programs and modules that a contender needs. */
 
-/** The checkout, from dist/bench/contenders. */
-export const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));
-
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
 export function works(command: string, ...args: readonly string[]): boolean {

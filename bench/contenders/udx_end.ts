@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { argv } from 'node:process';
-import { CHECKOUT } from './program.js';
+import { CHECKOUT } from '../checkout.js';
 
 /** One stream of udx-native, unsealed. `receive <seconds>`, `send <port> <seconds>` */
 
@@ -8,6 +8,8 @@ import { CHECKOUT } from './program.js';
 interface Socket {
   bind(port: number, host: string): void;
   address(): { port: number };
+  setRecvBufferSize(bytes: number): void;
+  setSendBufferSize(bytes: number): void;
   on(event: 'message', listener: (message: Buffer, from: { port: number; host: string }) => void): void;
   send(message: Buffer, port: number, host: string): Promise<void>;
 }
@@ -25,14 +27,23 @@ interface Udx {
 const RECEIVER_ID = 1;
 const SENDER_ID = 2;
 const PIECE_BYTES = 65_536;
+/** Asked of the kernel, as chunkmesh does. */
+const BUFFER_BYTES = 4 * 2 ** 20;
 const HOST = '127.0.0.1';
 
-const load = createRequire(`${CHECKOUT}bench/package.json`)('udx-native') as new () => Udx;
+const load = createRequire(`${CHECKOUT}/bench/packages/package.json`)('udx-native') as new () => Udx;
+
+function open(udx: Udx): Socket {
+  const socket = udx.createSocket();
+  socket.bind(0, HOST);
+  socket.setRecvBufferSize(BUFFER_BYTES);
+  socket.setSendBufferSize(BUFFER_BYTES);
+  return socket;
+}
 
 function receive(seconds: number): void {
   const udx = new load();
-  const socket = udx.createSocket();
-  socket.bind(0, HOST);
+  const socket = open(udx);
   const stream = udx.createStream(RECEIVER_ID);
   // The sender says where it is with a datagram of its own.
   socket.on('message', (_message, { port, host }) => stream.connect(socket, SENDER_ID, port, host));
@@ -51,8 +62,7 @@ function receive(seconds: number): void {
 
 async function send(port: number): Promise<void> {
   const udx = new load();
-  const socket = udx.createSocket();
-  socket.bind(0, HOST);
+  const socket = open(udx);
   await socket.send(Buffer.from('here'), port, HOST);
   const stream = udx.createStream(SENDER_ID);
   stream.connect(socket, RECEIVER_ID, port, HOST);

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Fleet } from '../../broker/fleet/fleet.js';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
 import { covers, topics } from '../../shared/control/topics.js';
 import { loadCredential } from '../../shared/identity/bundle.js';
+import { CHECKOUT } from '../checkout.js';
 import type { Mode } from './mode.js';
 import type { FromMember, Mark, Message, ToMember } from './wire.js';
 
@@ -17,7 +17,7 @@ import type { FromMember, Mark, Message, ToMember } from './wire.js';
 
 const GROUP = 'bench';
 const LIFETIME_SECONDS = 86_400;
-const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
+const MEMBER = join(CHECKOUT, 'dist/bench/mesh/member.js');
 
 /** Where a member runs. */
 export interface Place {

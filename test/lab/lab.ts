@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { promisify } from 'node:util';
+import { CHECKOUT } from '../../bench/checkout.js';
 
 /**
  * Network namespaces with an emulated link between them (link.c), for real kernels and real processes. All of it goes with this
  * process, however that ends.
  */
 
-/** Both this file and what it compiles to lie two folders below the checkout, or three. */
-const SOURCES = ['link.c', 'tcp.c'];
+const SOURCES = ['link.c', 'tcp.c'].map((name) => join(CHECKOUT, 'test/lab', name));
 const PORT = 5201;
 
 export const CUBIC = 'cubic';
@@ -64,23 +64,14 @@ const has = (program: string): boolean => spawnSync(program, ['--version'], { st
 export function labLacks(): string | undefined {
   if (process.platform !== 'linux') return 'Linux';
   if (!has('cc')) return 'a C compiler (apt-get install gcc libc6-dev)';
-  if (!has('nsenter')) return 'nsenter (apt-get install util-linux)';
   if (spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' }).status !== 0) return 'root, for network namespaces';
   return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun (modprobe tun)';
-}
-
-/** Where the C lies: beside this file, or, once compiled to dist/test/lab, in the checkout. */
-function sourceFolder(): string {
-  const here = new URL('.', import.meta.url);
-  const compiled = new URL('../../../test/lab/', here);
-  return existsSync(new URL('link.c', here)) ? here.pathname : compiled.pathname;
 }
 
 /** @returns a folder that holds the program `lab`; made anew each time, so that nobody else can have put it there. */
 async function compile(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-lab-'));
-  const sources = SOURCES.map((name) => join(sourceFolder(), name));
-  await promisify(execFile)('cc', ['-O2', '-o', join(folder, 'lab'), ...sources]);
+  await promisify(execFile)('cc', ['-O2', '-o', join(folder, 'lab'), ...SOURCES]);
   return folder;
 }
 
@@ -118,14 +109,19 @@ export class Lab {
     return new Lab(child, lines, ends);
   }
 
+  /** The file is gone: what runs is its own copy. */
+  get #program(): string {
+    return `/proc/${this.#process.pid}/exe`;
+  }
+
   address(end: number): string {
     return `10.99.0.${end + 1}`;
   }
 
-  /** Starts a program in the namespace of an end. It is killed with the lab at the latest. */
+  /** Starts a program in the namespace of an end. It is killed with the lab at the latest, or with this process. */
   spawn(end: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-    const { pid } = this.#process;
-    const child = spawn('nsenter', [`--net=/proc/${pid}/fd/${this.#ends[end]}`, command, ...args], options);
+    const namespace = `/proc/${this.#process.pid}/fd/${this.#ends[end]}`;
+    const child = spawn(this.#program, ['enter', namespace, command, ...args], options);
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;
@@ -144,13 +140,12 @@ export class Lab {
 
   /** The kernel's TCP from one end to the one that faces it, from now on. */
   async tcp(from: number, algorithm = CUBIC): Promise<TcpFlow> {
-    const program = `/proc/${this.#process.pid}/exe`;
-    const sink = this.spawn(from ^ 1, program, ['sink', String(PORT)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const sink = this.spawn(from ^ 1, this.#program, ['sink', String(PORT)], { stdio: ['ignore', 'pipe', 'inherit'] });
     if (sink.stdout === null) throw new Error('no pipe');
     const lines = createInterface({ input: sink.stdout });
     await new Promise((resolve) => lines.once('line', resolve));
     const to = ['source', this.address(from ^ 1), String(PORT), algorithm];
-    const source = this.spawn(from, program, to, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const source = this.spawn(from, this.#program, to, { stdio: ['ignore', 'ignore', 'inherit'] });
     return new TcpFlow(lines, [source, sink]);
   }
 

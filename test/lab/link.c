@@ -1,12 +1,13 @@
 /*
  * A link between TUN devices, for kernels without netem: real TCP and chunkmesh cross it alike.
  *
- *     lab --pairs <n> --mtu <bytes>      n ends on the left (10.99.0.1, .3 ..), n on the right (10.99.0.2, .4 ..), one bottleneck each way
- *     lab --loopback --mtu <bytes>       one end without a link: its own loopback has that MTU
- *     lab sink | source ..               see tcp.c
+ *     lab --pairs <n> --mtu <bytes>        n ends on the left (10.99.0.1, .3 ..), n on the right (10.99.0.2, .4 ..), one bottleneck each way
+ *     lab --loopback --mtu <bytes>         one end without a link: its own loopback has that MTU
+ *     lab enter <namespace> <program> ..   runs a program at an end; it dies with whoever started it
+ *     lab sink | source ..                 see tcp.c
  *
- * Each end is a network namespace of its own, without a name: `nsenter --net=/proc/<pid>/fd/<fd>` enters it. It goes with this process
- * and those that entered it, so that nothing is left to clean up, however this ends. Needs root.
+ * Each end is a network namespace of its own, without a name: it is /proc/<pid>/fd/<fd> of this process, and goes with it and those that
+ * entered it, so that nothing is left to clean up, however this ends. Needs root.
  *
  * First it prints one line, {"ends":[fd, ..]}. Then each line of stdin is a command, answered by one line:
  *
@@ -352,10 +353,20 @@ static void set_up(int argc, char **argv) {
   printf("]}\n");
 }
 
+static int enter(const char *path, char **command) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  int end = open(path, O_RDONLY | O_CLOEXEC);
+  if (end < 0 || setns(end, CLONE_NEWNET) < 0) fail(path);
+  execvp(command[0], command);
+  fail(command[0]);
+  return 1;
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[MAX_PACKET];
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (argc > 3 && strcmp(argv[1], "enter") == 0) return enter(argv[2], argv + 3);
   if (argc > 1 && argv[1][0] != '-') return tcp_end(argc, argv);
   prctl(PR_SET_TIMERSLACK, 1);
   set_up(argc, argv);
