@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           ...pure,
-          include: ['test/{agent,bin,broker,shared}/**/*.test.ts'],
+          include: ['test/{agent,bench,bin,broker,shared}/**/*.test.ts'],
           exclude: io,
         },
       },
@@ -39,6 +39,16 @@ export default defineConfig({
           // Time enough for a slow machine.
           testTimeout: 120_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          // Last and alone: rates and delays are measured.
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+          testTimeout: 60_000,
         },
       },
     ],

@@ -58,12 +58,11 @@ export interface LinkCount {
   readonly left: WayCount;
 }
 
-const has = (program: string): boolean => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
-
 /** What this machine lacks for a lab, as a person provides it; undefined where it lacks nothing. */
 export function labLacks(): string | undefined {
   if (process.platform !== 'linux') return 'Linux';
-  if (!has('cc')) return 'a C compiler (apt-get install gcc libc6-dev)';
+  if (spawnSync('cc', ['--version'], { stdio: 'ignore' }).status !== 0)
+    return 'a C compiler (apt-get install gcc libc6-dev)';
   if (spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' }).status !== 0) return 'root, for network namespaces';
   return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun (modprobe tun)';
 }
@@ -111,7 +110,11 @@ export class Lab {
 
   /** The file is gone: what runs is its own copy. */
   get #program(): string {
-    return `/proc/${this.#process.pid}/exe`;
+    return `/proc/${this.pid}/exe`;
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   address(end: number): string {
@@ -120,7 +123,7 @@ export class Lab {
 
   /** Starts a program in the namespace of an end. It is killed with the lab at the latest, or with this process. */
   spawn(end: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-    const namespace = `/proc/${this.#process.pid}/fd/${this.#ends[end]}`;
+    const namespace = `/proc/${this.pid}/fd/${this.#ends[end]}`;
     const child = spawn(this.#program, ['enter', namespace, command, ...args], options);
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));

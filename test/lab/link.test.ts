@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { CHECKOUT } from '../../bench/checkout.js';
+import { answer } from '../../bench/contenders/program.js';
+import { pause } from '../../bench/link_flows.js';
+import { requirement } from '../support/requirement.js';
+import { Lab, labLacks, type WaySettings } from './lab.js';
+
+/** The emulated link against what it was told to be, by the kernel's own TCP and UDP. */
+
+const lacks = labLacks();
+const describe = requirement('a lab', lacks === undefined, lacks ?? '');
+
+const NEUTRAL: Required<WaySettings> = {
+  ...{ rate: 100e6, queue: 1e6, delay: 0, jitter: 0, loss: 0, reorder: 0, late: 10, duplicate: 0, mtu: 0, seed: 1 },
+};
+const STDIO = ['ignore', 'ignore', 'inherit', 'ipc'] as const;
+
+interface Probed {
+  readonly received: number;
+  readonly overtaken: number;
+  readonly leastMs: number;
+  readonly numbers: readonly number[];
+}
+
+describe('a link of the lab', () => {
+  let lab: Lab;
+  const node = (end: number, ...args: string[]): ChildProcess =>
+    lab.spawn(end, process.execPath, args, { stdio: [...STDIO] });
+  const PROBE = join(CHECKOUT, 'test/lab/probe.mjs');
+  const COUNT = 1000;
+
+  beforeAll(async () => {
+    lab = await Lab.open(2);
+    await answer(node(1, PROBE, 'echo'));
+  });
+  beforeEach(async () => {
+    await lab.set('both', NEUTRAL);
+    await lab.count();
+  });
+  afterAll(() => lab?.close());
+
+  const probe = (bytes = 100): Promise<Probed> =>
+    answer(node(0, PROBE, 'ask', lab.address(1), String(COUNT), String(bytes)));
+
+  it('joins namespaces of its own, with addresses of its own and nothing else', async () => {
+    const script = 'process.send(Object.values(os.networkInterfaces()).flat().map(({ address }) => address))';
+    expect(await answer(node(2, '-e', script))).toEqual(['127.0.0.1', '10.99.0.3']);
+  });
+
+  it('takes as long as it was told', async () => {
+    await lab.set('right', { delay: 30 });
+    await lab.set('left', { delay: 20 });
+    const { numbers, leastMs } = await probe();
+    expect(numbers).toHaveLength(COUNT);
+    expect(leastMs).toBeGreaterThanOrEqual(50);
+    expect(leastMs).toBeLessThan(53);
+  });
+
+  it('loses what it was told to, and with the same seed the same', async () => {
+    await lab.set('right', { loss: 0.1, seed: 7 });
+    const { numbers } = await probe();
+    expect(numbers.length).toBeGreaterThan(0.86 * COUNT);
+    expect(numbers.length).toBeLessThan(0.94 * COUNT);
+    expect((await lab.count()).right.lost).toBe(COUNT - numbers.length);
+    await lab.set('right', { seed: 7 });
+    expect((await probe()).numbers).toEqual(numbers);
+    await lab.set('right', { seed: 8 });
+    expect((await probe()).numbers).not.toEqual(numbers);
+  });
+
+  it('lets some be overtaken, and gives some twice', async () => {
+    await lab.set('right', { reorder: 0.1, late: 100 });
+    const late = await probe();
+    expect(late.received).toBe(COUNT);
+    expect(late.overtaken).toBeGreaterThan(0.05 * COUNT);
+    await lab.set('right', { reorder: 0, duplicate: 0.1 });
+    const twice = await probe();
+    expect(twice.overtaken).toBe(0);
+    expect(twice.received).toBeGreaterThan(1.06 * COUNT);
+    expect(twice.received).toBeLessThan(1.14 * COUNT);
+  });
+
+  it('swallows what is longer than its MTU', async () => {
+    await lab.set('right', { mtu: 1228 });
+    expect((await probe(1201)).received).toBe(0);
+    expect((await lab.count()).right.tooLong).toBe(COUNT);
+    expect((await probe(1200)).received).toBe(COUNT);
+  });
+
+  it('gives TCP alone nine tenths of 50 Mbit/s, and no packet waits longer than the queue is', async () => {
+    await lab.set('both', { rate: 50e6, delay: 10, queue: 125_000 });
+    const flow = await lab.tcp(0);
+    await pause(1.5);
+    const { ms } = await lab.count();
+    const before = flow.bytes;
+    await pause(2);
+    const { right, ms: now } = await lab.count();
+    await flow.stop();
+    expect(((flow.bytes - before) * 8) / 1000 / (now - ms)).toBeGreaterThan(45);
+    expect((right.bytes * 8) / 1000 / (now - ms)).toBeLessThan(51);
+    expect(right.waitMs.max).toBeLessThanOrEqual(20);
+  });
+
+  it('carries 200 Mbit/s', async () => {
+    await lab.set('both', { rate: 250e6, delay: 1 });
+    const flow = await lab.tcp(0);
+    await pause(0.5);
+    const { ms } = await lab.count();
+    await pause(1.5);
+    const { right, ms: now } = await lab.count();
+    await flow.stop();
+    expect((right.bytes * 8) / 1000 / (now - ms)).toBeGreaterThan(200);
+  });
+
+  it('is one bottleneck for both pairs', async () => {
+    await lab.set('both', { rate: 20e6, delay: 5, queue: 50_000 });
+    const flows = [await lab.tcp(0), await lab.tcp(2)];
+    await pause(0.5);
+    const { ms } = await lab.count();
+    await pause(2);
+    const { right, ms: now } = await lab.count();
+    for (const flow of flows) await flow.stop();
+    const rates = [0, 2].map((end) => ((right.delivered[end] ?? 0) * 8) / 1000 / (now - ms));
+    for (const rate of rates) expect(rate).toBeGreaterThan(2);
+    expect((rates[0] ?? 0) + (rates[1] ?? 0)).toBeLessThan(20.5);
+  });
+
+  it('leaves nothing behind when who opened it is killed', async () => {
+    const script = `
+      import { Lab } from '${CHECKOUT}/dist/test/lab/lab.js';
+      const lab = await Lab.open();
+      const child = lab.spawn(0, 'sleep', ['1000'], { stdio: 'ignore' });
+      await new Promise((resolve) => child.once('spawn', resolve));
+      process.send([lab.pid, child.pid]);
+      setInterval(() => {}, 1000);`;
+    const args = ['--input-type=module', '-e', script];
+    const owner = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const pids = await answer<number[]>(owner);
+    expect(pids.map((pid) => existsSync(`/proc/${pid}`))).toEqual([true, true]);
+    owner.kill('SIGKILL');
+    await vi.waitFor(() => expect(pids.some((pid) => existsSync(`/proc/${pid}`))).toBe(false), 5000);
+  });
+});
