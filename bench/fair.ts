@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os';
 import type { BarRule } from './bars.js';
 import { fileBytes, makeTestFile, type TestFile } from './contenders/test_file.js';
 import { type FlowKind, type LinkFlow, type Measured, measure, pause, startFlow, withLab } from './link_flows.js';
@@ -20,6 +19,8 @@ interface Scene {
   readonly kinds: readonly FlowKind[];
   /** Between the start of one flow and the next. */
   readonly apartSeconds: number;
+  /** Of each flow of ours. Default 1. */
+  readonly devices?: number;
   readonly figures: (measured: Measured) => Figure[];
 }
 
@@ -31,6 +32,7 @@ const PART = 'of the link';
 const TCP_ALONE = 'TCP alone';
 const BACKGROUND_ALONE = 'background alone';
 const BESIDE = 'TCP beside background';
+const FOUR = 'TCP beside background, four sessions of one agent';
 const TWO = 'two background flows';
 const LATECOMER = 'two background flows, one 20 s later';
 const FOREGROUND = 'TCP beside foreground';
@@ -71,6 +73,13 @@ const SCENES: readonly Scene[] = [
     figures: (seen) => [rate(TCP_RATE, seen.rates[1]), rate('goodput of background', seen.rates[0]), ...delays(seen)],
   },
   {
+    subject: FOUR,
+    kinds: ['background', 'tcp'],
+    apartSeconds: 5,
+    devices: 4,
+    figures: (seen) => [rate(TCP_RATE, seen.rates[1]), ...delays(seen)],
+  },
+  {
     subject: TWO,
     kinds: ['background', 'background'],
     apartSeconds: 0,
@@ -102,14 +111,20 @@ const SCENES: readonly Scene[] = [
 const RULES: readonly BarRule[] = [
   { subject: BACKGROUND_ALONE, metric: PART, is: 'at least', limit: 90 },
   { subject: BACKGROUND_ALONE, metric: DELAY_P95, is: 'at most', limit: 60 },
-  { subject: BESIDE, metric: TCP_RATE, is: 'at least', limit: 0.93, of: { subject: TCP_ALONE, metric: TCP_RATE } },
+  ...[BESIDE, FOUR].map((subject): BarRule => {
+    return { subject, metric: TCP_RATE, is: 'at least', limit: 0.93, of: { subject: TCP_ALONE, metric: TCP_RATE } };
+  }),
   { subject: BESIDE, metric: DELAY, is: 'at most', limit: 60, of: { subject: TCP_ALONE, metric: DELAY, above: true } },
   { subject: TWO, metric: LARGER, is: 'at most', limit: 60 },
   { subject: LATECOMER, metric: LARGER, is: 'at most', limit: 60 },
   { subject: FOREGROUND, metric: LARGER, is: 'at most', limit: 65 },
 ];
 
-function contender({ subject, kinds, apartSeconds, figures }: Scene, file: TestFile, options: LinkOptions): Contender {
+function contender(
+  { subject, kinds, apartSeconds, devices = 1, figures }: Scene,
+  file: TestFile,
+  options: LinkOptions,
+): Contender {
   const link = { rate: RATE, delay: ONE_WAY_MS, queue: QUEUE_BYTES, seed: options.seed };
   return {
     subject,
@@ -118,7 +133,7 @@ function contender({ subject, kinds, apartSeconds, figures }: Scene, file: TestF
         const flows: LinkFlow[] = [];
         for (const [i, kind] of kinds.entries()) {
           if (i > 0) await pause(apartSeconds);
-          flows.push(await startFlow(lab, 2 * i, kind, file));
+          flows.push(await startFlow(lab, 2 * i, { kind, file, devices, folder: options.folder }));
         }
         await pause(WARM_UP_SECONDS);
         const seen = await measure(lab, flows, options.seconds);
@@ -130,7 +145,7 @@ function contender({ subject, kinds, apartSeconds, figures }: Scene, file: TestF
 
 export async function fair(options: LinkOptions): Promise<Subject> {
   const longest = Math.max(...SCENES.map(({ apartSeconds }) => apartSeconds)) + WARM_UP_SECONDS + options.seconds;
-  const file = await makeTestFile(tmpdir(), fileBytes(RATE, longest));
+  const file = await makeTestFile(options.folder, fileBytes(RATE, longest));
   const contenders = SCENES.map((scene) => contender(scene, file, options));
-  return { name: 'fair', contenders, rules: RULES, close: () => file.remove() };
+  return { name: 'fair', contenders, rules: RULES };
 }

@@ -21,10 +21,18 @@ const START_SECONDS = 20;
 
 const place = (lab: Lab, end: number): Place => ({ host: ANY, spawn: (...command) => lab.spawn(end, ...command) });
 
+export interface Load {
+  readonly kind: FlowKind;
+  readonly file: TestFile;
+  readonly folder: string;
+  /** That fetch from the one seed. Default 1. */
+  readonly devices?: number;
+}
+
 /** Resolves when the first of it has come. @param from an even end of the lab; the flow ends at the one that faces it */
-export async function startFlow(lab: Lab, from: number, kind: FlowKind, file: TestFile): Promise<LinkFlow> {
+export async function startFlow(lab: Lab, from: number, { kind, ...load }: Load): Promise<LinkFlow> {
   const ends = { from: place(lab, from), to: place(lab, from + 1) };
-  const flow = kind === 'tcp' ? await lab.tcp(from) : await Flow.start({ file, mode: kind, ...ends });
+  const flow = kind === 'tcp' ? await lab.tcp(from) : await Flow.start({ ...load, mode: kind, ...ends });
   for (let waited = 0; flow.bytes === 0; waited += POLL_SECONDS) {
     if (waited > START_SECONDS) throw new Error(`nothing came in ${START_SECONDS} s`);
     await pause(POLL_SECONDS);

@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os';
 import type { WaySettings } from '../test/lab/lab.js';
 import type { BarRule } from './bars.js';
 import { fileBytes, makeTestFile, type TestFile } from './contenders/test_file.js';
@@ -11,6 +10,8 @@ import type { Subject } from './subject.js';
 export interface LinkOptions {
   readonly seconds: number;
   readonly seed: number;
+  /** For artifacts and stores. */
+  readonly folder: string;
 }
 
 const RATE = 100e6;
@@ -64,7 +65,7 @@ function contender(kind: FlowKind, name: string, link: WaySettings, file: TestFi
     subject: SUBJECTS[kind],
     run: () =>
       withLab(1, all, async (lab) => {
-        const flow = await startFlow(lab, 0, kind, file);
+        const flow = await startFlow(lab, 0, { kind, file, folder: options.folder });
         await pause(WARM_UP_SECONDS);
         const { rates, link: seen } = await measure(lab, [flow], options.seconds);
         await flow.stop();
@@ -87,9 +88,9 @@ function rules(): BarRule[] {
 }
 
 export async function loss(options: LinkOptions): Promise<Subject> {
-  const file = await makeTestFile(tmpdir(), fileBytes(RATE, WARM_UP_SECONDS + options.seconds));
+  const file = await makeTestFile(options.folder, fileBytes(RATE, WARM_UP_SECONDS + options.seconds));
   const contenders = CONDITIONS.flatMap(({ name, link }) =>
     KINDS.map((kind) => contender(kind, name, link, file, options)),
   );
-  return { name: 'loss', contenders, rules: rules(), close: () => file.remove() };
+  return { name: 'loss', contenders, rules: rules() };
 }

@@ -59,13 +59,13 @@ async function within<T>(mtu: number, work: (place: Place) => Promise<T>): Promi
   }
 }
 
-function chunkmesh(subject: string, file: TestFile, mtu: number, crypto = ''): Contender {
+function chunkmesh(subject: string, file: TestFile, folder: string, mtu: number, crypto = ''): Contender {
   return {
     subject,
     run: () =>
       within(mtu, async (place) => {
         const environment = { CHUNKMESH_CRYPTO: crypto };
-        const flow = await Flow.start({ file, mode: 'foreground', from: place, to: place, environment });
+        const flow = await Flow.start({ file, folder, mode: 'foreground', from: place, to: place, environment });
         try {
           return figuresOf(await flow.complete(), file.bytes);
         } finally {
@@ -94,23 +94,19 @@ function rules(flat: boolean): BarRule[] {
 }
 
 export async function pair({ size, mtu, flat, folder }: PairOptions): Promise<Subject> {
-  const files: TestFile[] = [];
-  const make = async (bytes: number): Promise<TestFile> => {
-    const file = await makeTestFile(folder, bytes);
-    files.push(file);
-    return file;
-  };
-  const file = await make(size * MB);
+  const file = await makeTestFile(folder, size * MB);
   const contenders = [
     ...pairContenders(file),
-    chunkmesh(SODIUM, file, mtu),
-    chunkmesh(TWEETNACL, file, mtu, 'tweetnacl'),
-    chunkmesh(JUMBO, file, JUMBO_MTU),
+    chunkmesh(SODIUM, file, folder, mtu),
+    chunkmesh(TWEETNACL, file, folder, mtu, 'tweetnacl'),
+    chunkmesh(JUMBO, file, folder, JUMBO_MTU),
   ];
-  if (flat)
-    for (const { subject, bytes } of [SMALL, LARGE]) contenders.push(chunkmesh(subject, await make(bytes), mtu));
-  const close = async (): Promise<void> => {
-    for (const made of files) await made.remove();
-  };
-  return { name: 'pair', contenders, rules: rules(flat), close };
+  if (flat) {
+    for (const { subject, bytes } of [SMALL, LARGE]) {
+      contenders.push(chunkmesh(subject, await makeTestFile(folder, bytes), folder, mtu));
+    }
+  }
+  const lacks = labLacks();
+  const notes = lacks === undefined ? [] : [`--mtu is not held without ${lacks}`];
+  return { name: 'pair', contenders, rules: rules(flat), notes };
 }

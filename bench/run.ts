@@ -1,4 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { stderr, stdout } from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import { labLacks } from '../test/lab/lab.js';
@@ -16,11 +18,13 @@ import type { Subject } from './subject.js';
 const FAILED = 1;
 const BAD_INPUT = 2;
 const NO_LAB = 4;
+const INTERRUPTED = 130;
 
 interface Common {
   readonly rounds: number;
   readonly json: boolean;
   readonly check: boolean;
+  readonly folder: string;
   readonly only?: RegExp;
 }
 
@@ -36,17 +40,24 @@ function pattern(text: string): RegExp {
   return new RegExp(text, 'i');
 }
 
-async function run(subject: Subject, { rounds, json, check, only }: Common): Promise<void> {
-  try {
-    const contenders = subject.contenders.filter(({ subject: name }) => only?.test(name) ?? true);
-    const results = summarise(await runRounds(contenders, rounds, tell));
-    const rules = subject.rules.filter((rule) => only?.test(rule.subject) ?? true);
-    const report = { name: subject.name, machine: machineName(), rounds, results, bars: judge(rules, results) };
-    stdout.write(json ? `${formatJson(report)}\n` : formatText(report));
-    if (check && report.bars.some(({ ok }) => !ok)) process.exitCode = FAILED;
-  } finally {
-    await subject.close();
-  }
+/** What a bench writes goes with it, also where it is interrupted; its processes end with this one. */
+function scratch(parent: string): string {
+  const folder = mkdtempSync(join(parent, 'chunkmesh-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(INTERRUPTED));
+  return folder;
+}
+
+async function run<T extends Common>(make: (options: T) => Promise<Subject>, options: T): Promise<void> {
+  const { rounds, json, check, only } = options;
+  const subject = await make({ ...options, folder: scratch(options.folder) });
+  for (const note of subject.notes ?? []) tell(note);
+  const contenders = subject.contenders.filter(({ subject: name }) => only?.test(name) ?? true);
+  const results = summarise(await runRounds(contenders, rounds, tell));
+  const rules = subject.rules.filter((rule) => only?.test(rule.subject) ?? true);
+  const report = { name: subject.name, machine: machineName(), rounds, results, bars: judge(rules, results) };
+  stdout.write(json ? `${formatJson(report)}\n` : formatText(report));
+  if (check && report.bars.some(({ ok }) => !ok)) process.exitCode = FAILED;
 }
 
 function bench(name: string, description: string, rounds: number): Command {
@@ -55,6 +66,7 @@ function bench(name: string, description: string, rounds: number): Command {
     .description(description)
     .option('--rounds <n>', 'how often each is measured', positive, rounds)
     .option('--only <pattern>', 'leave out who does not fit this regular expression', pattern)
+    .option('--folder <path>', 'where artifacts and stores are made', tmpdir())
     .option('--json', 'print one JSON object and nothing else', false)
     .option('--check', `exit with ${FAILED} where a bar is not met`, false);
 }
@@ -79,12 +91,7 @@ bench('pair', 'one agent to another over loopback', 3)
   .option('--size <MB>', 'of the artifact', positive, 512)
   .option('--mtu <bytes>', 'of the loopback that the agents are given, where this is root', positive, 1480)
   .option('--flat', 'also 64 MB and 4 GB, for the memory that they take', false)
-  .option('--folder <path>', 'where the artifact lies', tmpdir())
-  .action(async (options) => run(await pair(options), options));
-linked('loss', 'over an emulated link that loses and reorders').action(async (options) =>
-  run(await loss(options), options),
-);
-linked('fair', 'several flows over one emulated bottleneck').action(async (options) =>
-  run(await fair(options), options),
-);
+  .action((options) => run(pair, options));
+linked('loss', 'over an emulated link that loses and reorders').action((options) => run(loss, options));
+linked('fair', 'several flows over one emulated bottleneck').action((options) => run(fair, options));
 await program.parseAsync();

@@ -6,5 +6,6 @@ export interface Subject {
   readonly name: string;
   readonly contenders: readonly Contender[];
   readonly rules: readonly BarRule[];
-  close(): Promise<void>;
+  /** What a reader of the figures must know. */
+  readonly notes?: readonly string[];
 }

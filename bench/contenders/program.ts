@@ -10,10 +10,16 @@ export function works(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** What it prints. @throws where it fails or takes too long */
+/** What it prints. It ends with this process. @throws where it fails or takes too long */
 export async function output(command: string, args: readonly string[], timeoutMs: number): Promise<string> {
-  const { stdout } = await promisify(execFile)(command, args, { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_BYTES });
-  return stdout;
+  const running = promisify(execFile)(command, args, { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_BYTES });
+  const kill = (): void => void running.child.kill();
+  process.on('exit', kill);
+  try {
+    return (await running).stdout;
+  } finally {
+    process.off('exit', kill);
+  }
 }
 
 /** The next message of a forked module. @throws where it ends without one */

@@ -1,5 +1,5 @@
-import { randomFillSync } from 'node:crypto';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { randomFillSync, randomUUID } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { indexFile } from '../../shared/artifact_file.js';
@@ -13,7 +13,6 @@ export interface TestFile {
   readonly path: string;
   readonly bytes: number;
   readonly index: ArtifactIndex;
-  remove(): Promise<void>;
 }
 
 /** What a flow that takes all of a link of `rate` bit/s does not reach the end of. */
@@ -22,19 +21,12 @@ export function fileBytes(rate: number, seconds: number): number {
 }
 
 export async function makeTestFile(folder: string, bytes: number): Promise<TestFile> {
-  const own = await mkdtemp(join(folder, 'chunkmesh-bench-'));
-  const path = join(own, 'artifact');
-  const remove = (): Promise<void> => rm(own, { recursive: true, force: true });
-  try {
-    const file = await open(path, 'w');
-    const piece = Buffer.alloc(PIECE_BYTES);
-    for (let left = bytes; left > 0; left -= PIECE_BYTES) {
-      await file.writeFile(randomFillSync(piece).subarray(0, Math.min(left, PIECE_BYTES)));
-    }
-    await file.close();
-    return { path, bytes, index: await indexFile(path), remove };
-  } catch (error) {
-    await remove();
-    throw error;
+  const path = join(folder, `artifact-${randomUUID()}`);
+  const file = await open(path, 'w');
+  const piece = Buffer.alloc(PIECE_BYTES);
+  for (let left = bytes; left > 0; left -= PIECE_BYTES) {
+    await file.writeFile(randomFillSync(piece).subarray(0, Math.min(left, PIECE_BYTES)));
   }
+  await file.close();
+  return { path, bytes, index: await indexFile(path) };
 }

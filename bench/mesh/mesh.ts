@@ -1,7 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fleet } from '../../broker/fleet/fleet.js';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
@@ -30,10 +29,14 @@ export interface Place {
 export const LOOPBACK: Place = { host: '127.0.0.1', spawn };
 
 export interface Transfer {
+  /** Where fleet and stores are made. */
+  readonly folder: string;
   readonly file: { readonly path: string; readonly index: ArtifactIndex };
   readonly mode: Mode;
   readonly from: Place;
   readonly to: Place;
+  /** How many devices fetch, each over a session of its own. Default 1. */
+  readonly devices?: number;
   /** Of both processes, besides this one's own. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -105,12 +108,11 @@ export interface Outcome {
 }
 
 export class Flow {
-  /** Of verified chunks. */
-  bytes = 0;
   readonly #folder: string;
   readonly #transfer: Transfer;
   readonly #retained = new Map<string, Message>();
   readonly #members: Member[] = [];
+  readonly #bytes = new Map<Member, number>();
   /** What members said for the first time, by kind. */
   readonly #seen = new Map<FromMember['kind'], FromMember>();
   #failure: string | undefined;
@@ -123,7 +125,7 @@ export class Flow {
 
   /** Resolves when the seed runs and the device is about to. */
   static async start(transfer: Transfer): Promise<Flow> {
-    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-bench-'));
+    const folder = await mkdtemp(join(transfer.folder, 'flow-'));
     const flow = new Flow(folder, transfer);
     try {
       await flow.#start();
@@ -134,7 +136,14 @@ export class Flow {
     }
   }
 
-  /** The whole transfer, to the finished file. */
+  /** Of verified chunks, all devices together. */
+  get bytes(): number {
+    let sum = 0;
+    for (const bytes of this.#bytes.values()) sum += bytes;
+    return sum;
+  }
+
+  /** The whole transfer to one device, to the finished file. */
   async complete(): Promise<Outcome> {
     const [sender, receiver] = this.#members;
     const begun = await this.#first('fetching');
@@ -158,23 +167,22 @@ export class Flow {
   }
 
   async #start(): Promise<void> {
-    const { file, mode, from, to, environment = {} } = this.#transfer;
+    const { file, from, to, devices = 1 } = this.#transfer;
     const fleet = await Fleet.init(join(this.#folder, 'fleet'), { fleet: 'bench' });
-    const ends = [
-      { id: 'seed', role: 'seed', place: from, seeds: [file.path] },
-      { id: 'device', role: 'device', place: to, seeds: [] },
-    ] as const;
     await this.#publish(fleet, file.index);
-    for (const { id, role, place, seeds } of ends) {
-      await fleet.enroll(id, { role, groups: [GROUP] });
-      const member = new Member(place, environment, (by, message) => this.#heard(by, message));
-      this.#members.push(member);
-      const store = join(this.#folder, id);
-      const options = { credential: fleet.bundlePath(id), store, seeds, host: place.host, mode };
-      const running = role === 'seed' ? this.#first('running') : undefined;
-      member.tell({ kind: 'start', options });
-      await running;
-    }
+    await this.#admit(fleet, 'seed', 'seed', from);
+    await this.#first('running');
+    for (let i = 1; i <= devices; i++) await this.#admit(fleet, `device-${i}`, 'device', to);
+  }
+
+  async #admit(fleet: Fleet, id: string, role: 'seed' | 'device', place: Place): Promise<void> {
+    const { file, mode, environment = {} } = this.#transfer;
+    await fleet.enroll(id, { role, groups: [GROUP] });
+    const member = new Member(place, environment, (by, message) => this.#heard(by, message));
+    this.#members.push(member);
+    const seeds = role === 'seed' ? [file.path] : [];
+    const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
+    member.tell({ kind: 'start', options: { ...paths, seeds, host: place.host, mode } });
   }
 
   /** P-4.1 */
@@ -199,7 +207,7 @@ export class Flow {
       for (const one of this.#retained.values())
         if (covers(message.filter, one.topic)) by.tell({ kind: 'message', message: one });
     } else if (message.kind === 'bytes') {
-      this.bytes = message.bytes;
+      this.#bytes.set(by, message.bytes);
     } else if (message.kind === 'failed') {
       this.#failure ??= message.why;
     }
