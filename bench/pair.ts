@@ -1,7 +1,9 @@
+import { join, resolve } from 'node:path';
 import { Lab, labLacks } from '../test/lab/lab.js';
 import type { BarRule } from './bars.js';
 import { pairContenders, RAW_DGRAM, UDX } from './contenders/pair_contenders.js';
 import { makeTestFile, type TestFile } from './contenders/test_file.js';
+import { drawProfiles } from './flame.js';
 import { Flow, LOOPBACK, type Outcome, type Place } from './mesh/mesh.js';
 import type { Contender, Figure } from './rounds.js';
 import type { Subject } from './subject.js';
@@ -17,6 +19,8 @@ export interface PairOptions {
   /** Bytes of an IP packet. */
   readonly mtu: number;
   readonly flat: boolean;
+  /** Folder for CPU profiles and flame graphs. */
+  readonly profiles?: string;
   readonly folder: string;
 }
 
@@ -59,20 +63,23 @@ async function within<T>(mtu: number, work: (place: Place) => Promise<T>): Promi
   }
 }
 
-function chunkmesh(subject: string, file: TestFile, folder: string, mtu: number, crypto = ''): Contender {
-  return {
-    subject,
-    run: () =>
-      within(mtu, async (place) => {
-        const environment = { CHUNKMESH_CRYPTO: crypto };
-        const flow = await Flow.start({ file, folder, mode: 'foreground', from: place, to: place, environment });
-        try {
-          return figuresOf(await flow.complete(), file.bytes);
-        } finally {
-          await flow.stop();
-        }
-      }),
+interface Run {
+  readonly subject: string;
+  readonly file: TestFile;
+  readonly mtu: number;
+  readonly crypto?: string;
+}
+
+function chunkmesh({ subject, file, mtu, crypto = '' }: Run, { folder, profiles }: PairOptions): Contender {
+  const own = profiles && join(resolve(profiles), subject.replaceAll(/[^a-z0-9]+/gi, '-'));
+  const run = async (place: Place): Promise<Figure[]> => {
+    const ends = { from: place, to: place, environment: { CHUNKMESH_CRYPTO: crypto } };
+    const flow = await Flow.start({ file, folder, mode: 'foreground', ...ends, ...(own && { profiles: own }) });
+    const outcome = await flow.complete().finally(() => flow.stop());
+    if (own) await drawProfiles(own, subject);
+    return figuresOf(outcome, file.bytes);
   };
+  return { subject, run: () => within(mtu, run) };
 }
 
 function rules(flat: boolean): BarRule[] {
@@ -93,17 +100,18 @@ function rules(flat: boolean): BarRule[] {
   ];
 }
 
-export async function pair({ size, mtu, flat, folder }: PairOptions): Promise<Subject> {
+export async function pair(options: PairOptions): Promise<Subject> {
+  const { size, mtu, flat, folder } = options;
   const file = await makeTestFile(folder, size * MB);
   const contenders = [
     ...pairContenders(file),
-    chunkmesh(SODIUM, file, folder, mtu),
-    chunkmesh(TWEETNACL, file, folder, mtu, 'tweetnacl'),
-    chunkmesh(JUMBO, file, folder, JUMBO_MTU),
+    chunkmesh({ subject: SODIUM, file, mtu }, options),
+    chunkmesh({ subject: TWEETNACL, file, mtu, crypto: 'tweetnacl' }, options),
+    chunkmesh({ subject: JUMBO, file, mtu: JUMBO_MTU }, options),
   ];
   if (flat) {
     for (const { subject, bytes } of [SMALL, LARGE]) {
-      contenders.push(chunkmesh(subject, await makeTestFile(folder, bytes), folder, mtu));
+      contenders.push(chunkmesh({ subject, file: await makeTestFile(folder, bytes), mtu }, options));
     }
   }
   const lacks = labLacks();

@@ -90,6 +90,7 @@ const program = new Command('bench')
 bench('pair', 'one agent to another over loopback', 3)
   .option('--size <MB>', 'of the artifact', positive, 512)
   .option('--mtu <bytes>', 'of the loopback that the agents are given, where this is root', positive, 1480)
+  .option('--profiles <folder>', 'write CPU profiles of the agents there, and flame graphs')
   .option('--flat', 'also 64 MB and 4 GB, for the memory that they take', false)
   .action((options) => run(pair, options));
 linked('loss', 'over an emulated link that loses and reorders').action((options) => run(loss, options));

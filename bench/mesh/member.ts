@@ -84,5 +84,5 @@ process.on('message', (message: ToMember) => {
   else if (message.kind === 'mark') send({ kind: 'mark', mark: mark() });
   else start(message.options).catch((error: unknown) => send({ kind: 'failed', why: String(error) }));
 });
-// The mesh kills its members; where it died first, they follow.
+// The mesh ends its members so; where it died, they follow.
 process.on('disconnect', () => process.exit(0));

@@ -37,6 +37,8 @@ export interface Transfer {
   readonly to: Place;
   /** How many devices fetch, each over a session of its own. Default 1. */
   readonly devices?: number;
+  /** Folder for a CPU profile of each process, named after its member. */
+  readonly profiles?: string;
   /** Of both processes, besides this one's own. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -49,11 +51,12 @@ class Member {
   constructor(
     place: Place,
     environment: Readonly<Record<string, string>>,
+    flags: readonly string[],
     heard: (from: Member, message: FromMember) => void,
   ) {
     const stdio: SpawnOptions['stdio'] = ['ignore', 'ignore', 'inherit', 'ipc'];
     const env = { ...process.env, ...environment };
-    this.#process = place.spawn(process.execPath, [MEMBER], { stdio, env, serialization: 'advanced' });
+    this.#process = place.spawn(process.execPath, [...flags, MEMBER], { stdio, env, serialization: 'advanced' });
     this.#process.on('message', (message: FromMember) => {
       if (message.kind === 'subscribe') this.#filters.add(message.filter);
       if (message.kind === 'mark') this.#marked(message.mark);
@@ -87,10 +90,11 @@ class Member {
     return Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
   }
 
-  async kill(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+  /** It ends at once where nobody speaks to it any more, and has time to write its profile. */
+  async end(): Promise<void> {
+    if (!this.#process.connected) return;
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.kill('SIGKILL');
+    this.#process.disconnect();
     await ended;
   }
 }
@@ -162,7 +166,7 @@ export class Flow {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.kill()));
+    await Promise.all(this.#members.map((member) => member.end()));
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -176,9 +180,11 @@ export class Flow {
   }
 
   async #admit(fleet: Fleet, id: string, role: 'seed' | 'device', place: Place): Promise<void> {
-    const { file, mode, environment = {} } = this.#transfer;
+    const { file, mode, profiles, environment = {} } = this.#transfer;
     await fleet.enroll(id, { role, groups: [GROUP] });
-    const member = new Member(place, environment, (by, message) => this.#heard(by, message));
+    const named = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${id}.cpuprofile`];
+    const flags = profiles === undefined ? [] : named;
+    const member = new Member(place, environment, flags, (by, message) => this.#heard(by, message));
     this.#members.push(member);
     const seeds = role === 'seed' ? [file.path] : [];
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
