@@ -29,8 +29,8 @@ const TEXT_ABOVE = 3;
 /** Narrower than this nobody can point at. */
 const MIN_WIDTH = 0.5;
 const CHARACTER = 6.6;
-/** Waiting, which is not work. */
-const IDLE = ['(idle)', '(program)'];
+/** Waiting, which is not work. `(program)` is: the kernel's work for a read of libuv's, for one. */
+const IDLE = '(idle)';
 
 const newFrame = (name: string): Frame => ({ name, own: 0, total: 0, calls: new Map() });
 
@@ -47,7 +47,7 @@ export function framesOf({ nodes, samples, timeDeltas }: CpuProfile): Frame {
   const all = newFrame('all');
   const add = (id: number, into: Frame): number => {
     const node = byId.get(id);
-    if (node === undefined || IDLE.includes(node.callFrame.functionName)) return 0;
+    if (node === undefined || node.callFrame.functionName === IDLE) return 0;
     const name = nameOf(node.callFrame);
     const frame = into.calls.get(name) ?? newFrame(name);
     into.calls.set(name, frame);

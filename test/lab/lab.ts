@@ -67,11 +67,16 @@ export function labLacks(): string | undefined {
   return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun (modprobe tun)';
 }
 
-/** @returns a folder that holds the program `lab`; made anew each time, so that nobody else can have put it there. */
-async function compile(): Promise<string> {
+/** Runs `work` with the program, which is compiled anew, so that nobody else can have put it there, and removed afterwards. */
+async function compiled<T>(work: (program: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-lab-'));
-  await promisify(execFile)('cc', ['-O2', '-o', join(folder, 'lab'), ...SOURCES]);
-  return folder;
+  const program = join(folder, 'lab');
+  try {
+    await promisify(execFile)('cc', ['-O2', '-o', program, ...SOURCES]);
+    return await work(program);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 export class Lab {
@@ -96,19 +101,18 @@ export class Lab {
     return Lab.#start(['--loopback', '--mtu', String(mtu)]);
   }
 
-  static async #start(args: readonly string[]): Promise<Lab> {
-    const folder = await compile();
-    const child = spawn(join(folder, 'lab'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const first = await lines.next();
-    // It runs, and is found under /proc from now on: nothing is left behind.
-    await rm(folder, { recursive: true });
-    if (first.done === true) throw new Error('the lab did not start');
-    const { ends } = JSON.parse(first.value) as { ends: number[] };
-    return new Lab(child, lines, ends);
+  static #start(args: readonly string[]): Promise<Lab> {
+    return compiled(async (program) => {
+      const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const first = await lines.next();
+      if (first.done === true) throw new Error('the lab did not start');
+      const { ends } = JSON.parse(first.value) as { ends: number[] };
+      return new Lab(child, lines, ends);
+    });
   }
 
-  /** The file is gone: what runs is its own copy. */
+  /** Its file is gone; the kernel keeps it for as long as it runs. */
   get #program(): string {
     return `/proc/${this.pid}/exe`;
   }

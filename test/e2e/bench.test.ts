@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { CHECKOUT } from '../../bench/checkout.js';
+
+/** The benches as a command; what they measure is for a machine that has nothing else to do. */
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function bench(...args: string[]): Promise<Ended> {
+  const program = join(CHECKOUT, 'dist/bench/run.js');
+  try {
+    return { code: 0, ...(await promisify(execFile)(process.execPath, [program, ...args])) };
+  } catch (error) {
+    return error as Ended;
+  }
+}
+
+describe('bench', () => {
+  it('prints one JSON object, and with --check fails where a bar is not met, for want of a comparator too', async () => {
+    const pair = ['pair', '--size', '8', '--rounds', '2', '--only', 'sodium-native$', '--json'];
+    const { code, stdout, stderr } = await bench(...pair, '--check');
+    expect(code, stderr).toBe(1);
+    const { name, rounds, results, bars } = JSON.parse(stdout);
+    expect([name, rounds]).toEqual(['pair', 2]);
+    const subject = 'chunkmesh, sodium-native';
+    const numbers = { median: expect.any(Number), min: expect.any(Number), max: expect.any(Number) };
+    expect(results).toContainEqual({ subject, metric: 'goodput', unit: 'MB/s', ...numbers });
+    expect(results).toContainEqual({ subject, metric: 'CPU of the receiver', unit: 's/GB', ...numbers });
+    expect(bars).toContainEqual(expect.objectContaining({ bar: 100, measured: expect.any(Number) }));
+    expect(bars).toContainEqual(expect.objectContaining({ bar: null, measured: expect.any(Number), ok: false }));
+    expect(stderr).toContain('round 2 of 2: chunkmesh, sodium-native\n');
+  });
+
+  it.each([
+    [0, ['--help']],
+    [0, ['loss', '--help']],
+    [2, []],
+    [2, ['pear']],
+    [2, ['pair', '--rounds', 'none']],
+  ])('exits with %d for %j', async (status, args) => {
+    expect((await bench(...args)).code).toBe(status);
+  });
+});
