@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import type { Candidate } from '../../shared/control/messages.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { BASE_DATAGRAM_BYTES } from '../../shared/limits.js';
-import { isDatagram, SESSION_ID_BYTES } from '../../shared/wire/datagram.js';
+import { MAX_DATAGRAM_BYTES } from '../../shared/limits.js';
+import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
 import type { Session } from '../transport/session.js';
 import { ownCandidates } from './candidates.js';
+import { FragmentWatch } from './fragments.js';
 
 /** The driver: one UDP socket and one timer for all sessions of an agent. */
 
@@ -14,8 +15,8 @@ import { ownCandidates } from './candidates.js';
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 /** A session yields to the next after this many datagrams. */
 const BURST_DATAGRAMS = 32;
-/** Buffers that the kernel may still be reading from; with as many waiting, sending stops. */
-const SEND_RING = 128;
+/** Buffers that the kernel may still be reading from: two bursts, since one begins only with nothing left of those before. */
+const SEND_RING = 2 * BURST_DATAGRAMS;
 /** Addresses remembered per session, candidates included: more would let a peer fill the memory. */
 const MAX_PATHS = 16;
 /** setTimeout's own grain. */
@@ -27,8 +28,15 @@ interface Address {
 }
 
 interface Attached {
+  readonly localId: Uint8Array;
   readonly session: Session;
-  readonly paths: Address[];
+  /** By path: candidates first, then addresses that the peer was heard from. No number is used twice. */
+  readonly paths: Map<number, Address>;
+  readonly candidates: number;
+  nextPath: number;
+  /** Where the last datagram came from: nearly always where the next one does. */
+  lastFrom: Address;
+  lastPath: number;
   /** After each batch of datagrams, timer or application call: what came may have made room. */
   readonly onActivity: () => void;
   dirty: boolean;
@@ -42,25 +50,32 @@ export interface EndpointStats {
   readonly sendErrors: number;
 }
 
-/** P-6: behind the first byte. */
-const SESSION_ID_AT = 1;
+const NOWHERE: Address = { host: '', port: 0 };
 
 const monotonic = (): number => performance.now();
-const idOf = (bytes: Buffer, at: number): string => bytes.toString('latin1', at, at + SESSION_ID_BYTES);
+
+/** One buffer of the ring, and the view of it that was last sent: nearly always the next one's length too. */
+class SendSlot {
+  readonly buffer = Buffer.allocUnsafeSlow(MAX_DATAGRAM_BYTES);
+  #view = this.buffer;
+
+  view(length: number): Buffer {
+    if (this.#view.length !== length) this.#view = this.buffer.subarray(0, length);
+    return this.#view;
+  }
+}
 
 export class Endpoint {
   readonly candidates: readonly Candidate[];
   readonly bound: { readonly address: string; readonly port: number };
   readonly grantedReceiveBytes: number;
   readonly #socket: Socket;
-  readonly #sessions = new Map<string, Attached>();
-  readonly #ring: Buffer[] = Array.from({ length: SEND_RING }, () => Buffer.allocUnsafeSlow(BASE_DATAGRAM_BYTES));
-  readonly #onSent = (error: Error | null): void => {
-    this.#inKernel--;
-    if (error !== null) this.#stats.sendErrors++;
-  };
+  readonly #fragments = FragmentWatch.open();
+  readonly #sessions = new Set<Attached>();
+  /** By the first half of the session id, which is random: two sessions of one are rare. */
+  readonly #byHead = new Map<number, Attached[]>();
+  readonly #ring: readonly SendSlot[] = Array.from({ length: SEND_RING }, () => new SendSlot());
   #slot = 0;
-  #inKernel = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushing = false;
   #closed = false;
@@ -101,20 +116,30 @@ export class Endpoint {
     return { ...this.#stats };
   }
 
+  /** As SessionOptions.fragmentsAreSeen. */
+  get seesFragments(): boolean {
+    return this.#fragments !== null;
+  }
+
   get sessionCount(): number {
     return this.#sessions.size;
   }
 
   /** @param localId of the session; @param candidates the peer's, as the session numbers them. */
   attach(localId: Uint8Array, session: Session, candidates: readonly Candidate[], onActivity: () => void): void {
-    const paths = candidates.map(([host, port]) => ({ host, port }));
-    this.#sessions.set(idOf(Buffer.from(localId), 0), { session, paths, onActivity, dirty: true });
+    const paths = new Map(candidates.slice(0, MAX_PATHS).map(([host, port], path) => [path, { host, port }]));
+    const none = { lastFrom: NOWHERE, lastPath: -1 };
+    const count = paths.size;
+    const attached = { localId, session, paths, candidates: count, nextPath: count, ...none, onActivity, dirty: true };
+    this.#sessions.add(attached);
+    const head = sessionIdHead(localId);
+    this.#byHead.set(head, [...(this.#byHead.get(head) ?? []), attached]);
     this.wake();
   }
 
   /** Something was queued in a session: it is sent after the current turn, with all else of that turn. */
   wake(): void {
-    for (const attached of this.#sessions.values()) attached.dirty = true;
+    for (const attached of this.#sessions) attached.dirty = true;
     this.#scheduleFlush();
   }
 
@@ -126,25 +151,38 @@ export class Endpoint {
     } finally {
       this.#closed = true;
       clearTimeout(this.#timer);
+      this.#fragments?.close();
       await new Promise<void>((resolve) => this.#socket.close(resolve));
     }
   }
 
   #onDatagram(bytes: Buffer, from: RemoteInfo): void {
     this.#stats.datagramsReceived++;
-    // P-6.6: what cannot be a datagram of a session costs one comparison.
-    const attached = isDatagram(bytes) ? this.#sessions.get(idOf(bytes, SESSION_ID_AT)) : undefined;
+    const attached = this.#sessionOf(bytes);
     if (attached === undefined) {
       this.#stats.datagramsUnknown++;
       return;
     }
-    const known = pathOf(attached.paths, from);
-    const path = known < 0 ? attached.paths.length : known;
-    if (path >= MAX_PATHS || !attached.session.onDatagram(monotonic(), bytes, path)) return;
+    const { session, lastFrom } = attached;
+    const known = isAt(lastFrom, from) ? attached.lastPath : pathOf(attached.paths, from);
+    const path = known < 0 ? attached.nextPath : known;
+    const { activePath } = session;
+    const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.address;
+    if (!session.onDatagram(monotonic(), bytes, path, rebound)) return;
     // Only a datagram that opened may add an address: a stranger must not fill the list.
-    if (known < 0) attached.paths.push({ host: from.address, port: from.port });
+    if (known < 0) addPath(attached, from);
+    if (path !== attached.lastPath) {
+      attached.lastPath = path;
+      attached.lastFrom = attached.paths.get(path) ?? NOWHERE;
+    }
     attached.dirty = true;
     this.#scheduleFlush();
+  }
+
+  /** P-6.6: what cannot be a datagram of a session costs one look-up. */
+  #sessionOf(bytes: Buffer): Attached | undefined {
+    if (!isDatagram(bytes)) return undefined;
+    return this.#byHead.get(sessionIdHead(bytes, 1))?.find(({ localId }) => hasSessionId(bytes, localId));
   }
 
   /** One flush a turn: the datagrams that arrived together are answered together. */
@@ -160,55 +198,86 @@ export class Endpoint {
   #flush(): void {
     const now = monotonic();
     let again = false;
-    for (const [id, attached] of this.#sessions) {
+    const full = this.#socket.getSendQueueCount() > 0;
+    for (const attached of this.#sessions) {
       if (!attached.dirty && attached.session.nextDeadline() > now) continue;
       attached.dirty = false;
       if (attached.session.nextDeadline() <= now) attached.session.onTimer(now);
       attached.onActivity();
-      if (this.#send(attached, now)) {
+      if (full || this.#send(attached, now)) {
         attached.dirty = true;
         again = true;
       }
-      if (attached.session.isFinished) this.#sessions.delete(id);
+      if (attached.session.isFinished) this.#forget(attached);
     }
-    if (again) this.#scheduleFlush();
-    this.#armTimer();
+    // With the socket's buffer full, the kernel is given time to empty it.
+    const blocked = this.#socket.getSendQueueCount() > 0;
+    if (again && !blocked) this.#scheduleFlush();
+    this.#armTimer(blocked ? now + MIN_TIMER_MS : Number.POSITIVE_INFINITY);
+  }
+
+  #forget(attached: Attached): void {
+    this.#sessions.delete(attached);
+    const head = sessionIdHead(attached.localId);
+    const others = this.#byHead.get(head)?.filter((one) => one !== attached) ?? [];
+    if (others.length === 0) this.#byHead.delete(head);
+    else this.#byHead.set(head, others);
   }
 
   /** @returns whether the session has more to send now. */
   #send({ session, paths }: Attached, now: number): boolean {
     for (let i = 0; i < BURST_DATAGRAMS; i++) {
-      if (this.#inKernel >= SEND_RING) return true;
-      const buffer = this.#ring[this.#slot] ?? Buffer.alloc(0);
-      const length = session.poll(now, buffer);
+      const slot = this.#ring[this.#slot];
+      if (slot === undefined || this.#socket.getSendQueueCount() > 0) return true;
+      const length = session.poll(now, slot.buffer);
       if (length === 0) return false;
-      const to = paths[session.lastPath];
+      const to = paths.get(session.lastPath);
       if (to === undefined) continue;
       this.#slot = (this.#slot + 1) % SEND_RING;
-      this.#inKernel++;
       this.#stats.datagramsSent++;
-      this.#socket.send(buffer, 0, length, to.port, to.host, this.#onSent);
+      if (session.lastProbesMtu) this.#sendProbe(session, slot.view(length), to, now);
+      else this.#socket.send(slot.view(length), to.port, to.host);
     }
     return true;
   }
 
-  #armTimer(): void {
+  /** P-6.7. The kernel takes a datagram, and cuts it up where it must, before `send` returns. */
+  #sendProbe(session: Session, datagram: Buffer, to: Address, now: number): void {
+    const before = this.#fragments?.count();
+    this.#socket.send(datagram, to.port, to.host);
+    if (before !== undefined && this.#fragments?.count() !== before) session.onFragmented(now);
+  }
+
+  #armTimer(latest: number): void {
     clearTimeout(this.#timer);
-    let deadline = Number.POSITIVE_INFINITY;
-    for (const { session } of this.#sessions.values()) deadline = Math.min(deadline, session.nextDeadline());
+    let deadline = latest;
+    for (const { session } of this.#sessions) deadline = Math.min(deadline, session.nextDeadline());
     if (deadline === Number.POSITIVE_INFINITY || this.#closed) return;
     // A late timer first reads what has arrived: the flush runs after the poll phase (setImmediate), never in the timer itself.
     this.#timer = setTimeout(() => this.#scheduleFlush(), Math.max(MIN_TIMER_MS, deadline - monotonic()));
   }
 }
 
+const isAt = ({ host, port }: Address, from: RemoteInfo): boolean => port === from.port && host === from.address;
+
 /** The number of the address among the session's, or -1. */
-function pathOf(paths: readonly Address[], from: RemoteInfo): number {
-  for (let i = 0; i < paths.length; i++) {
-    const path = paths[i];
-    if (path?.port === from.port && path.host === from.address) return i;
-  }
+function pathOf(paths: ReadonlyMap<number, Address>, from: RemoteInfo): number {
+  for (const [path, address] of paths) if (isAt(address, from)) return path;
   return -1;
+}
+
+/** The address takes the next number, and, with MAX_PATHS there, the place of the one heard first that is not in use. */
+function addPath(attached: Attached, from: RemoteInfo): void {
+  const { paths, candidates, session } = attached;
+  const path = attached.nextPath++;
+  for (const old of paths.keys()) {
+    if (paths.size < MAX_PATHS) break;
+    if (old < candidates || old === session.activePath) continue;
+    paths.delete(old);
+    session.forgetPath(old);
+  }
+  if (paths.size < MAX_PATHS) paths.set(path, { host: from.address, port: from.port });
+  else session.forgetPath(path);
 }
 
 function askBuffers(socket: Socket): number {

@@ -1,11 +1,14 @@
 import { type Direction, SEAL_OVERHEAD_BYTES } from '../../shared/crypto/box.js';
+import { BASE_DATAGRAM_BYTES } from '../../shared/limits.js';
 import { writeHeader } from '../../shared/wire/datagram.js';
 import { AckFrame, encodeAck } from '../../shared/wire/frames/ack.js';
 import { type CloseReason, encodeClose } from '../../shared/wire/frames/close.js';
+import { encodePadding } from '../../shared/wire/frames/padding.js';
 import { encodePing } from '../../shared/wire/frames/ping.js';
 import { encodePong } from '../../shared/wire/frames/pong.js';
 import type { AckTracker } from './ack_tracker.js';
 import type { Outbox } from './outbox.js';
+import type { PathMtu } from './path_mtu.js';
 import type { Paths } from './paths.js';
 import type { Recovery } from './recovery.js';
 import type { SessionOptions } from './session_types.js';
@@ -16,6 +19,9 @@ const MAX_PLAIN_ACKS = 32;
 const MIN_SKIP_INTERVAL = 256;
 const SKIP_INTERVAL_SPREAD = 1024;
 
+/** RFC 8899 §4.3: from this probe timeout on, probes are of the base size: larger datagrams may be what the path drops. */
+const SMALL_PROBES_FROM = 2;
+
 /** An ACK is written at once after it is filled, so one serves all sessions. */
 const ackFrame = new AckFrame();
 
@@ -23,6 +29,8 @@ const ackFrame = new AckFrame();
 export class Composer {
   /** Where the datagram that was last made goes. */
   path = -1;
+  /** Whether the datagram that was last made is a probe of the path's MTU. */
+  probesMtu = false;
   /** A PING is wanted in the next datagram that may carry one. */
   pingOwed = false;
   /** When something that asks for acknowledgement last left. */
@@ -32,7 +40,7 @@ export class Composer {
   readonly #direction: Direction;
   readonly #remoteId: Uint8Array;
   readonly #options: SessionOptions;
-  readonly #datagramBytes: number;
+  readonly #mtu: PathMtu;
   readonly #outbox: Outbox;
   readonly #recovery: Recovery;
   readonly #paths: Paths;
@@ -42,7 +50,7 @@ export class Composer {
 
   constructor(
     options: SessionOptions,
-    datagramBytes: number,
+    mtu: PathMtu,
     outbox: Outbox,
     recovery: Recovery,
     paths: Paths,
@@ -51,7 +59,7 @@ export class Composer {
     this.#options = options;
     this.#direction = options.direction;
     this.#remoteId = Uint8Array.from(options.remoteId);
-    this.#datagramBytes = datagramBytes;
+    this.#mtu = mtu;
     this.#outbox = outbox;
     this.#recovery = recovery;
     this.#paths = paths;
@@ -89,6 +97,10 @@ export class Composer {
     const maySend = wanted && (probing || recovery.maySend(now));
     if (!maySend && this.#acks.deadline > now) return 0;
     this.path = this.#paths.active;
+    if (maySend && !probing) {
+      const probeBytes = this.#mtu.due(now);
+      if (probeBytes > 0 && this.#outbox.queue.pendingBytes > 0) return this.#mtuProbe(now, into, probeBytes);
+    }
     const acked = this.#acks.waiting > 0 && this.#acks.fill(now, ackFrame);
     const start = acked ? encodeAck(into, SEAL_OVERHEAD_BYTES, ackFrame) : SEAL_OVERHEAD_BYTES;
     const end = maySend ? this.#writeContent(now, into, start, probing) : this.#afterPlainAck(now, into, start);
@@ -112,11 +124,23 @@ export class Composer {
     let at = start;
     if (this.pingOwed) at = this.#writePing(now, into, at);
     this.pingOwed = false;
-    at = this.#outbox.write(into, at, this.#datagramBytes);
+    const small = probing && this.#recovery.loss.probeCount >= SMALL_PROBES_FROM;
+    at = this.#outbox.write(into, at, small ? BASE_DATAGRAM_BYTES : this.#mtu.bytes);
     // RFC 9002 §6.2.4: a probe asks for acknowledgement even with nothing to say.
     if (probing && at === start) at = this.#writePing(now, into, at);
     if (probing) this.#recovery.probesOwed--;
     return at;
+  }
+
+  /** P-6.7: a PING, filled up. Not in flight: its loss is no sign of congestion, and there is nothing in it to send again. */
+  #mtuProbe(now: number, into: Buffer, bytes: number): number {
+    const token = this.#options.token();
+    this.#paths.onPingSent(now, this.path, token, bytes);
+    this.#mtu.onProbeSent(now, bytes, this.#recovery.rtt.probeTimeoutMs);
+    const end = encodePing(into, SEAL_OVERHEAD_BYTES, token);
+    const length = this.#finish(now, into, encodePadding(into, end, bytes - end), false);
+    this.probesMtu = true;
+    return length;
   }
 
   #afterPlainAck(now: number, into: Buffer, at: number): number {
@@ -140,6 +164,7 @@ export class Composer {
   /** Seals what stands between the header and `end`. @param tracked whether it is in flight until acknowledged. */
   #finish(now: number, into: Buffer, end: number, tracked: boolean): number {
     const recovery = this.#recovery;
+    this.probesMtu = false;
     if (--this.#untilSkip < 0) {
       this.#untilSkip = this.#drawSkip();
       recovery.skip(now);

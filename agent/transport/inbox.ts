@@ -5,6 +5,7 @@ import type { RejectReason } from '../../shared/wire/frames/reject.js';
 import type { FrameHandler } from '../../shared/wire/frames.js';
 import type { AckTracker } from './ack_tracker.js';
 import type { Outbox } from './outbox.js';
+import type { PathMtu } from './path_mtu.js';
 import type { Paths } from './paths.js';
 import type { Recovery } from './recovery.js';
 import type { SessionEvents } from './session_types.js';
@@ -30,14 +31,16 @@ export class Inbox implements FrameHandler {
   readonly #paths: Paths;
   readonly #recovery: Recovery;
   readonly #acks: AckTracker;
+  readonly #mtu: PathMtu;
   readonly #take: (chunk: number, offset: number, bytes: Uint8Array) => void;
 
-  constructor(events: SessionEvents, outbox: Outbox, paths: Paths, recovery: Recovery, acks: AckTracker) {
+  constructor(events: SessionEvents, outbox: Outbox, paths: Paths, recovery: Recovery, acks: AckTracker, mtu: PathMtu) {
     this.#events = events;
     this.#outbox = outbox;
     this.#paths = paths;
     this.#recovery = recovery;
     this.#acks = acks;
+    this.#mtu = mtu;
     this.#take = (chunk, offset, bytes) => {
       if (!this.#isOver) events.onData(chunk, offset, bytes);
     };
@@ -62,10 +65,15 @@ export class Inbox implements FrameHandler {
   onPong(token: Uint8Array): void {
     this.eliciting = true;
     const sent = this.#paths.onPong(token);
-    if (sent === null || this.#paths.active >= 0 || this.#isOver) return;
-    this.#paths.active = sent.path;
-    this.#recovery.rtt.onSample(this.now, Math.max(0, this.now - sent.sentAt), 0);
-    this.opened = sent.path;
+    if (sent === null || this.#isOver) return;
+    if (this.#paths.active < 0) {
+      this.#paths.active = sent.path;
+      this.#recovery.rtt.onSample(this.now, Math.max(0, this.now - sent.sentAt), 0);
+      this.opened = sent.path;
+    } else if (sent.filledBytes > 0 && sent.path === this.#paths.active) {
+      this.#mtu.onProbeAnswered(sent.filledBytes);
+      this.#recovery.onDatagramBytes();
+    } else this.#onMaybeMoved(sent.path);
   }
 
   onAck(ack: AckFrame): void {
@@ -110,6 +118,15 @@ export class Inbox implements FrameHandler {
 
   onClose(reason: CloseReason): void {
     this.closed ??= reason;
+  }
+
+  /** P-7.11 */
+  #onMaybeMoved(path: number): void {
+    const move = this.#paths.takeMove(path);
+    if (move === null) return;
+    this.#mtu.reset();
+    this.#recovery.onDatagramBytes();
+    this.#recovery.onMoved(this.now, move.rebound);
   }
 
   /** Once the datagram is taken whole. */

@@ -10,6 +10,8 @@ export const MAX_PATHS = 16;
 export const MAX_PENDING_PONGS = 8;
 /** PINGs of one path whose PONG is still good: all that 5 s of doubling make. */
 const MAX_TOKENS = 128;
+/** P-7.11: PINGs to an address that the peer seems to have moved to. */
+const MAX_MOVE_PINGS = 5;
 
 interface Candidate {
   readonly path: number;
@@ -19,9 +21,21 @@ interface Candidate {
   heard: boolean;
 }
 
+/** An address that the peer was heard from since another is in use. */
+interface Move {
+  readonly path: number;
+  /** Only the port differs from the address in use, as after a NAT forgot it. */
+  readonly rebound: boolean;
+  interval: number;
+  nextAt: number;
+  pingsLeft: number;
+}
+
 interface SentToken {
   readonly path: number;
   readonly sentAt: number;
+  /** Size of the datagram that was filled up to it, 0 for none (P-6.7). */
+  readonly filledBytes: number;
 }
 
 interface PendingPong {
@@ -29,21 +43,28 @@ interface PendingPong {
   readonly token: Uint8Array;
 }
 
-/** Finds a path that answers (P-7.2), by PING to each candidate, and owes PONGs. */
+/** Finds a path that answers (P-7.2) by PING to each candidate, follows a peer that moves (P-7.11), and owes PONGs. */
 export class Paths {
   /** The path in use, or -1 while none has answered. */
   active = -1;
   readonly #candidates: Candidate[] = [];
   readonly #tokens = new Map<string, SentToken>();
   readonly #pongs: PendingPong[] = [];
+  #move: Move | null = null;
 
   constructor(now: number, count: number) {
     for (let path = 0; path < Math.min(count, MAX_PATHS); path++) this.#add(now, path);
   }
 
-  /** A datagram of the session opened that came over `path`: P-5.7 lets it be tried, and it is the likeliest to answer. */
-  onHeard(now: number, path: number): void {
-    if (this.active >= 0) return;
+  /**
+   * A datagram of the session opened that came over `path`: P-5.7 lets it be tried, and it is the likeliest to answer.
+   * @param newest whether its packet number is the highest yet: only such a one tells where the peer is now (RFC 9000 §9.3).
+   */
+  onHeard(now: number, path: number, newest: boolean, rebound: boolean): void {
+    if (this.active >= 0) {
+      if (newest) this.#follow(now, path, rebound);
+      return;
+    }
     const candidate = this.#candidates.find((one) => one.path === path);
     if (candidate === undefined) {
       if (this.#candidates.length < MAX_PATHS) this.#add(now, path).heard = true;
@@ -55,13 +76,13 @@ export class Paths {
 
   /** When the next PING of a candidate is due. */
   get deadline(): number {
-    if (this.active >= 0) return Number.POSITIVE_INFINITY;
+    if (this.active >= 0) return this.#move?.nextAt ?? Number.POSITIVE_INFINITY;
     return this.#candidates.reduce((least, { nextAt }) => Math.min(least, nextAt), Number.POSITIVE_INFINITY);
   }
 
   /** The path that a PING is due on, or -1. */
   takeDue(now: number): number {
-    if (this.active >= 0) return -1;
+    if (this.active >= 0) return this.#takeMoveDue(now);
     const due = this.#candidates.find(({ nextAt }) => nextAt <= now);
     if (due === undefined) return -1;
     due.nextAt = now + due.interval;
@@ -69,12 +90,12 @@ export class Paths {
     return due.path;
   }
 
-  onPingSent(now: number, path: number, token: Uint8Array): void {
+  onPingSent(now: number, path: number, token: Uint8Array, filledBytes = 0): void {
     if (this.#tokens.size >= MAX_TOKENS) {
       const [oldest] = this.#tokens.keys();
       if (oldest !== undefined) this.#tokens.delete(oldest);
     }
-    this.#tokens.set(tokenKey(token), { path, sentAt: now });
+    this.#tokens.set(tokenKey(token), { path, sentAt: now, filledBytes });
   }
 
   /** The PING that `token` answers, once; null for any other. */
@@ -83,6 +104,23 @@ export class Paths {
     const sent = this.#tokens.get(key);
     this.#tokens.delete(key);
     return sent ?? null;
+  }
+
+  /** P-7.11: the peer answered where it was heard from. @returns the move, now made, or null where `path` is no such address. */
+  takeMove(path: number): { readonly rebound: boolean } | null {
+    const move = this.#move;
+    if (move === null || move.path !== path) return null;
+    this.active = path;
+    this.#move = null;
+    return move;
+  }
+
+  /** The driver gives the number to another address. */
+  forget(path: number): void {
+    if (this.#move?.path === path) this.#move = null;
+    for (const [key, sent] of this.#tokens) if (sent.path === path) this.#tokens.delete(key);
+    const at = this.#candidates.findIndex((one) => one.path === path);
+    if (at >= 0) this.#candidates.splice(at, 1);
   }
 
   onPing(path: number, token: Uint8Array): void {
@@ -96,6 +134,26 @@ export class Paths {
 
   takePong(): PendingPong | undefined {
     return this.#pongs.shift();
+  }
+
+  #follow(now: number, path: number, rebound: boolean): void {
+    if (path === this.active) this.#move = null;
+    else if (this.#move?.path !== path) {
+      this.#move = { path, rebound, interval: FIRST_INTERVAL_MS, nextAt: now, pingsLeft: MAX_MOVE_PINGS };
+    }
+  }
+
+  #takeMoveDue(now: number): number {
+    const move = this.#move;
+    if (move === null || move.nextAt > now) return -1;
+    if (move.pingsLeft === 0) {
+      this.#move = null;
+      return -1;
+    }
+    move.pingsLeft--;
+    move.nextAt = now + move.interval;
+    move.interval *= 2;
+    return move.path;
   }
 
   #add(now: number, path: number): Candidate {

@@ -3,6 +3,7 @@ import type { AckFrame } from '../../shared/wire/frames/ack.js';
 import type { AckSample, CongestionController } from './congestion.js';
 import { LossDetector } from './loss.js';
 import { Pacer } from './pacer.js';
+import type { PathMtu } from './path_mtu.js';
 import { RttEstimator } from './rtt.js';
 import { MAX_SPAN_PACKETS, SENT, SENT_RECORDS, SentPackets } from './sent_packets.js';
 
@@ -37,7 +38,8 @@ export class Recovery {
   /** Probes that a timeout called for and that have not left: they pass the window (RFC 9002 §7.5). */
   probesOwed = 0;
   readonly #sink: ContentSink;
-  readonly #datagramBytes: number;
+  readonly #mtu: PathMtu;
+  #datagramBytes: number;
   #largestAcked = -1;
   #lossAt = Number.POSITIVE_INFINITY;
   #lastElicitingSentAt = 0;
@@ -60,10 +62,11 @@ export class Recovery {
     appLimited: true,
   };
 
-  constructor(now: number, datagramBytes: number, congestion: CongestionController, sink: ContentSink) {
-    this.#datagramBytes = datagramBytes;
+  constructor(now: number, mtu: PathMtu, congestion: CongestionController, sink: ContentSink) {
+    this.#mtu = mtu;
+    this.#datagramBytes = mtu.bytes;
     this.congestion = congestion;
-    this.pacer = new Pacer(now, datagramBytes);
+    this.pacer = new Pacer(now, mtu.bytes);
     this.#sink = sink;
     this.#deliveredAt = now;
   }
@@ -110,6 +113,23 @@ export class Recovery {
     this.sent.record(SENT.skipped, now, 0);
   }
 
+  /** Call after what may have changed the size of a full datagram. */
+  onDatagramBytes(): void {
+    if (this.#datagramBytes === this.#mtu.bytes) return;
+    this.#datagramBytes = this.#mtu.bytes;
+    this.pacer.onDatagramBytes(this.#datagramBytes);
+    this.congestion.onDatagramBytes(this.#datagramBytes);
+  }
+
+  /**
+   * The peer is at another address (RFC 9000 §9.4). What is in flight to the old one is likely lost: probes find out at once.
+   * @param rebound only its port changed: the path is the same as far as congestion goes.
+   */
+  onMoved(_now: number, rebound: boolean): void {
+    if (!rebound) this.rtt.reset();
+    if (this.bytesInFlight > 0) this.probesOwed = PROBES_PER_TIMEOUT;
+  }
+
   /** @returns false where it acknowledges a packet never sent (P-7.3). */
   onAck(now: number, ack: AckFrame): boolean {
     const { sent, rtt } = this;
@@ -134,6 +154,7 @@ export class Recovery {
     }
     this.#detectLost(now);
     this.#endSample(sample);
+    this.onDatagramBytes();
     return true;
   }
 
@@ -205,6 +226,7 @@ export class Recovery {
       sample.appLimited = sent.appLimited[slot] === 1;
     }
     sample.ackedBytes += bytes;
+    this.#mtu.onAcked(sentAt, bytes);
     this.congestion.onAcked(now, sentAt, bytes, this.#limitedByWindow(sample.priorInFlight));
     this.#sink.onContentAcked(sent, slot);
     return true;
@@ -257,6 +279,7 @@ export class Recovery {
     this.bytesInFlight -= bytes;
     this.packetsLost++;
     this.#sample.lostBytes += bytes;
+    this.#mtu.onLost(sent.sentAtOf(packet), bytes);
     this.congestion.onLost(now, sent.sentAtOf(packet), bytes);
     this.#sink.onContentLost(sent, slot);
   }

@@ -7,6 +7,11 @@ export class ReplayWindow {
   readonly #bits = new Uint32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
   #highest = -1;
 
+  /** Whether no packet taken yet has a higher number. */
+  isNewest(packet: number): boolean {
+    return packet > this.#highest;
+  }
+
   /** Whether `packet` may be taken. Changes nothing: ask before the datagram is opened, take after. */
   isFresh(packet: number): boolean {
     if (packet > this.#highest) return true;

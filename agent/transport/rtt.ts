@@ -18,6 +18,15 @@ export class RttEstimator {
     return this.firstSampleAt !== Number.POSITIVE_INFINITY;
   }
 
+  /** Another path: nothing is known of it. */
+  reset(): void {
+    this.latestMs = 0;
+    this.minMs = Number.POSITIVE_INFINITY;
+    this.smoothedMs = INITIAL_RTT_MS;
+    this.variationMs = INITIAL_RTT_MS / 2;
+    this.firstSampleAt = Number.POSITIVE_INFINITY;
+  }
+
   /** @param ackDelayMs how long the peer says it held the acknowledgement back. */
   onSample(now: number, latestMs: number, ackDelayMs: number): void {
     this.latestMs = latestMs;

@@ -10,6 +10,7 @@ import { Composer } from './composer.js';
 import { NewReno } from './congestion.js';
 import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
+import { PathMtu } from './path_mtu.js';
 import { Paths } from './paths.js';
 import { Recovery } from './recovery.js';
 import { ReplayWindow } from './replay_window.js';
@@ -47,6 +48,7 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #outbox: Outbox;
   readonly #recovery: Recovery;
+  readonly #mtu: PathMtu;
   readonly #paths: Paths;
   readonly #inbox: Inbox;
   readonly #composer: Composer;
@@ -64,7 +66,7 @@ export class Session {
   #datagramsReceived = 0;
 
   constructor(options: SessionOptions) {
-    const { now, chunkCount, events, datagramBytes = BASE_DATAGRAM_BYTES } = options;
+    const { now, chunkCount, events, maxDatagramBytes = BASE_DATAGRAM_BYTES, fragmentsAreSeen = false } = options;
     const congestion = options.congestion ?? ((bytes, most) => new NewReno(bytes, most));
     this.#peerDirection = options.direction === 0 ? 1 : 0;
     this.#localId = Uint8Array.from(options.localId);
@@ -72,11 +74,12 @@ export class Session {
     this.#chunkCount = chunkCount;
     this.#events = events;
     this.#outbox = new Outbox(chunkCount, this.#acks);
-    const controller = congestion(datagramBytes, MAX_SPAN_PACKETS * datagramBytes);
-    this.#recovery = new Recovery(now, datagramBytes, controller, this.#outbox);
+    this.#mtu = new PathMtu(Math.min(maxDatagramBytes, MAX_DATAGRAM_BYTES), fragmentsAreSeen);
+    const controller = congestion(this.#mtu.bytes, MAX_SPAN_PACKETS * this.#mtu.bytes);
+    this.#recovery = new Recovery(now, this.#mtu, controller, this.#outbox);
     this.#paths = new Paths(now, options.candidates);
-    this.#inbox = new Inbox(events, this.#outbox, this.#paths, this.#recovery, this.#acks);
-    this.#composer = new Composer(options, datagramBytes, this.#outbox, this.#recovery, this.#paths, this.#acks);
+    this.#inbox = new Inbox(events, this.#outbox, this.#paths, this.#recovery, this.#acks, this.#mtu);
+    this.#composer = new Composer(options, this.#mtu, this.#outbox, this.#recovery, this.#paths, this.#acks);
     this.#startedAt = now;
     this.#heardAt = now;
   }
@@ -96,6 +99,16 @@ export class Session {
     return this.#composer.path;
   }
 
+  /** The path in use; -1 while none has answered. */
+  get activePath(): number {
+    return this.#paths.active;
+  }
+
+  /** Whether the datagram that `poll` last gave tries whether the path carries its size: tell `onFragmented` where it does not. */
+  get lastProbesMtu(): boolean {
+    return this.#composer.probesMtu;
+  }
+
   /** Bytes given to `serve` and not yet acknowledged. */
   get pendingServeBytes(): number {
     return this.#outbox.queue.pendingBytes;
@@ -112,6 +125,7 @@ export class Session {
       unwantedBytes: this.#inbox.unwantedBytes,
       smoothedRtt: this.#recovery.rtt.smoothedMs,
       window: this.#recovery.congestion.windowBytes,
+      datagramBytes: this.#mtu.bytes,
     };
   }
 
@@ -160,15 +174,18 @@ export class Session {
 
   /**
    * Takes a datagram that came over `path`. Never throws; what does not belong is counted and left unanswered (P-6.6).
+   * @param rebound whether `path` is the host of the path in use, at another port.
    * @returns whether it opened: only then is `path` an address of the peer's.
    */
-  onDatagram(now: number, bytes: Buffer, path: number): boolean {
+  onDatagram(now: number, bytes: Buffer, path: number, rebound = false): boolean {
     const packet = this.#open(bytes);
     if (packet < 0) return false;
+    const newest = this.#replay.isNewest(packet);
+    this.#replay.take(packet);
     this.#heardAt = now;
     this.#bytesReceived += bytes.length;
     this.#datagramsReceived++;
-    this.#paths.onHeard(now, path);
+    this.#paths.onHeard(now, path, newest, rebound);
     const inbox = this.#inbox;
     inbox.begin(now, path);
     if (!decodeFrames(opened, this.#openedBytes, this.#chunkCount, inbox)) {
@@ -180,6 +197,16 @@ export class Session {
     return true;
   }
 
+  /** The last datagram left in fragments (P-6.7). */
+  onFragmented(now: number): void {
+    this.#mtu.onFragmented(now);
+  }
+
+  /** The driver gives the number of a path that is not in use to another address. */
+  forgetPath(path: number): void {
+    this.#paths.forget(path);
+  }
+
   onTimer(now: number): void {
     if (!this.#isLive) return;
     if (now >= this.#heardAt + DEAD_AFTER_MS) this.#end('closed', 'idle', false);
@@ -187,6 +214,7 @@ export class Session {
       this.#end('closed', 'no path', false);
     else if (this.#state === 'open') {
       this.#recovery.onTimer(now);
+      this.#mtu.onTimer(now);
       if (now >= this.#composer.elicitedAt + KEEP_ALIVE_MS) this.#composer.pingOwed = true;
     }
   }
@@ -203,7 +231,8 @@ export class Session {
       return this.poll(now, into);
     }
     if (this.#paths.owesPong) return this.#composer.pong(now, into);
-    return this.#state === 'probing' ? this.#composer.probe(now, into) : this.#composer.frames(now, into);
+    const probe = this.#composer.probe(now, into);
+    return probe > 0 || this.#state === 'probing' ? probe : this.#composer.frames(now, into);
   }
 
   /** When to call `onTimer`, then `poll`, if nothing comes before. Milliseconds; Infinity once finished. */
@@ -214,7 +243,8 @@ export class Session {
     if (this.#state === 'probing') return Math.min(dead, this.#startedAt + OPEN_WITHIN_MS, this.#paths.deadline);
     const composer = this.#composer;
     const keepAlive = composer.pingOwed ? NEVER : composer.elicitedAt + KEEP_ALIVE_MS;
-    return Math.min(dead, keepAlive, composer.deadline, this.#recovery.deadline);
+    const { deadline: recovery } = this.#recovery;
+    return Math.min(dead, keepAlive, composer.deadline, recovery, this.#paths.deadline, this.#mtu.deadline);
   }
 
   get #isLive(): boolean {
@@ -240,9 +270,7 @@ export class Session {
     const packet = readPacketNumber(bytes);
     if (!this.#replay.isFresh(packet)) return this.#reject('replayed');
     this.#openedBytes = this.#key.open(this.#peerDirection, bytes, opened);
-    if (this.#openedBytes < 0) return this.#reject('unopened');
-    this.#replay.take(packet);
-    return packet;
+    return this.#openedBytes < 0 ? this.#reject('unopened') : packet;
   }
 
   #reject(why: RejectedBy): -1 {

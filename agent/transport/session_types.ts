@@ -45,8 +45,10 @@ export interface SessionOptions {
   readonly events: SessionEvents;
   /** The window; NewReno where none is given. @param maxWindowBytes what the session keeps records of. */
   readonly congestion?: (datagramBytes: number, maxWindowBytes: number) => CongestionController;
-  /** Bytes of a full datagram, P-6.7. */
-  readonly datagramBytes?: number;
+  /** No larger datagram is tried (P-6.7): 1,200 where none is given, and then none is tried at all. */
+  readonly maxDatagramBytes?: number;
+  /** Whether the driver calls `onFragmented`: without that, a size whose first probe is lost is given up. */
+  readonly fragmentsAreSeen?: boolean;
 }
 
 /** Counts since the session began. */
@@ -64,6 +66,8 @@ export interface SessionStats {
   readonly smoothedRtt: number;
   /** Bytes. */
   readonly window: number;
+  /** Bytes of the largest datagram that the path is known to carry (P-6.7). */
+  readonly datagramBytes: number;
 }
 
 /** `foreign`: not of this session, short or long. `closed`: after the end. */

@@ -31,13 +31,10 @@ export function isDatagram(bytes: Uint8Array): boolean {
   return bytes.length >= MIN_DATAGRAM_BYTES && bytes.length <= MAX_DATAGRAM_BYTES && bytes[0] === FIRST_BYTE;
 }
 
-/** The 8 bytes of the receiver's session id as two numbers, for a look-up that allocates nothing. */
-export function sessionIdHigh(bytes: Buffer): number {
-  return bytes.readUInt32BE(SESSION_ID_AT);
-}
-
-export function sessionIdLow(bytes: Buffer): number {
-  return bytes.readUInt32BE(SESSION_ID_AT + 4);
+/** The first 4 bytes of a session id, which is at `at`: a key to look sessions up by that allocates nothing. */
+export function sessionIdHead(bytes: Uint8Array, at = 0): number {
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 export function hasSessionId(bytes: Uint8Array, id: Uint8Array): boolean {

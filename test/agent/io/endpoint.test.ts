@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Endpoint } from '../../../agent/io/endpoint.js';
 import { Session } from '../../../agent/transport/session.js';
 import type { SessionEvents } from '../../../agent/transport/session_types.js';
+import type { Candidate } from '../../../shared/control/messages.js';
 import {
   agreeSessionKey,
   type Direction,
@@ -12,6 +13,7 @@ import {
   type SessionContext,
   type SessionKey,
 } from '../../../shared/crypto/box.js';
+import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
 
 const LOOPBACK = '127.0.0.1';
@@ -51,7 +53,7 @@ const silent: SessionEvents = {
 
 function attach(
   at: Endpoint,
-  peer: Endpoint,
+  candidates: readonly Candidate[],
   ids: [Uint8Array, Uint8Array],
   key: SessionKey,
   direction: Direction,
@@ -65,11 +67,13 @@ function attach(
     key,
     now: performance.now(),
     chunkCount: 4,
-    candidates: peer.candidates.length,
+    candidates: candidates.length,
     token: () => new Uint8Array(randomBytes(8)),
+    maxDatagramBytes: MAX_DATAGRAM_BYTES,
+    fragmentsAreSeen: at.seesFragments,
     events: { ...silent, ...events },
   });
-  at.attach(localId, session, peer.candidates, () => {});
+  at.attach(localId, session, candidates, () => {});
   return session;
 }
 
@@ -79,7 +83,13 @@ function contextOf(idA: Uint8Array, idB: Uint8Array): SessionContext {
 }
 
 /** `a` asks `b` for one chunk. Resolves with what came. */
-async function transfer(a: Endpoint, b: Endpoint, idA: Uint8Array, meanwhile?: () => void): Promise<Buffer> {
+async function transfer(
+  a: Endpoint,
+  b: Endpoint,
+  idA: Uint8Array,
+  meanwhile?: (client: Session) => void,
+  way: readonly Candidate[] = b.candidates,
+): Promise<Session> {
   const idB = new Uint8Array(randomBytes(8));
   const mine = generateSessionKeyPair();
   const theirs = generateSessionKeyPair();
@@ -90,27 +100,64 @@ async function transfer(a: Endpoint, b: Endpoint, idA: Uint8Array, meanwhile?: (
   const chunk = randomBytes(CHUNK_BYTES);
   const received = Buffer.alloc(CHUNK_BYTES);
   let missing = CHUNK_BYTES;
-  const server = attach(b, a, [idB, idA], keyB, 1, {
+  const server = attach(b, way === b.candidates ? a.candidates : [], [idB, idA], keyB, 1, {
     onRequest: (number, offset, length) => void server.serve(number, offset, chunk.subarray(offset, offset + length)),
   });
+  let client: Session | undefined;
   await new Promise<void>((resolve) => {
-    const client = attach(a, b, [idA, idB], keyA, 0, {
-      onOpen: () => void client.request(1, 0, CHUNK_BYTES),
+    client = attach(a, way, [idA, idB], keyA, 0, {
+      onOpen: () => void client?.request(1, 0, CHUNK_BYTES),
       onData: (_chunk, offset, bytes) => {
         received.set(bytes, offset);
         missing -= bytes.length;
-        meanwhile?.();
+        if (client !== undefined) meanwhile?.(client);
         if (missing <= 0) resolve();
       },
     });
   });
   expect(received.equals(chunk)).toBe(true);
-  return received;
+  return server;
 }
 
 describe('Endpoint', () => {
   it('carries a chunk between two sessions over loopback', async () => {
     await transfer(await endpoint(), await endpoint(), new Uint8Array(randomBytes(8)));
+  });
+
+  it('P-6.7: finds that loopback takes the largest datagram there is', async () => {
+    const server = await transfer(await endpoint(), await endpoint(), new Uint8Array(randomBytes(8)));
+    expect(server.stats.datagramBytes).toBe(MAX_DATAGRAM_BYTES);
+  });
+
+  it('P-7.11: follows a peer whose NAT gives it another port, and other ones after that', async () => {
+    const [a, b] = [await endpoint(), await endpoint()];
+    // A NAT in front of `a`: what it sends to the NAT's inside goes out by the newest outside, and back.
+    const inside = await stranger();
+    let outside = await stranger();
+    const answer = (socket: Socket) =>
+      socket.on('message', (bytes) => inside.socket.send(bytes, a.bound.port, LOOPBACK));
+    answer(outside.socket);
+    inside.socket.on('message', (bytes) => outside.socket.send(bytes, b.bound.port, LOOPBACK));
+    let moves = 0;
+    let received = 0;
+    const server = await transfer(
+      a,
+      b,
+      new Uint8Array(randomBytes(8)),
+      () => {
+        if (++received % 15 !== 0 || moves === 3) return;
+        moves++;
+        const before = outside;
+        void stranger().then((next) => {
+          answer(next.socket);
+          outside = next;
+          before.socket.removeAllListeners('message');
+        });
+      },
+      [[LOOPBACK, inside.socket.address().port]],
+    );
+    expect(moves).toBe(3);
+    expect(server.activePath).toBeGreaterThan(1);
   });
 
   it('E_SOCKET: refuses a port that is taken and an address that is not of this host', async () => {
@@ -144,13 +191,13 @@ describe('Endpoint', () => {
     const key = agreeSessionKey(mine.secret, theirs.publicKey, contextOf(...ids));
     if (key === null) throw new Error('no key');
     const closed = new Promise<unknown>((resolve) => {
-      const first = attach(a, b, [ids[0], ids[1]], key, 0, {
+      const first = attach(a, b.candidates, [ids[0], ids[1]], key, 0, {
         onOpen: () => {
           first.close(CLOSE.shutdown);
           a.wake();
         },
       });
-      attach(b, a, [ids[1], ids[0]], key, 1, { onClosed: (reason, byPeer) => resolve({ reason, byPeer }) });
+      attach(b, a.candidates, [ids[1], ids[0]], key, 1, { onClosed: (reason, byPeer) => resolve({ reason, byPeer }) });
     });
     expect(await closed).toEqual({ reason: CLOSE.shutdown, byPeer: true });
     await vi.waitFor(() => expect([a.sessionCount, b.sessionCount]).toEqual([0, 0]));

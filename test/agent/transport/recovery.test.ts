@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AckSample, NewReno } from '../../../agent/transport/congestion.js';
+import { PathMtu } from '../../../agent/transport/path_mtu.js';
 import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
 import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
 import { MAX_PACKET_NUMBER } from '../../../shared/limits.js';
@@ -29,7 +30,7 @@ function ackOf(...intervals: [high: number, low: number][]): AckFrame {
 function setUp() {
   const sink = new Sink();
   const reno = new NewReno(1200, 1e9);
-  return { sink, reno, recovery: new Recovery(0, 1200, reno, sink) };
+  return { sink, reno, recovery: new Recovery(0, new PathMtu(1200, false), reno, sink) };
 }
 
 function sendMany(recovery: Recovery, count: number, at: (i: number) => number): void {
@@ -168,7 +169,7 @@ describe('P-8.1 recovery', () => {
     reno.onAckDone = (sample?: AckSample) => {
       if (sample !== undefined) samples.push({ ...sample });
     };
-    const recovery = new Recovery(0, 1200, reno, sink);
+    const recovery = new Recovery(0, new PathMtu(1200, false), reno, sink);
     sendMany(recovery, 10, () => 0);
     recovery.onAck(20, ackOf([9, 0]));
     sendMany(recovery, 10, (i) => 20 + i);

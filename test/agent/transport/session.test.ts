@@ -39,7 +39,8 @@ describe('P-7.2 paths', () => {
     peer.paths.length = 0;
     peer.send(PING, 9);
     peer.read();
-    expect(peer.paths).toEqual([9]);
+    expect(peer.frames.slice(-2)).toEqual(['pong 0102030405060708', 'ping']);
+    expect(peer.paths).toEqual([9, 9]);
   });
 
   it('uses the path whose token came back, whatever path the PONG took', () => {
@@ -72,6 +73,61 @@ describe('P-7.2 paths', () => {
     peer.read();
     expect(peer.frames.filter((frame) => frame === 'ping').length).toBe(MAX_PATHS);
     expect(peer.frames.length - MAX_PATHS).toBe(MAX_PENDING_PONGS);
+  });
+});
+
+describe('P-7.11 a peer that moves', () => {
+  const DATA_PATHS = (peer: RawPeer) => {
+    peer.paths.length = 0;
+    peer.session.have(0, Buffer.of(0x80));
+    peer.read();
+    return [...peer.paths];
+  };
+
+  it('is followed once it has answered at its new address, and not before', () => {
+    const peer = new RawPeer().open();
+    peer.send(PING, 5);
+    peer.read();
+    expect(DATA_PATHS(peer)).toEqual([0]);
+    peer.open(5);
+    expect(peer.session.activePath).toBe(5);
+  });
+
+  it('is not looked for where a copy of an older datagram came from', () => {
+    const peer = new RawPeer().open();
+    const [older, newer] = [peer.sealed(PING), peer.sealed(PING)];
+    peer.session.onDatagram(0, newer, 0);
+    peer.session.onDatagram(0, older, 5);
+    peer.frames.length = 0;
+    peer.read();
+    expect(peer.frames).not.toContain('ping');
+  });
+
+  it('is not looked for any more once it is heard where it was', () => {
+    const peer = new RawPeer().open();
+    peer.send(PING, 5);
+    peer.send(PING, 0);
+    peer.frames.length = 0;
+    peer.at(1000).read();
+    expect(peer.frames).not.toContain('ping');
+  });
+
+  it('sends at most 5 PINGs to an address that does not answer', () => {
+    const peer = new RawPeer().open();
+    peer.send('00', 5);
+    peer.paths.length = 0;
+    for (let now = 0; now < 3000; now += 10) peer.at(now).read();
+    expect(peer.paths.filter((path) => path === 5).length).toBe(5);
+    expect(peer.session.activePath).toBe(0);
+  });
+
+  it('takes no answer for an address that the driver has forgotten', () => {
+    const peer = new RawPeer().open();
+    peer.send(PING, 5);
+    peer.read();
+    peer.session.forgetPath(5);
+    peer.open(5);
+    expect(peer.session.activePath).toBe(0);
   });
 });
 
