@@ -210,10 +210,19 @@ export class Endpoint {
       }
       if (attached.session.isFinished) this.#forget(attached);
     }
+    this.#rotate();
     // With the socket's buffer full, the kernel is given time to empty it.
     const blocked = this.#socket.getSendQueueCount() > 0;
     if (again && !blocked) this.#scheduleFlush();
     this.#armTimer(blocked ? now + MIN_TIMER_MS : Number.POSITIVE_INFINITY);
+  }
+
+  /** Another session is first next time: what they share, a ceiling say, goes round. */
+  #rotate(): void {
+    const [first] = this.#sessions;
+    if (first === undefined || this.#sessions.size === 1) return;
+    this.#sessions.delete(first);
+    this.#sessions.add(first);
   }
 
   #forget(attached: Attached): void {

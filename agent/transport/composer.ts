@@ -106,7 +106,7 @@ export class Composer {
     const end = maySend ? this.#writeContent(now, into, start, probing) : this.#afterPlainAck(now, into, start);
     if (end === SEAL_OVERHEAD_BYTES) return 0;
     const eliciting = end > start;
-    recovery.appLimited = this.#outbox.isEmpty;
+    recovery.appLimited = this.#outbox.isEmpty || recovery.isCapped(now);
     const length = this.#finish(now, into, end, eliciting);
     if (acked) this.#onAckSent(eliciting);
     return length;

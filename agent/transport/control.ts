@@ -1,5 +1,6 @@
 import { CANCEL_BYTES, encodeCancel } from '../../shared/wire/frames/cancel.js';
 import { encodeHave, HAVE_HEADER_BYTES } from '../../shared/wire/frames/have.js';
+import { encodeLimit, LIMIT_BYTES } from '../../shared/wire/frames/limit.js';
 import { encodePeers, type PeerName, peersByteLength } from '../../shared/wire/frames/peers.js';
 import { encodeReject, REJECT_BYTES, type RejectReason } from '../../shared/wire/frames/reject.js';
 import { encodeRequest, REQUEST_BYTES } from '../../shared/wire/frames/request.js';
@@ -12,6 +13,7 @@ export type ControlItem =
   | { readonly kind: 'cancel'; readonly chunk: number }
   | { readonly kind: 'reject'; readonly chunk: number; readonly reason: RejectReason }
   | { readonly kind: 'peers'; readonly peers: readonly PeerName[]; readonly round: number }
+  | { readonly kind: 'limit'; readonly rate: number; readonly round: number }
   | { readonly kind: 'have'; readonly firstByte: number; readonly byteCount: number };
 
 function itemByteLength(item: ControlItem): number {
@@ -24,6 +26,8 @@ function itemByteLength(item: ControlItem): number {
       return REJECT_BYTES;
     case 'peers':
       return peersByteLength(item.peers);
+    case 'limit':
+      return LIMIT_BYTES;
     case 'have':
       return HAVE_HEADER_BYTES + item.byteCount;
   }
@@ -39,6 +43,8 @@ function encodeItem(into: Buffer, at: number, item: ControlItem, haves: HaveMap)
       return encodeReject(into, at, item.chunk, item.reason);
     case 'peers':
       return encodePeers(into, at, item.peers);
+    case 'limit':
+      return encodeLimit(into, at, item.rate);
     case 'have':
       return encodeHave(into, at, item.firstByte * 8, haves.bits(item.firstByte, item.byteCount));
   }

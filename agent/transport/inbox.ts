@@ -26,6 +26,9 @@ export class Inbox implements FrameHandler {
   /** The session has ended: nothing more is handed on. */
   halted = false;
   unwantedBytes = 0;
+  #packet = -1;
+  /** That of the LIMIT in force. */
+  #limitPacket = -1;
   readonly #events: SessionEvents;
   readonly #outbox: Outbox;
   readonly #paths: Paths;
@@ -46,7 +49,8 @@ export class Inbox implements FrameHandler {
     };
   }
 
-  begin(now: number, path: number): void {
+  begin(now: number, path: number, packet: number): void {
+    this.#packet = packet;
     this.now = now;
     this.path = path;
     this.eliciting = false;
@@ -116,6 +120,14 @@ export class Inbox implements FrameHandler {
     if (!this.#isOver) this.#events.onPeers(peers);
   }
 
+  onLimit(rate: number): void {
+    this.eliciting = true;
+    // P-7.12: an older one may arrive later.
+    if (this.#packet < this.#limitPacket) return;
+    this.#limitPacket = this.#packet;
+    this.#recovery.peerCap.set(this.now, rate);
+  }
+
   onClose(reason: CloseReason): void {
     this.closed ??= reason;
   }
@@ -130,8 +142,8 @@ export class Inbox implements FrameHandler {
   }
 
   /** Once the datagram is taken whole. */
-  end(packet: number): void {
-    this.#acks.onPacket(this.now, packet, this.eliciting);
+  end(): void {
+    this.#acks.onPacket(this.now, this.#packet, this.eliciting);
   }
 
   /** P-7.4. The REJECT speaks of the chunk, so it takes with it what else was held of that. */

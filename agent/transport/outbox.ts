@@ -28,6 +28,7 @@ export class Outbox implements ContentSink {
   /** Chunks whose CANCEL is not acknowledged. A new request waits for that: it could overtake the CANCEL and be its victim. */
   readonly #cancelling = new Set<number>();
   #peersRound = 0;
+  #limitRound = 0;
   #written: ControlItem[] = [];
   #part: ServePart | null = null;
   #partOffset = 0;
@@ -98,6 +99,12 @@ export class Outbox implements ContentSink {
     if (frame.length > 0) this.#controls.push({ kind: 'peers', peers: frame, round });
   }
 
+  /** P-7.12. Replaces what has not left yet. @param rate bytes per second. */
+  limit(rate: number): void {
+    this.#controls.drop((item) => item.kind === 'limit');
+    this.#controls.push({ kind: 'limit', rate, round: ++this.#limitRound });
+  }
+
   /** Writes what fits between `at` and `end`. `commit` must follow. @returns where the next frame starts. */
   write(into: Buffer, at: number, end: number): number {
     let next = at;
@@ -151,6 +158,7 @@ export class Outbox implements ContentSink {
     if (item.kind === 'have') this.haves.onLost(item.firstByte, item.byteCount);
     else if (item.kind === 'request' && item.request.over) return;
     else if (item.kind === 'peers' && item.round !== this.#peersRound) return;
+    else if (item.kind === 'limit' && item.round !== this.#limitRound) return;
     else this.#controls.push(item);
   }
 

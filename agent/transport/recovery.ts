@@ -4,6 +4,7 @@ import type { AckSample, CongestionController } from './congestion.js';
 import { LossDetector } from './loss.js';
 import { Pacer } from './pacer.js';
 import type { PathMtu } from './path_mtu.js';
+import { RateCap } from './rate_cap.js';
 import { RttEstimator } from './rtt.js';
 import { MAX_SPAN_PACKETS, SENT, SENT_RECORDS, SentPackets } from './sent_packets.js';
 
@@ -33,11 +34,14 @@ export class Recovery {
   readonly sent = new SentPackets();
   readonly congestion: CongestionController;
   readonly pacer: Pacer;
+  /** P-7.12 */
+  readonly peerCap = new RateCap();
   bytesInFlight = 0;
   packetsLost = 0;
   /** Probes that a timeout called for and that have not left: they pass the window (RFC 9002 §7.5). */
   probesOwed = 0;
   readonly #sink: ContentSink;
+  readonly #caps: readonly RateCap[];
   readonly #mtu: PathMtu;
   #datagramBytes: number;
   #largestAcked = -1;
@@ -62,7 +66,15 @@ export class Recovery {
     appLimited: true,
   };
 
-  constructor(now: number, mtu: PathMtu, congestion: CongestionController, sink: ContentSink) {
+  /** @param caps what else holds this session's sending back, shared with others or not. */
+  constructor(
+    now: number,
+    mtu: PathMtu,
+    congestion: CongestionController,
+    sink: ContentSink,
+    caps: readonly RateCap[] = [],
+  ) {
+    this.#caps = [this.peerCap, ...caps];
     this.#mtu = mtu;
     this.#datagramBytes = mtu.bytes;
     this.congestion = congestion;
@@ -81,12 +93,20 @@ export class Recovery {
   }
 
   maySend(now: number): boolean {
-    return this.windowIsOpen && this.pacer.maySend(now, this.congestion.pacingRate(this.rtt));
+    return this.windowIsOpen && !this.isCapped(now) && this.pacer.maySend(now, this.congestion.pacingRate(this.rtt));
   }
 
-  /** When the pacer next lets a full datagram go. */
+  /** Whether a ceiling, and not the path, is what holds sending back. */
+  isCapped(now: number): boolean {
+    for (const cap of this.#caps) if (!cap.maySend(now)) return true;
+    return false;
+  }
+
+  /** When the pacer, and every ceiling, next lets a full datagram go. */
   get paceDeadline(): number {
-    return this.pacer.nextSendAt(this.congestion.pacingRate(this.rtt));
+    let at = this.pacer.nextSendAt(this.congestion.pacingRate(this.rtt));
+    for (const cap of this.#caps) at = Math.max(at, cap.nextSendAt);
+    return at;
   }
 
   /** Records the packet whose number is `sent.next`. @returns its slot, for what it carries. */
@@ -94,6 +114,7 @@ export class Recovery {
     this.#evict(now);
     const { sent } = this;
     const slot = sent.record(eliciting ? SENT.outstanding : SENT.untracked, now, bytes);
+    for (const cap of this.#caps) cap.onSent(now, bytes);
     if (!eliciting) return slot;
     sent.delivered[slot] = this.#deliveredBytes;
     // A new flight is not charged for the silence before it.

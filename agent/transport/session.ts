@@ -76,7 +76,7 @@ export class Session {
     this.#outbox = new Outbox(chunkCount, this.#acks);
     this.#mtu = new PathMtu(Math.min(maxDatagramBytes, MAX_DATAGRAM_BYTES), fragmentsAreSeen);
     const controller = congestion(this.#mtu.bytes, MAX_SPAN_PACKETS * this.#mtu.bytes);
-    this.#recovery = new Recovery(now, this.#mtu, controller, this.#outbox);
+    this.#recovery = new Recovery(now, this.#mtu, controller, this.#outbox, options.caps);
     this.#paths = new Paths(now, options.candidates);
     this.#inbox = new Inbox(events, this.#outbox, this.#paths, this.#recovery, this.#acks, this.#mtu);
     this.#composer = new Composer(options, this.#mtu, this.#outbox, this.#recovery, this.#paths, this.#acks);
@@ -162,6 +162,11 @@ export class Session {
     if (this.#isLive) this.#outbox.peers(peers.slice(0, MAX_PEERS_NAMED));
   }
 
+  /** Asks the peer to send no faster (P-7.12). @param bytesPerSecond Infinity for as fast as the path takes. */
+  limitPeer(bytesPerSecond: number): void {
+    if (this.#isLive) this.#outbox.limit(bytesPerSecond);
+  }
+
   /** Ends the session (P-7.10). Poll on: the peer is yet to be told. */
   close(reason: CloseReason): void {
     if (!this.#isLive) return;
@@ -187,12 +192,12 @@ export class Session {
     this.#datagramsReceived++;
     this.#paths.onHeard(now, path, newest, rebound);
     const inbox = this.#inbox;
-    inbox.begin(now, path);
+    inbox.begin(now, path, packet);
     if (!decodeFrames(opened, this.#openedBytes, this.#chunkCount, inbox)) {
       this.#rejected.malformed++;
       return true;
     }
-    inbox.end(packet);
+    inbox.end();
     this.#afterDatagram();
     return true;
   }

@@ -3,6 +3,7 @@ import { checkCancel, decodeCancel } from './frames/cancel.js';
 import { type CloseReason, checkClose, decodeClose } from './frames/close.js';
 import { checkData, decodeData } from './frames/data.js';
 import { checkHave, decodeHave } from './frames/have.js';
+import { checkLimit, decodeLimit } from './frames/limit.js';
 import { checkPadding } from './frames/padding.js';
 import { checkPeers, decodePeers, type PeerName } from './frames/peers.js';
 import { checkPing, decodePing } from './frames/ping.js';
@@ -23,6 +24,8 @@ export interface FrameHandler {
   onReject(chunk: number, reason: RejectReason): void;
   onPeers(peers: readonly PeerName[]): void;
   onClose(reason: CloseReason): void;
+  /** @param rate bytes per second, or Infinity. */
+  onLimit(rate: number): void;
 }
 
 /**
@@ -78,6 +81,8 @@ function checkFrame(type: FrameType, bytes: Buffer, at: number, end: number, chu
       return checkPeers(bytes, at, end);
     case FRAME.CLOSE:
       return checkClose(bytes, at, end);
+    case FRAME.LIMIT:
+      return checkLimit(at, end);
     default:
       return unreachable(type);
   }
@@ -119,6 +124,9 @@ function takeFrame(type: FrameType, bytes: Buffer, at: number, handler: FrameHan
       break;
     case FRAME.CLOSE:
       decodeClose(bytes, at, handler);
+      break;
+    case FRAME.LIMIT:
+      handler.onLimit(decodeLimit(bytes, at));
       break;
     default:
       unreachable(type);

@@ -11,6 +11,7 @@ export const FRAME = {
   REJECT: 0x08,
   PEERS: 0x09,
   CLOSE: 0x0a,
+  LIMIT: 0x0b,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

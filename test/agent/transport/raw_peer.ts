@@ -118,6 +118,7 @@ export class RawPeer {
     onCancel: (chunk) => this.frames.push(`cancel ${chunk}`),
     onReject: (chunk, reason) => this.frames.push(`reject ${chunk} ${reason}`),
     onPeers: (peers) => this.frames.push(`peers ${peers.length}`),
+    onLimit: (rate) => this.frames.push(`limit ${rate}`),
     onClose: (reason) => this.frames.push(`close ${reason}`),
   };
 }

@@ -131,6 +131,56 @@ describe('P-7.11 a peer that moves', () => {
   });
 });
 
+describe('P-7.12 LIMIT', () => {
+  const limit = (rate: number) => `0b${u32(rate)}`;
+
+  function serving(): RawPeer {
+    const peer = new RawPeer().open();
+    peer.session.limitPeer(5000);
+    peer.send(request(1, 0, 100_000));
+    peer.session.serve(1, 0, Buffer.alloc(100_000));
+    return peer;
+  }
+  const dataBytes = (peer: RawPeer) =>
+    peer.frames.reduce((sum, frame) => sum + (frame.startsWith('data') ? Number(frame.split(' ')[3]) : 0), 0);
+
+  it('is said to the peer', () => {
+    const peer = serving();
+    peer.read();
+    expect(peer.frames).toContain('limit 5000');
+  });
+
+  it('is heeded: no DATA at 0, and on from there when it is lifted', () => {
+    const peer = serving();
+    peer.send(limit(0));
+    peer.read();
+    expect(dataBytes(peer)).toBe(0);
+    peer.send(limit(0xffff_ffff));
+    peer.read();
+    expect(dataBytes(peer)).toBeGreaterThan(5000);
+  });
+
+  it('the newest counts, also where an older one arrives after it', () => {
+    const peer = serving();
+    const [older, newer] = [peer.sealed(limit(0xffff_ffff)), peer.sealed(limit(0))];
+    peer.session.onDatagram(0, newer, 0);
+    peer.session.onDatagram(0, older, 0);
+    peer.read();
+    expect(dataBytes(peer)).toBe(0);
+  });
+
+  it('still acknowledges and answers PINGs at 0', () => {
+    const peer = serving();
+    peer.send(limit(0));
+    peer.read();
+    peer.frames.length = 0;
+    peer.send(PING);
+    peer.at(30).read();
+    expect(peer.frames.some((frame) => frame.startsWith('pong'))).toBe(true);
+    expect(peer.frames.some((frame) => frame.startsWith('ack'))).toBe(true);
+  });
+});
+
 describe('P-6.6 what is dropped', () => {
   it('answers nothing to a datagram that is foreign, short, replayed, flipped or malformed, and counts it', () => {
     const peer = new RawPeer().open();

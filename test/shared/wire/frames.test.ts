@@ -6,6 +6,7 @@ import { cancelByteLength, encodeCancel } from '../../../shared/wire/frames/canc
 import { type CloseReason, closeByteLength, encodeClose } from '../../../shared/wire/frames/close.js';
 import { dataByteLength, encodeData } from '../../../shared/wire/frames/data.js';
 import { encodeHave, haveByteLength } from '../../../shared/wire/frames/have.js';
+import { encodeLimit, limitByteLength } from '../../../shared/wire/frames/limit.js';
 import { encodePadding, paddingByteLength } from '../../../shared/wire/frames/padding.js';
 import { encodePeers, type PeerName, peersByteLength } from '../../../shared/wire/frames/peers.js';
 import { encodePing, pingByteLength } from '../../../shared/wire/frames/ping.js';
@@ -26,7 +27,8 @@ type Message =
   | { type: 'CANCEL'; chunk: number }
   | { type: 'REJECT'; chunk: number; reason: RejectReason }
   | { type: 'PEERS'; peers: PeerName[] }
-  | { type: 'CLOSE'; reason: CloseReason };
+  | { type: 'CLOSE'; reason: CloseReason }
+  | { type: 'LIMIT'; rate: number | null };
 
 interface Vector {
   readonly name: string;
@@ -72,6 +74,9 @@ class Recorder implements FrameHandler {
   }
   onClose(reason: CloseReason) {
     this.seen.push({ type: 'CLOSE', reason });
+  }
+  onLimit(rate: number) {
+    this.seen.push({ type: 'LIMIT', rate: rate === Number.POSITIVE_INFINITY ? null : rate });
   }
 }
 
@@ -121,6 +126,8 @@ function encode(into: Buffer, m: Message): [end: number, foretold: number] {
       return [encodePeers(into, 0, m.peers), peersByteLength(m.peers)];
     case 'CLOSE':
       return [encodeClose(into, 0, m.reason), closeByteLength()];
+    case 'LIMIT':
+      return [encodeLimit(into, 0, m.rate ?? Number.POSITIVE_INFINITY), limitByteLength()];
   }
 }
 
@@ -152,7 +159,7 @@ describe('P-7 golden frames', () => {
 
 const refused: [name: string, hex: string][] = [
   ['P-7 no frame at all', ''],
-  ['P-7 an unknown type', '0b'],
+  ['P-7 an unknown type', '0c'],
   ['P-7 an unknown type after good frames', '010102030405060708ff'],
   ['P-7.3 an ACK whose first range falls below 0', '0300000000000300000000000000 0004'.replace(' ', '')],
   [

@@ -1,0 +1,57 @@
+/** Credit is kept for this long: a timer that comes late loses nothing, and a cap is exceeded by no more than this at once. */
+const MAX_CREDIT_MS = 50;
+
+/**
+ * A ceiling on what is sent, as a token bucket: one for an agent, one for a peer, one for what a peer asked for (P-7.12).
+ * Whatever leaves is charged; only what may wait is held back. Shared by sessions. Times in milliseconds.
+ */
+export class RateCap {
+  /** Bytes per millisecond. */
+  #rate = Number.POSITIVE_INFINITY;
+  #credit = 0;
+  #at = Number.NEGATIVE_INFINITY;
+
+  /** @param bytesPerSecond Infinity for no ceiling; 0 lets nothing through. */
+  set(now: number, bytesPerSecond: number): void {
+    const rate = bytesPerSecond / 1000;
+    if (rate === this.#rate) return;
+    this.#refill(now);
+    this.#rate = rate;
+    // What was saved, or owed, at one rate is not worth the same at another.
+    this.#credit = Number.isFinite(rate) && Number.isFinite(this.#credit) ? Math.min(this.#credit, 0) : 0;
+    this.#at = now;
+  }
+
+  get bytesPerSecond(): number {
+    return this.#rate * 1000;
+  }
+
+  maySend(now: number): boolean {
+    if (this.#rate === Number.POSITIVE_INFINITY) return true;
+    if (this.#rate === 0) return false;
+    this.#refill(now);
+    return this.#credit >= 0;
+  }
+
+  onSent(now: number, bytes: number): void {
+    if (this.#rate === Number.POSITIVE_INFINITY) return;
+    this.#refill(now);
+    this.#credit -= bytes;
+  }
+
+  /** When `maySend` is true again. */
+  get nextSendAt(): number {
+    if (this.#rate === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
+    if (this.#rate === 0) return Number.POSITIVE_INFINITY;
+    // A hair late rather than early: rounding must not make a deadline that comes before its credit.
+    return this.#at + Math.max(0, -this.#credit / this.#rate) + 1e-6;
+  }
+
+  #refill(now: number): void {
+    if (now <= this.#at) return;
+    const most = this.#rate * MAX_CREDIT_MS;
+    if (this.#rate !== Number.POSITIVE_INFINITY && this.#at !== Number.NEGATIVE_INFINITY)
+      this.#credit = Math.min(this.#credit + (now - this.#at) * this.#rate, most);
+    this.#at = now;
+  }
+}

@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RateCap } from '../../../agent/transport/rate_cap.js';
+
+/** Sends datagrams of `bytes` whenever the cap lets, and looks again when it says to, `late` ms late. @returns bytes sent. */
+function sendAll(cap: RateCap, fromMs: number, toMs: number, bytes = 1200, late = 0): number {
+  let sent = 0;
+  for (let now = fromMs; now < toMs; now = Math.max(now, cap.nextSendAt) + late) {
+    while (cap.maySend(now)) {
+      cap.onSent(now, bytes);
+      sent += bytes;
+    }
+  }
+  return sent;
+}
+
+function capOf(bytesPerSecond: number): RateCap {
+  const cap = new RateCap();
+  cap.set(0, bytesPerSecond);
+  return cap;
+}
+
+describe('RateCap', () => {
+  it('holds a rate within 3 % over 5 s, whatever the rate, the datagrams, and the timer', () => {
+    const rates = fc.integer({ min: 50_000, max: 100_000_000 });
+    fc.assert(
+      fc.property(
+        rates,
+        fc.integer({ min: 100, max: 8952 }),
+        fc.double({ min: 0, max: 20, noNaN: true }),
+        (rate, bytes, late) => {
+          const sent = sendAll(capOf(rate), 0, 5000, Math.min(bytes, rate * 0.02), late);
+          expect(Math.abs(sent / 5 - rate) / rate).toBeLessThan(0.03);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('lets everything through to begin with, and when it is lifted', () => {
+    const cap = new RateCap();
+    expect([cap.maySend(0), cap.nextSendAt]).toEqual([true, Number.NEGATIVE_INFINITY]);
+    cap.set(0, 1000);
+    cap.onSent(0, 1_000_000);
+    cap.set(1, Number.POSITIVE_INFINITY);
+    expect(cap.maySend(1)).toBe(true);
+  });
+
+  it('lets nothing through at 0', () => {
+    const cap = capOf(0);
+    expect([cap.maySend(1e9), cap.nextSendAt]).toEqual([false, Number.POSITIVE_INFINITY]);
+  });
+
+  it('changes while it runs, up and down', () => {
+    const cap = capOf(1_000_000);
+    expect(sendAll(cap, 0, 5000) / 5).toBeGreaterThan(970_000);
+    cap.set(5000, 200_000);
+    expect(sendAll(cap, 5000, 10_000) / 5).toBeLessThan(206_000);
+    cap.set(10_000, 3_000_000);
+    expect(sendAll(cap, 10_000, 15_000) / 5).toBeGreaterThan(2_910_000);
+  });
+
+  it('saves up no more than 50 ms of silence', () => {
+    const cap = capOf(1_000_000);
+    let burst = 0;
+    for (; cap.maySend(60_000); burst += 1000) cap.onSent(60_000, 1000);
+    expect(burst).toBeLessThanOrEqual(51_000);
+  });
+
+  it('is shared: what one sends the other may not', () => {
+    const cap = capOf(1_000_000);
+    cap.onSent(0, 100_000);
+    expect([cap.maySend(99), cap.maySend(101)]).toEqual([false, true]);
+  });
+});
