@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
 import nacl from 'tweetnacl';
 import { ChunkmeshError } from '../errors.js';
+import { MAX_DATAGRAM_BYTES } from '../limits.js';
 import { type CryptoProvider, defaultProvider } from './provider.js';
 
 /**
@@ -120,10 +121,11 @@ export class SessionKey {
    */
   open(direction: Direction, datagram: Uint8Array, into: Uint8Array): number {
     const plaintextBytes = datagram.length - SEAL_OVERHEAD_BYTES;
-    if (plaintextBytes < 0 || plaintextBytes > into.length) return -1;
+    if (plaintextBytes < 0 || plaintextBytes > into.length || datagram.length > arrived.length) return -1;
     this.#setNonce(direction, datagram);
     const sealedBytes = plaintextBytes + SEAL_TAG_BYTES;
-    const sealed = new Uint8Array(datagram.buffer, datagram.byteOffset + SEAL_HEADER_BYTES, sealedBytes);
+    arrived.set(datagram);
+    const sealed = sealViews.of(arrived, SEAL_HEADER_BYTES, sealedBytes);
     const plaintext = openViews.of(into, 0, plaintextBytes);
     return this.#provider.open(plaintext, sealed, this.#nonce, this.#bytes) ? plaintextBytes : -1;
   }
@@ -189,6 +191,9 @@ class LastViews {
 const sealViews = new LastViews();
 const frameViews = new LastViews();
 const openViews = new LastViews();
+
+/** Where a datagram is copied to be opened: one buffer has one view, and copying costs less than another for each that comes. */
+const arrived = new Uint8Array(MAX_DATAGRAM_BYTES);
 
 /** Without an early exit, so that the time taken tells nothing. */
 function isZero(bytes: Uint8Array): boolean {

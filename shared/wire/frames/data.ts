@@ -40,13 +40,23 @@ export function checkData(bytes: Buffer, at: number, end: number): number {
   return length === 0 || next > end ? MALFORMED : next;
 }
 
-/** Hands the bytes on as a view, not a copy. */
+/** Of the last DATA that was read: datagrams are opened into one buffer, and nearly all are of one length. */
+let lastView: Uint8Array = new Uint8Array(0);
+
+function viewOf(bytes: Buffer, at: number, length: number): Uint8Array {
+  const from = bytes.byteOffset + at;
+  if (lastView.length !== length || lastView.byteOffset !== from || lastView.buffer !== bytes.buffer) {
+    lastView = new Uint8Array(bytes.buffer, from, length);
+  }
+  return lastView;
+}
+
+/** Hands the bytes on as a view, not a copy: good until the call returns. */
 export function decodeData(
   bytes: Buffer,
   at: number,
   take: { onData(chunk: number, offset: number, bytes: Uint8Array): void },
 ): void {
   const length = bytes.readUInt16BE(at + 9);
-  const view = new Uint8Array(bytes.buffer, bytes.byteOffset + at + DATA_HEADER_BYTES, length);
-  take.onData(bytes.readUInt32BE(at + 1), bytes.readUInt32BE(at + 5), view);
+  take.onData(bytes.readUInt32BE(at + 1), bytes.readUInt32BE(at + 5), viewOf(bytes, at + DATA_HEADER_BYTES, length));
 }

@@ -132,6 +132,10 @@ function encode(into: Buffer, m: Message): [end: number, foretold: number] {
 }
 
 describe('P-7 golden frames', () => {
+  it('numbers its types without a gap', () => {
+    expect(Object.values(FRAME)).toEqual(Object.keys(FRAME).map((_, i) => i));
+  });
+
   it('has a vector for every type of the table', () => {
     expect(new Set(vectors.map(({ message }) => message.type))).toEqual(new Set(Object.keys(FRAME)));
   });
