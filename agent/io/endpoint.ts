@@ -1,31 +1,19 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { isIP } from 'node:net';
 import type { Candidate } from '../../shared/control/messages.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { MAX_DATAGRAM_BYTES } from '../../shared/limits.js';
 import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
 import type { Session } from '../transport/session.js';
 import { ownCandidates } from './candidates.js';
-import { FragmentWatch } from './fragments.js';
+import { openSocket } from './socket/open_socket.js';
+import { type Address, addressOf, type DatagramListener, type UdpSocket } from './socket/udp_socket.js';
 
 /** The driver: one UDP socket and one timer for all sessions of an agent. */
 
-/** Asked of the kernel; what it grants is logged. A burst of a few milliseconds must fit. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 /** A session yields to the next after this many datagrams. */
 const BURST_DATAGRAMS = 32;
-/** Buffers that the kernel may still be reading from: two bursts, since one begins only with nothing left of those before. */
-const SEND_RING = 2 * BURST_DATAGRAMS;
 /** Addresses remembered per session, candidates included: more would let a peer fill the memory. */
 const MAX_PATHS = 16;
 /** setTimeout's own grain. */
 const MIN_TIMER_MS = 1;
-
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 interface Attached {
   readonly localId: Uint8Array;
@@ -54,71 +42,50 @@ const NOWHERE: Address = { host: '', port: 0 };
 
 const monotonic = (): number => performance.now();
 
-/** One buffer of the ring, and the view of it that was last sent: nearly always the next one's length too. */
-class SendSlot {
-  readonly buffer = Buffer.allocUnsafeSlow(MAX_DATAGRAM_BYTES);
-  #view = this.buffer;
-
-  view(length: number): Buffer {
-    if (this.#view.length !== length) this.#view = this.buffer.subarray(0, length);
-    return this.#view;
-  }
-}
-
 export class Endpoint {
   readonly candidates: readonly Candidate[];
   readonly bound: { readonly address: string; readonly port: number };
   readonly grantedReceiveBytes: number;
-  readonly #socket: Socket;
-  readonly #fragments = FragmentWatch.open();
+  readonly #socket: UdpSocket;
   readonly #sessions = new Set<Attached>();
   /** By the first half of the session id, which is random: two sessions of one are rare. */
   readonly #byHead = new Map<number, Attached[]>();
-  readonly #ring: readonly SendSlot[] = Array.from({ length: SEND_RING }, () => new SendSlot());
-  #slot = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushing = false;
   #closed = false;
-  #stats = { datagramsReceived: 0, datagramsUnknown: 0, datagramsSent: 0, sendErrors: 0 };
+  #stats = { datagramsReceived: 0, datagramsUnknown: 0, datagramsSent: 0 };
 
-  private constructor(socket: Socket, grantedReceiveBytes: number) {
+  private constructor(socket: UdpSocket) {
     this.#socket = socket;
-    this.#socket.on('message', (bytes, from) => this.#onDatagram(bytes, from));
-    // A send that a host refuses (ICMP, a route that is gone) is a lost datagram; the socket lives on.
-    this.#socket.on('error', () => {
-      this.#stats.sendErrors++;
-    });
-    this.bound = socket.address();
+    this.bound = socket.bound;
     this.candidates = ownCandidates(this.bound);
-    this.grantedReceiveBytes = grantedReceiveBytes;
+    this.grantedReceiveBytes = socket.grantedReceiveBytes;
   }
 
   /** @throws E_SOCKET where the address is not of this host or the port is taken. */
   static async open(host: string, port: number): Promise<Endpoint> {
-    const socket = createSocket({
-      type: isIP(host) === 6 ? 'udp6' : 'udp4',
-      // Every destination is a literal: the default would go through getaddrinfo for each datagram.
-      lookup: (name, _options, callback) => callback(null, name, isIP(name)),
-    });
+    const later: { take?: DatagramListener } = {};
     try {
-      // With a look-up that answers at once, `listening` may be told before `bind` returns.
-      const listening = once(socket, 'listening');
-      socket.bind(port, host);
-      await listening;
+      const endpoint = new Endpoint(await openSocket(host, port, (bytes, from) => later.take?.(bytes, from)));
+      later.take = (bytes, from) => endpoint.#onDatagram(bytes, from);
+      return endpoint;
     } catch (cause) {
-      socket.close();
       throw new ChunkmeshError('E_SOCKET', `UDP ${host}:${port}: ${systemCode(cause) ?? 'cannot be bound'}`, { cause });
     }
-    return new Endpoint(socket, askBuffers(socket));
   }
 
   get stats(): EndpointStats {
-    return { ...this.#stats };
+    return { ...this.#stats, sendErrors: this.#socket.sendErrors };
+  }
+
+  /** Which kind of socket this machine has. */
+  get socketKind(): UdpSocket['kind'] {
+    return this.#socket.kind;
   }
 
   /** As SessionOptions.fragmentsAreSeen. */
   get seesFragments(): boolean {
-    return this.#fragments !== null;
+    return this.#socket.seesFragments;
   }
 
   get sessionCount(): number {
@@ -127,7 +94,7 @@ export class Endpoint {
 
   /** @param localId of the session; @param candidates the peer's, as the session numbers them. */
   attach(localId: Uint8Array, session: Session, candidates: readonly Candidate[], onActivity: () => void): void {
-    const paths = new Map(candidates.slice(0, MAX_PATHS).map(([host, port], path) => [path, { host, port }]));
+    const paths = new Map(candidates.slice(0, MAX_PATHS).map((named, path) => [path, addressOf(named)]));
     const none = { lastFrom: NOWHERE, lastPath: -1 };
     const count = paths.size;
     const attached = { localId, session, paths, candidates: count, nextPath: count, ...none, onActivity, dirty: true };
@@ -151,12 +118,11 @@ export class Endpoint {
     } finally {
       this.#closed = true;
       clearTimeout(this.#timer);
-      this.#fragments?.close();
-      await new Promise<void>((resolve) => this.#socket.close(resolve));
+      await this.#socket.close();
     }
   }
 
-  #onDatagram(bytes: Buffer, from: RemoteInfo): void {
+  #onDatagram(bytes: Buffer, from: Address): void {
     this.#stats.datagramsReceived++;
     const attached = this.#sessionOf(bytes);
     if (attached === undefined) {
@@ -167,7 +133,7 @@ export class Endpoint {
     const known = isAt(lastFrom, from) ? attached.lastPath : pathOf(attached.paths, from);
     const path = known < 0 ? attached.nextPath : known;
     const { activePath } = session;
-    const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.address;
+    const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.host;
     if (!session.onDatagram(monotonic(), bytes, path, rebound)) return;
     // Only a datagram that opened may add an address: a stranger must not fill the list.
     if (known < 0) addPath(attached, from);
@@ -198,7 +164,8 @@ export class Endpoint {
   #flush(): void {
     const now = monotonic();
     let again = false;
-    const full = this.#socket.getSendQueueCount() > 0;
+    this.#socket.flush();
+    const full = this.#socket.isBlocked;
     for (const attached of this.#sessions) {
       if (!attached.dirty && attached.session.nextDeadline() > now) continue;
       attached.dirty = false;
@@ -212,7 +179,7 @@ export class Endpoint {
     }
     this.#rotate();
     // With the socket's buffer full, the kernel is given time to empty it.
-    const blocked = this.#socket.getSendQueueCount() > 0;
+    const blocked = this.#socket.isBlocked;
     if (again && !blocked) this.#scheduleFlush();
     this.#armTimer(blocked ? now + MIN_TIMER_MS : Number.POSITIVE_INFINITY);
   }
@@ -234,27 +201,22 @@ export class Endpoint {
   }
 
   /** @returns whether the session has more to send now. */
-  #send({ session, paths }: Attached, now: number): boolean {
-    for (let i = 0; i < BURST_DATAGRAMS; i++) {
-      const slot = this.#ring[this.#slot];
-      if (slot === undefined || this.#socket.getSendQueueCount() > 0) return true;
-      const length = session.poll(now, slot.buffer);
-      if (length === 0) return false;
-      const to = paths.get(session.lastPath);
-      if (to === undefined) continue;
-      this.#slot = (this.#slot + 1) % SEND_RING;
-      this.#stats.datagramsSent++;
-      if (session.lastProbesMtu) this.#sendProbe(session, slot.view(length), to, now);
-      else this.#socket.send(slot.view(length), to.port, to.host);
-    }
-    return true;
+  #send(attached: Attached, now: number): boolean {
+    let more = true;
+    for (let i = 0; i < BURST_DATAGRAMS && more && !this.#socket.isBlocked; i++) more = this.#sendOne(attached, now);
+    this.#socket.flush();
+    return more;
   }
 
-  /** P-6.7. The kernel takes a datagram, and cuts it up where it must, before `send` returns. */
-  #sendProbe(session: Session, datagram: Buffer, to: Address, now: number): void {
-    const before = this.#fragments?.count();
-    this.#socket.send(datagram, to.port, to.host);
-    if (before !== undefined && this.#fragments?.count() !== before) session.onFragmented(now);
+  #sendOne({ session, paths }: Attached, now: number): boolean {
+    const length = session.poll(now, this.#socket.slot());
+    if (length === 0) return false;
+    const to = paths.get(session.lastPath);
+    if (to === undefined) return true;
+    this.#stats.datagramsSent++;
+    if (!session.lastProbesMtu) this.#socket.send(length, to);
+    else if (!this.#socket.sendWhole(length, to)) session.onFragmented(now);
+    return true;
   }
 
   #armTimer(latest: number): void {
@@ -267,16 +229,16 @@ export class Endpoint {
   }
 }
 
-const isAt = ({ host, port }: Address, from: RemoteInfo): boolean => port === from.port && host === from.address;
+const isAt = ({ host, port }: Address, from: Address): boolean => port === from.port && host === from.host;
 
 /** The number of the address among the session's, or -1. */
-function pathOf(paths: ReadonlyMap<number, Address>, from: RemoteInfo): number {
+function pathOf(paths: ReadonlyMap<number, Address>, from: Address): number {
   for (const [path, address] of paths) if (isAt(address, from)) return path;
   return -1;
 }
 
 /** The address takes the next number, and, with MAX_PATHS there, the place of the one heard first that is not in use. */
-function addPath(attached: Attached, from: RemoteInfo): void {
+function addPath(attached: Attached, from: Address): void {
   const { paths, candidates, session } = attached;
   const path = attached.nextPath++;
   for (const old of paths.keys()) {
@@ -285,16 +247,6 @@ function addPath(attached: Attached, from: RemoteInfo): void {
     paths.delete(old);
     session.forgetPath(old);
   }
-  if (paths.size < MAX_PATHS) paths.set(path, { host: from.address, port: from.port });
+  if (paths.size < MAX_PATHS) paths.set(path, from);
   else session.forgetPath(path);
-}
-
-function askBuffers(socket: Socket): number {
-  try {
-    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
-    socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
-  } catch {
-    // Kept as the kernel gave them.
-  }
-  return socket.getRecvBufferSize();
 }

@@ -26,10 +26,13 @@ export interface ChildOptions {
   readonly log: string;
 }
 
+/** They choose what a process is made of, not what it does. */
+const PASSED_ON: readonly string[] = ['CHUNKMESH_CRYPTO', 'CHUNKMESH_SOCKET'];
+
 /** Settings of whoever runs this are not the child's: it gets flags. */
 function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('CHUNKMESH_') || name === 'CHUNKMESH_CRYPTO',
+    ([name]) => !name.startsWith('CHUNKMESH_') || PASSED_ON.includes(name),
   );
   return Object.fromEntries(kept);
 }

@@ -1,0 +1,51 @@
+import { createRequire } from 'node:module';
+import { endianness } from 'node:os';
+
+/**
+ * The calls of libc that Node has no door for. This file and batch_socket.ts are the only ones in which a wrong number is a crash:
+ * whatever is passed is memory that this process owns, is kept by who passes it, and lasts as long as the call.
+ */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Buffer, length: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number;
+  sendmsg(fd: number, header: Buffer, flags: number): number;
+  recvmmsg(fd: number, headers: Buffer, count: number, flags: number, timeout: null): number;
+  close(fd: number): number;
+  /** Of the last call that failed. */
+  errno(): number;
+  /** Where the bytes of a buffer lie. They stay there; who holds the address must hold the buffer. */
+  addressOf(buffer: Buffer): bigint;
+}
+
+/** What is used of the package, whose own types say `any`. */
+interface Koffi {
+  load(path: null): { func(definition: string): (...values: unknown[]) => number };
+  errno(): number;
+  address(buffer: Buffer): bigint;
+}
+
+/** Where the layouts of batch_socket.ts and the numbers of its options are those of the kernel. */
+const KNOWN_MACHINES: readonly string[] = ['x64', 'arm64'];
+
+/** Null where the machine is another, or the optional package is absent or has no binary for it. */
+export function loadLibc(): Libc | null {
+  if (process.platform !== 'linux' || !KNOWN_MACHINES.includes(process.arch) || endianness() !== 'LE') return null;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const libc = koffi.load(null);
+    return {
+      socket: libc.func('int socket(int domain, int type, int protocol)'),
+      bind: libc.func('int bind(int fd, void *address, unsigned int length)'),
+      setsockopt: libc.func('int setsockopt(int fd, int level, int name, void *value, unsigned int length)'),
+      sendmsg: libc.func('long sendmsg(int fd, void *header, int flags)'),
+      recvmmsg: libc.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)'),
+      close: libc.func('int close(int fd)'),
+      errno: () => koffi.errno(),
+      addressOf: (buffer) => koffi.address(buffer),
+    };
+  } catch {
+    // An optional dependency: its absence is a state of the machine, not a fault.
+    return null;
+  }
+}
