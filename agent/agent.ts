@@ -107,8 +107,11 @@ export class Agent extends EventEmitter<AgentEvents> {
       throw error;
     }
     this.#ended.signal.throwIfAborted();
-    const { bound, grantedReceiveBytes } = parts.endpoint;
-    this.#logger.info({ device: parts.credential.identity.id, ...bound, grantedReceiveBytes }, 'agent runs');
+    const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
+    this.#logger.info(
+      { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
+      'agent runs',
+    );
     this.#alarm.now();
   }
 

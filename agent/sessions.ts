@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { MAX_DATAGRAM_BYTES } from '../shared/limits.js';
 import { usableCandidates } from './io/candidates.js';
 import type { Endpoint } from './io/endpoint.js';
 import type { AgreedSession } from './negotiation.js';
 import type { Transfer } from './transfer/transfer.js';
 import { Session } from './transport/session.js';
 
+/** P-6.7: where fragments go unseen, nothing above what Ethernet carries under IPv6 is tried. */
+const ETHERNET_DATAGRAM_BYTES = 1452;
 /** P-7: a PING's token. */
 const TOKEN_BYTES = 8;
 
@@ -18,6 +21,8 @@ export function beginSession(endpoint: Endpoint, transfer: Transfer, session: Ag
       now,
       chunkCount: transfer.rollout.chunks,
       candidates: usable.length,
+      maxDatagramBytes: endpoint.seesFragments ? MAX_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES,
+      fragmentsAreSeen: endpoint.seesFragments,
       token: () => new Uint8Array(randomBytes(TOKEN_BYTES)),
       events,
     });
