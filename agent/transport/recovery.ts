@@ -5,7 +5,7 @@ import { LossDetector } from './loss.js';
 import { Pacer } from './pacer.js';
 import type { PathMtu } from './path_mtu.js';
 import { RateCap } from './rate_cap.js';
-import { RttEstimator } from './rtt.js';
+import { MAX_ACK_DELAY_MS, RttEstimator } from './rtt.js';
 import { MAX_SPAN_PACKETS, SENT, SENT_RECORDS, SentPackets } from './sent_packets.js';
 
 /** RFC 9002 §6.2.4: probes at a timeout. */
@@ -51,9 +51,12 @@ export class Recovery {
   #gracedDueAt = 0;
   #deliveredBytes = 0;
   #deliveredAt = 0;
-  /** Of the newest packet that the ACK at hand acknowledged: what was delivered when it left. */
-  #newestDelivered = 0;
-  #newestDeliveredAt = 0;
+  /** When the newest packet that is acknowledged left. */
+  #firstSentAt = 0;
+  #sendElapsed = 0;
+  #ackElapsed = 0;
+  /** Samples are limited by the application until so much is delivered: a bubble is in what is measured for a flight. */
+  #appLimitedUntil = 0;
   /** Whether there was less to send than the window let when the last packet left. */
   appLimited = true;
   readonly #sample: AckSample = {
@@ -62,8 +65,12 @@ export class Recovery {
     lostBytes: 0,
     priorInFlight: 0,
     inFlight: 0,
+    delivered: 0,
+    priorDelivered: 0,
+    inFlightAtSend: 0,
     deliveryRate: 0,
     appLimited: true,
+    rttMs: 0,
   };
 
   /** @param caps what else holds this session's sending back, shared with others or not. */
@@ -116,12 +123,18 @@ export class Recovery {
     const slot = sent.record(eliciting ? SENT.outstanding : SENT.untracked, now, bytes);
     for (const cap of this.#caps) cap.onSent(now, bytes);
     if (!eliciting) return slot;
-    sent.delivered[slot] = this.#deliveredBytes;
     // A new flight is not charged for the silence before it.
-    if (this.bytesInFlight === 0) this.#deliveredAt = now;
-    sent.deliveredAt[slot] = this.#deliveredAt;
-    sent.appLimited[slot] = this.appLimited ? 1 : 0;
+    if (this.bytesInFlight === 0) {
+      this.#deliveredAt = now;
+      this.#firstSentAt = now;
+    }
     this.bytesInFlight += bytes;
+    if (this.appLimited) this.#appLimitedUntil = this.#deliveredBytes + this.bytesInFlight;
+    sent.delivered[slot] = this.#deliveredBytes;
+    sent.deliveredAt[slot] = this.#deliveredAt;
+    sent.firstSentAt[slot] = this.#firstSentAt;
+    sent.inFlight[slot] = this.bytesInFlight;
+    sent.appLimited[slot] = this.#deliveredBytes < this.#appLimitedUntil ? 1 : 0;
     this.#lastElicitingSentAt = now;
     this.pacer.onSent(bytes);
     this.congestion.onPacketSent(now, bytes, this.bytesInFlight);
@@ -167,7 +180,11 @@ export class Recovery {
         if (!this.#onPacketAcked(now, packet, sample)) return false;
       }
     }
-    if (fresh) rtt.onSample(now, Math.max(0, now - largestSentAt), ack.delayMicros / 1000);
+    if (fresh) {
+      const rttMs = Math.max(0, now - largestSentAt);
+      rtt.onSample(now, rttMs, ack.delayMicros / 1000);
+      sample.rttMs = Math.max(0, rttMs - Math.min(ack.delayMicros / 1000, MAX_ACK_DELAY_MS));
+    }
     this.#largestAcked = Math.max(this.#largestAcked, largest);
     if (sample.ackedBytes > 0) {
       this.loss.probeCount = 0;
@@ -215,15 +232,33 @@ export class Recovery {
     sample.lostBytes = 0;
     sample.priorInFlight = this.bytesInFlight;
     sample.deliveryRate = 0;
+    sample.rttMs = 0;
     return sample;
+  }
+
+  /** What the packet tells whose record is in `slot`, the newest that the ACK at hand acknowledges. */
+  #takeNewest(sample: AckSample, slot: number): void {
+    const { sent } = this;
+    const sentAt = sent.sentAt[slot] ?? 0;
+    sample.priorDelivered = sent.delivered[slot] ?? 0;
+    sample.inFlightAtSend = sent.inFlight[slot] ?? 0;
+    sample.appLimited = sent.appLimited[slot] === 1;
+    this.#sendElapsed = sentAt - (sent.firstSentAt[slot] ?? 0);
+    this.#ackElapsed = sample.now - (sent.deliveredAt[slot] ?? 0);
+    this.#firstSentAt = sentAt;
   }
 
   #endSample(sample: AckSample): void {
     this.sent.advanceOldest();
+    if (sample.ackedBytes === 0) return;
     sample.inFlight = this.bytesInFlight;
-    const elapsed = sample.now - this.#newestDeliveredAt;
-    if (elapsed > 0) sample.deliveryRate = (this.#deliveredBytes - this.#newestDelivered) / elapsed;
-    if (sample.ackedBytes > 0) this.congestion.onAckDone(sample, this.rtt);
+    sample.delivered = this.#deliveredBytes;
+    const elapsed = Math.max(this.#sendElapsed, this.#ackElapsed);
+    // Over less than a round trip a rate is an accident of how ACKs were bunched.
+    if (elapsed >= this.rtt.minMs && elapsed > 0) {
+      sample.deliveryRate = (sample.delivered - sample.priorDelivered) / elapsed;
+    }
+    this.congestion.onAckDone(sample, this.rtt);
   }
 
   /** False for a number that was skipped, which nobody can have received. */
@@ -241,11 +276,7 @@ export class Recovery {
     this.#deliveredBytes += bytes;
     this.#deliveredAt = now;
     // Packets are visited from the highest down: the first one is the newest.
-    if (sample.ackedBytes === 0) {
-      this.#newestDelivered = sent.delivered[slot] ?? 0;
-      this.#newestDeliveredAt = sent.deliveredAt[slot] ?? now;
-      sample.appLimited = sent.appLimited[slot] === 1;
-    }
+    if (sample.ackedBytes === 0) this.#takeNewest(sample, slot);
     sample.ackedBytes += bytes;
     this.#mtu.onAcked(sentAt, bytes);
     this.congestion.onAcked(now, sentAt, bytes, this.#limitedByWindow(sample.priorInFlight));
@@ -301,7 +332,7 @@ export class Recovery {
     this.packetsLost++;
     this.#sample.lostBytes += bytes;
     this.#mtu.onLost(sent.sentAtOf(packet), bytes);
-    this.congestion.onLost(now, sent.sentAtOf(packet), bytes);
+    this.congestion.onLost(now, sent.sentAtOf(packet), bytes, sent.inFlight[slot] ?? 0);
     this.#sink.onContentLost(sent, slot);
   }
 

@@ -31,6 +31,10 @@ export class SentPackets {
   /** Bytes acknowledged in all when the packet left, and when the last of those was: what a delivery rate is made from. */
   readonly delivered = new Float64Array(SENT_RECORDS);
   readonly deliveredAt = new Float64Array(SENT_RECORDS);
+  /** When the packet left that was the newest acknowledged when this one left. */
+  readonly firstSentAt = new Float64Array(SENT_RECORDS);
+  /** Bytes in flight once the packet had left. */
+  readonly inFlight = new Uint32Array(SENT_RECORDS);
   readonly appLimited = new Uint8Array(SENT_RECORDS);
   /** The largest packet number of the peer's that an ACK in this packet named, or -1. */
   readonly ackLargest = new Float64Array(SENT_RECORDS);

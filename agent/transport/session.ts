@@ -7,7 +7,7 @@ import type { RejectReason } from '../../shared/wire/frames/reject.js';
 import { decodeFrames } from '../../shared/wire/frames.js';
 import { AckTracker } from './ack_tracker.js';
 import { Composer } from './composer.js';
-import { NewReno } from './congestion.js';
+import { NewReno } from './congestion/new_reno.js';
 import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { PathMtu } from './path_mtu.js';

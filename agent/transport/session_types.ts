@@ -2,7 +2,7 @@ import type { Direction, SessionKey } from '../../shared/crypto/box.js';
 import type { CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RejectReason } from '../../shared/wire/frames/reject.js';
-import type { CongestionController } from './congestion.js';
+import type { MakeController } from './congestion.js';
 import type { RateCap } from './rate_cap.js';
 
 /** Why a session ended: a reason of P-7.10, silence (P-8.5), or that no candidate ever answered (P-7.2). */
@@ -44,8 +44,8 @@ export interface SessionOptions {
   /** 8 random bytes each time, from a secret source. */
   readonly token: () => Uint8Array;
   readonly events: SessionEvents;
-  /** The window; NewReno where none is given. @param maxWindowBytes what the session keeps records of. */
-  readonly congestion?: (datagramBytes: number, maxWindowBytes: number) => CongestionController;
+  /** The window; NewReno where none is given. */
+  readonly congestion?: MakeController;
   /** Ceilings on what the session sends, shared with others or not. */
   readonly caps?: readonly RateCap[];
   /** No larger datagram is tried (P-6.7): 1,200 where none is given, and then none is tried at all. */

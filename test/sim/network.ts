@@ -2,7 +2,7 @@ import type { EndReason, SessionEvents } from '../../agent/transport/session.js'
 import { Session } from '../../agent/transport/session.js';
 import { SessionKey } from '../../shared/crypto/box.js';
 import { loadSodiumProvider, tweetnaclProvider } from '../../shared/crypto/provider.js';
-import { Link, type LinkOptions } from './link.js';
+import { HEADER_BYTES, Link, type LinkOptions } from './link.js';
 import { SeededRandom } from './random.js';
 
 export interface Received {
@@ -93,7 +93,7 @@ export class Network {
   now = 0;
   readonly random: SeededRandom;
   readonly sides: readonly [Side, Side];
-  readonly links: readonly [Link, Link];
+  readonly links: readonly [Link<Buffer>, Link<Buffer>];
   /** A side that is off neither sends nor hears. */
   readonly off: [boolean, boolean] = [false, false];
   readonly #arrivals: Arrival[] = [];
@@ -173,12 +173,12 @@ export class Network {
       if (this.off[from]) continue;
       const { session } = this.sides[from];
       for (let n = session.poll(this.now, this.#buffer); n > 0; n = session.poll(this.now, this.#buffer)) {
-        this.links[from].send(this.now, Buffer.from(this.#buffer.subarray(0, n)));
+        this.links[from].send(this.now, n + HEADER_BYTES, Buffer.from(this.#buffer.subarray(0, n)));
       }
     }
   }
 
-  #link(from: 0 | 1): Link {
+  #link(from: 0 | 1): Link<Buffer> {
     const to = from === 0 ? 1 : 0;
     return new Link(this.#options.links[from], this.random, (at, datagram) => {
       const out = this.#options.tamper?.(datagram, this.random, to) ?? [datagram];

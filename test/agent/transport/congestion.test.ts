@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NewReno } from '../../../agent/transport/congestion.js';
+import { NewReno } from '../../../agent/transport/congestion/new_reno.js';
 import { RttEstimator } from '../../../agent/transport/rtt.js';
 
 const MAX = 10_000_000;

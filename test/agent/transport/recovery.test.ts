@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type AckSample, NewReno } from '../../../agent/transport/congestion.js';
+import { NewReno } from '../../../agent/transport/congestion/new_reno.js';
+import type { AckSample } from '../../../agent/transport/congestion.js';
 import { PathMtu } from '../../../agent/transport/path_mtu.js';
 import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
 import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
