@@ -2,6 +2,9 @@
 const C = 1;
 /** RFC 9438 §4.6 */
 const BETA = 0.7;
+const FIRST_BETA = 0.85;
+const BETA_STEP = 0.05;
+const LAST_BETA = 0.5;
 /** RFC 9438 §4.3 */
 const RENO_GROWTH = (3 * (1 - BETA)) / (1 + BETA);
 /** RFC 9438 §4.2: no more growth in a round trip. */
@@ -16,6 +19,8 @@ export class Cubic {
   #k = 0;
   #epochAt = -1;
   #renoBytes = 0;
+  #priorBytes = 0;
+  #kept = 1;
 
   constructor(datagramBytes: number) {
     this.#datagramBytes = datagramBytes;
@@ -40,11 +45,21 @@ export class Cubic {
     this.windowBytes = Math.max(this.windowBytes, this.#renoBytes);
   }
 
-  /** RFC 9438 §4.6, §4.7; once for the losses of one round trip. */
+  /** RFC 9438 §4.6, §4.7; for the first loss of a round trip. */
   onCongestion(): void {
     const { windowBytes } = this;
     this.#maxBytes = windowBytes < this.#maxBytes ? (windowBytes * (1 + BETA)) / 2 : windowBytes;
-    this.windowBytes = windowBytes * BETA;
+    this.#priorBytes = windowBytes;
+    this.#kept = FIRST_BETA;
+    this.windowBytes = windowBytes * FIRST_BETA;
+    this.#epochAt = -1;
+  }
+
+  /** For each further one of the same round trip: who has more in a full queue loses more, and gives more back. */
+  onFurtherLoss(): void {
+    if (this.#kept <= LAST_BETA) return;
+    this.#kept -= BETA_STEP;
+    this.windowBytes = Math.min(this.windowBytes, this.#priorBytes * this.#kept);
     this.#epochAt = -1;
   }
 

@@ -58,7 +58,7 @@ const INITIAL_WINDOW_BYTES = 14_720;
 /** §2.7 */
 const MIN_WINDOW_DATAGRAMS = 4;
 /** A round that brings less than this of the model, while a queue grows, is of a path or a receiver that has slowed down... */
-const SLOWED_SHARE = 0.75;
+const SLOWED_SHARE = 0.5;
 /** ...when so many follow each other. */
 const SLOWED_ROUNDS = 3;
 /** No ACK for so many round trips, and this much, is an outage, or a process that stood still... */
@@ -68,10 +68,14 @@ const SILENCE_MS = 50;
 const FORGIVEN_ROUNDS = 2;
 /** How long to compete before the queue is tried again for whose it is. */
 const COMPETE_MS = 10_000;
+/** Each time that it is found to be others', the next try waits twice as long, up to this: a try gives way. */
+const MAX_COMPETE_MS = 40_000;
 /** Rounds in which a sender that competed keeps to the model, to see whether the queue comes back without it. */
-const TRIAL_ROUNDS = 8;
-/** A queue longer than this share of the shortest round trip, and this much, that never empties is not ours. */
+const TRIAL_ROUNDS = 12;
+/** A queue longer than this share of the shortest round trip, and this much, that stays while the sender keeps to the model is not ours. */
 const SHARED_SHARE = 1 / 16;
+/** Looked at over this many rounds, and up to as many before: probes and pauses empty a queue for a moment. */
+const SHARED_ROUNDS = 4;
 const SHARED_MS = 1;
 
 /**
@@ -100,9 +104,11 @@ export class Foreground implements CongestionController {
   #probeAfter = 0;
   #probeRttUntil = Number.POSITIVE_INFINITY;
   #slowRounds = 0;
+  #followed = false;
   readonly #cubic: Cubic;
-  /** The shortest round trip of this cycle of probing, or of the pause to look for one. */
-  #cycleMinRttMs = Number.POSITIVE_INFINITY;
+  /** The shortest round trips of the last rounds that kept to the model, and of those before them. */
+  #lateMinRttMs = Number.POSITIVE_INFINITY;
+  #earlyMinRttMs = Number.POSITIVE_INFINITY;
   #recoveryAt = Number.NEGATIVE_INFINITY;
   /** Bytes lost beyond what the path loses anyway. */
   #excessLost = 0;
@@ -114,6 +120,9 @@ export class Foreground implements CongestionController {
   /** Whether the pause to look for a shortest round trip came while competing, and what follows it is a trial. */
   #competed = false;
   #onTrial = false;
+  #competeMs = COMPETE_MS;
+  /** The last cycle of probing found nobody else. */
+  #alone = false;
 
   constructor(datagramBytes: number, maxWindowBytes: number) {
     this.#datagramBytes = datagramBytes;
@@ -162,9 +171,13 @@ export class Foreground implements CongestionController {
     this.#round.onLost(bytes, inFlightAtSend);
     if (this.#state !== 'compete') return;
     this.#excessLost += bytes;
-    if (this.#excessLost < bytes || sentAt <= this.#recoveryAt) return;
-    this.#recoveryAt = now;
+    if (this.#excessLost < bytes) return;
     this.#excessLost = 0;
+    if (sentAt <= this.#recoveryAt) {
+      this.#cubic.onFurtherLoss();
+      return;
+    }
+    this.#recoveryAt = now;
     this.#cubic.onCongestion();
   }
 
@@ -189,7 +202,7 @@ export class Foreground implements CongestionController {
     const model = this.#model;
     this.#round.onAck(sample);
     model.onAck(sample);
-    if (sample.rttMs > 0) this.#cycleMinRttMs = Math.min(this.#cycleMinRttMs, sample.rttMs);
+    if (sample.rttMs > 0) this.#lateMinRttMs = Math.min(this.#lateMinRttMs, sample.rttMs);
     const isRound = this.#round.ended;
     if (isRound) this.#onRound(sample);
     this.#step(sample, isRound);
@@ -209,8 +222,12 @@ export class Foreground implements CongestionController {
     const round = this.#round;
     const model = this.#model;
     model.onRound(round);
+    if (round.count % SHARED_ROUNDS === 0) {
+      this.#earlyMinRttMs = this.#lateMinRttMs;
+      this.#lateMinRttMs = Number.POSITIVE_INFINITY;
+    }
     if (!this.#full) this.#checkFull(sample);
-    this.#followSlowed(sample);
+    if (this.#full && this.#state !== 'compete') this.#followSlowed(sample);
     if (round.count <= this.#forgivenRound || !this.#isTooMuchLoss()) return;
     if (this.#state === 'up' || this.#state === 'refill') {
       this.#highBytes = Math.max(round.inFlightAtLoss, model.inFlight(1) * BETA);
@@ -248,11 +265,21 @@ export class Foreground implements CongestionController {
   #followSlowed(sample: AckSample): void {
     const model = this.#model;
     const round = this.#round;
-    const slowed =
-      this.#full && !sample.appLimited && round.rate < SLOWED_SHARE * model.rate && round.hasQueue(model.minRttMs);
-    this.#slowRounds = slowed ? this.#slowRounds + 1 : 0;
+    if (!round.hasQueue(model.minRttMs)) {
+      this.#slowRounds = 0;
+      this.#followed = false;
+      return;
+    }
+    if (sample.appLimited || round.rate >= SLOWED_SHARE * model.rate) return;
+    this.#slowRounds++;
     if (this.#slowRounds < SLOWED_ROUNDS) return;
     this.#slowRounds = 0;
+    if (this.#followed) {
+      // The queue outlasted a drain: it is not that the path slowed down, somebody else takes of it.
+      this.#enter('compete', sample);
+      return;
+    }
+    this.#followed = true;
     model.slowTo(round.rate);
     this.#enter('drain', sample);
   }
@@ -323,23 +350,26 @@ export class Foreground implements CongestionController {
   /** Nothing that this sender did in a whole cycle emptied the queue: somebody else keeps it filled. */
   get #isShared(): boolean {
     const noise = Math.max(SHARED_MS, this.#variationMs);
-    return this.#cycleMinRttMs > this.#model.flightMs * (1 + SHARED_SHARE) + noise;
+    const shortest = Math.min(this.#lateMinRttMs, this.#earlyMinRttMs);
+    return shortest > this.#model.flightMs * (1 + SHARED_SHARE) + noise;
   }
 
   /** Alone, a sender that keeps to the model leaves no queue; beside others that fill it, it is back in a few rounds. */
   #stepTrial(sample: AckSample, isRound: boolean): void {
     if (!isRound) return;
     const rounds = this.#round.count - this.#stateRound;
-    if (rounds === TRIAL_ROUNDS / 2) this.#cycleMinRttMs = Number.POSITIVE_INFINITY;
     if (rounds < TRIAL_ROUNDS) return;
-    if (this.#isShared) this.#enter('compete', sample);
+    if (this.#isShared) {
+      this.#competeMs = Math.min(2 * this.#competeMs, MAX_COMPETE_MS);
+      this.#enter('compete', sample);
+    } else this.#competeMs = COMPETE_MS;
     this.#onTrial = false;
   }
 
   #stepCompete(sample: AckSample): void {
     const { now } = sample;
     this.#excessLost = Math.max(0, this.#excessLost - 1.5 * this.#model.lossRate * sample.ackedBytes);
-    if (now - this.#stateAt >= COMPETE_MS) this.#enter('probeRtt', sample);
+    if (now - this.#stateAt >= this.#competeMs) this.#enter('probeRtt', sample);
   }
 
   #enter(state: State, sample: AckSample): void {
@@ -357,18 +387,21 @@ export class Foreground implements CongestionController {
         this.#onTrial = this.#competed;
         break;
       case 'refill':
+        this.#alone = true;
         this.#lowBytes = Number.POSITIVE_INFINITY;
         this.#lowRate = Number.POSITIVE_INFINITY;
         this.#fullRate = this.#model.rate;
         break;
       case 'probeRtt':
         this.#probeRttUntil = Number.POSITIVE_INFINITY;
-        this.#cycleMinRttMs = Number.POSITIVE_INFINITY;
         this.#competed = from === 'compete';
         break;
       case 'compete':
         this.#stateAt = sample.now;
         if (!this.#onTrial) this.#cubic.begin(sample.priorInFlight);
+        // Who had the path to itself has the more to give.
+        if (this.#alone) this.#cubic.onCongestion();
+        this.#alone = false;
         this.#onTrial = false;
         break;
     }
@@ -376,7 +409,6 @@ export class Foreground implements CongestionController {
 
   #beginCycle({ now, delivered }: AckSample): void {
     this.#stateAt = now;
-    this.#cycleMinRttMs = Number.POSITIVE_INFINITY;
     // Odd bytes are as good as random here: two flows must only not keep step.
     this.#probeAfter = PROBE_WAIT_MS + (PROBE_WAIT_SPREAD_MS * ((delivered * 0.618_034) % 1000)) / 1000;
   }
