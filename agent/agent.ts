@@ -17,6 +17,7 @@ import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
 import { StatusClock, statusMessage } from './status.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
+import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
 import type { TransferHost } from './transfer/host.js';
 import { Transfer } from './transfer/transfer.js';
@@ -49,6 +50,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #status: StatusClock;
   readonly #rollouts: Rollouts;
   readonly #alarm = new Alarm(() => this.#tick());
+  readonly #throttle: Throttle;
   readonly #ended = new AbortController();
   #running: Running | null = null;
   #starting: Promise<void> | null = null;
@@ -58,6 +60,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     super();
     this.#options = checkOptions(options);
     this.#logger = options.logger ?? silent;
+    this.#throttle = new Throttle(now(), options.limits);
     this.#status = new StatusClock(options.statusIntervalMs ?? STATUS_INTERVAL_MS);
     this.#rollouts = new Rollouts({
       make: (artifact, rollouts) => this.#makeTransfer(artifact, rollouts),
@@ -93,6 +96,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#stopping;
   }
 
+  /**
+   * What the agent may take of the network from now on, sessions that are there included.
+   * @throws E_CONFIG, with the limits before still in force
+   */
+  setLimits(limits: Limits): void {
+    this.#throttle.set(now(), limits);
+    this.#running?.endpoint.wake();
+    this.#alarm.now();
+  }
+
   /** P-4.7 */
   status(): StatusMessage {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
@@ -124,7 +137,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       transfer: (artifact) => this.#rollouts.get(artifact),
       signal: (to, payload) => control.signal(to, payload),
       agreed: (transfer, agreed) => {
-        if (this.#stopping === null) beginSession(endpoint, transfer, agreed, now());
+        if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
       },
     });
     const speaking = { control, announcements, negotiation };
@@ -231,8 +244,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (running === null || this.#stopping !== null) return;
     const { announcements } = running;
     const at = now();
-    let deadline = at + MAX_SLEEP_MS;
+    const paused = !this.#throttle.isOpen(new Date());
+    if (this.#throttle.tick(at)) running.endpoint.wake();
+    let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
     for (const transfer of this.#rollouts.all()) {
+      transfer.pause(paused);
       if (transfer.nextDeadline() <= at) transfer.tick();
       announcements.tick(transfer, at, seconds());
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));

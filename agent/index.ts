@@ -5,6 +5,7 @@ export type {
   AgentEvents,
   AgentOptions,
   CompletedArtifact,
+  Limits,
   Logger,
   RolloutProgress,
   StatusMessage,

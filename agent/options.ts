@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
+import { type Limits, limitsSchema } from './throttle.js';
 
 /** What a device's developer sees of the agent: options in, events out. */
 
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly joinWindowMs?: number;
   /** Shortest time between two status messages while something moves, ms. Default 2,000. */
   readonly statusIntervalMs?: number;
+  /** What the agent may take of the network, and when. `setLimits` changes it later. */
+  readonly limits?: Limits;
   readonly logger?: Logger;
 }
 
@@ -52,6 +55,7 @@ const schema = z.strictObject({
   mqtt: z.unknown().optional(),
   joinWindowMs: milliseconds.optional(),
   statusIntervalMs: milliseconds.optional(),
+  limits: limitsSchema.optional(),
   logger: z.unknown().optional(),
 });
 
@@ -87,4 +91,4 @@ export interface AgentEvents {
   warning: [ChunkmeshError];
 }
 
-export type { RolloutProgress, StatusMessage };
+export type { Limits, RolloutProgress, StatusMessage };

@@ -3,6 +3,7 @@ import { MAX_DATAGRAM_BYTES } from '../shared/limits.js';
 import { usableCandidates } from './io/candidates.js';
 import type { Endpoint } from './io/endpoint.js';
 import type { AgreedSession } from './negotiation.js';
+import type { Throttle } from './throttle.js';
 import type { Transfer } from './transfer/transfer.js';
 import { Session } from './transport/session.js';
 
@@ -11,13 +12,21 @@ const ETHERNET_DATAGRAM_BYTES = 1452;
 /** P-7: a PING's token. */
 const TOKEN_BYTES = 8;
 
+/** What sessions run on. */
+export interface Ground {
+  readonly endpoint: Endpoint;
+  readonly throttle: Throttle;
+}
+
 /** Begins a session that was agreed: the transfer feeds it, the endpoint drives it. @param now monotonic ms */
-export function beginSession(endpoint: Endpoint, transfer: Transfer, session: AgreedSession, now: number): void {
+export function beginSession(ground: Ground, transfer: Transfer, session: AgreedSession, now: number): void {
+  const { endpoint, throttle } = ground;
   const { peer, candidates, ...agreed } = session;
   const usable = usableCandidates(candidates, endpoint.candidates);
   const connected = transfer.connect(peer, (events) => {
     return new Session({
       ...agreed,
+      ...throttle.sessionOptions(now, peer.device, transfer.urgent),
       now,
       chunkCount: transfer.rollout.chunks,
       candidates: usable.length,
@@ -27,5 +36,6 @@ export function beginSession(endpoint: Endpoint, transfer: Transfer, session: Ag
       events,
     });
   });
+  throttle.watch(now, peer.device, connected.session);
   endpoint.attach(agreed.localId, connected.session, usable, connected.pump);
 }

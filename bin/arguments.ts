@@ -1,5 +1,6 @@
 import { isVersion } from '../shared/control/ids.js';
 import { ChunkmeshError } from '../shared/errors.js';
+import { MAX_RATE, MIN_RATE, parseRate, RATE_WANTED } from './config/rate.js';
 
 /** Parsers of what is typed: each names the option in what it refuses. */
 
@@ -13,6 +14,20 @@ export function integer(what: string, least: number, most: number): (text: strin
       throw new ChunkmeshError(
         'E_ARGUMENT',
         `${what} ${JSON.stringify(text)} is not a whole number from ${least} to ${most}`,
+      );
+    }
+    return value;
+  };
+}
+
+/** Bytes a second. @throws E_ARGUMENT */
+export function rateArgument(what: string): (text: string) => number {
+  return (text) => {
+    const value = parseRate(text);
+    if (value === undefined || value < MIN_RATE || value > MAX_RATE) {
+      throw new ChunkmeshError(
+        'E_ARGUMENT',
+        `${what} ${JSON.stringify(text.slice(0, 40))} is not a rate from 1k to 4G: ${RATE_WANTED}`,
       );
     }
     return value;

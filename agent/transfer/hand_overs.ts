@@ -43,6 +43,11 @@ export class HandOvers {
     return this.#all.some((one) => one.groups.some((group) => groups.includes(group)));
   }
 
+  /** P-4.1 */
+  get urgent(): boolean {
+    return this.#all.some(({ rollout }) => rollout.urgent === true);
+  }
+
   /** The next rollout without its file. */
   get next(): Rollout | undefined {
     return this.#all.find(({ doneAt }) => doneAt === null)?.rollout;

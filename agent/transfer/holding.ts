@@ -104,6 +104,10 @@ export class Holding {
     return this.#rollout;
   }
 
+  get urgent(): boolean {
+    return this.#handOvers.urgent;
+  }
+
   get complete(): boolean {
     return this.#state === 'complete';
   }

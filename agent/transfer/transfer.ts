@@ -34,6 +34,7 @@ export class Transfer {
   readonly #host: TransferHost;
   readonly #mesh: Mesh;
   readonly #holding: Holding;
+  #paused = false;
   #stopping: Promise<void> | null = null;
 
   constructor(options: TransferOptions) {
@@ -83,6 +84,22 @@ export class Transfer {
     return this.#holding.rollout;
   }
 
+  /** P-4.1: any rollout that names it is. */
+  get urgent(): boolean {
+    return this.#holding.urgent;
+  }
+
+  /** Outside of its hours a device neither fetches nor serves what is not urgent. */
+  pause(paused: boolean): void {
+    const pausing = paused && !this.urgent;
+    if (pausing === this.#paused) return;
+    this.#paused = pausing;
+    if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
+    else this.announcer.restart(this.#host.now());
+    this.#host.wake();
+    this.#host.changed();
+  }
+
   get complete(): boolean {
     return this.#holding.complete;
   }
@@ -103,12 +120,12 @@ export class Transfer {
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
     const missing = held !== null && !held.isFull;
-    return missing && this.#stopping === null && !failed && !(fetch?.isFed ?? false);
+    return missing && !this.#paused && this.#stopping === null && !failed && !(fetch?.isFed ?? false);
   }
 
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
-    if (this.held === null || this.#stopping !== null || this.failed) return 0;
+    if (this.held === null || this.#paused || this.#stopping !== null || this.failed) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
@@ -164,7 +181,8 @@ export class Transfer {
 
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
-    return this.#holding.progress();
+    const rows = this.#holding.progress();
+    return this.#paused ? rows.map((row) => (row.state === 'fetching' ? { ...row, state: 'paused' } : row)) : rows;
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import process from 'node:process';
 import { Agent } from '../../agent/agent.js';
 import { busClient } from './bus_client.js';
-import { optionsOf } from './mode.js';
 import type { FromMember, Mark, Start, ToMember } from './wire.js';
 
 /** A member of a mesh: one real agent in a process of its own, its MQTT connection replaced by a pipe. */
@@ -65,11 +64,8 @@ function watch(agent: Agent): void {
   }, WATCH_MS);
 }
 
-async function start({ credential, store, seeds, host, mode }: Start): Promise<void> {
-  const agent = new Agent({
-    ...{ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0 },
-    ...optionsOf(mode),
-  });
+async function start({ credential, store, seeds, host }: Start): Promise<void> {
+  const agent = new Agent({ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0 });
   agent.on('warning', ({ code, message }) => send({ kind: 'failed', why: `${code}: ${message}` }));
   if (seeds.length === 0) {
     agent.on('complete', () => send({ kind: 'complete', mark: mark() }));

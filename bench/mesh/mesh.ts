@@ -180,7 +180,7 @@ export class Flow {
   }
 
   async #admit(fleet: Fleet, id: string, role: 'seed' | 'device', place: Place): Promise<void> {
-    const { file, mode, profiles, environment = {} } = this.#transfer;
+    const { file, profiles, environment = {} } = this.#transfer;
     await fleet.enroll(id, { role, groups: [GROUP] });
     const named = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${id}.cpuprofile`];
     const flags = profiles === undefined ? [] : named;
@@ -188,7 +188,7 @@ export class Flow {
     this.#members.push(member);
     const seeds = role === 'seed' ? [file.path] : [];
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
-    member.tell({ kind: 'start', options: { ...paths, seeds, host: place.host, mode } });
+    member.tell({ kind: 'start', options: { ...paths, seeds, host: place.host } });
   }
 
   /** P-4.1 */
@@ -198,9 +198,11 @@ export class Flow {
     const at = Math.floor(Date.now() / 1000);
     const artifact = new Uint8Array(Buffer.from(index.artifact, 'hex'));
     const rollout = { name: 'bench', version: '1', artifact, size: index.size, chunks: index.chunkCount, shards: 1 };
+    // P-4.1: an urgent rollout is what runs in the foreground.
+    const urgent = this.#transfer.mode === 'foreground';
     const message: TrustMessage = {
       ...{ t: 'trust', v: 1, fleet: fleet.fleet, group: GROUP, seq: 1, at, expires: at + LIFETIME_SECONDS },
-      rollouts: [rollout],
+      rollouts: [{ ...rollout, urgent }],
     };
     const payload = sealEnvelope(topic, encodeMessage(message), publisher);
     this.#retained.set(topic, { topic, payload, retained: true });

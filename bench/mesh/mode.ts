@@ -1,8 +1,2 @@
-import type { AgentOptions } from '../../agent/options.js';
-
+/** As which a rollout is fetched: urgent or not (P-4.1). */
 export type Mode = 'foreground' | 'background';
-
-/** The one place where a mode becomes an agent's options. Agents know one mode until they know both. */
-export function optionsOf(_mode: Mode): Partial<AgentOptions> {
-  return {};
-}

@@ -1,5 +1,3 @@
-import type { Mode } from './mode.js';
-
 /** What a mesh and the processes of its members say to each other. */
 
 export interface Start {
@@ -7,7 +5,6 @@ export interface Start {
   readonly store: string;
   readonly seeds: readonly string[];
   readonly host: string;
-  readonly mode: Mode;
 }
 
 /** One control message, as MQTT carries it. */

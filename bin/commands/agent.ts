@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { brokerAddress, collect, integer } from '../arguments.js';
+import { brokerAddress, collect, integer, rateArgument } from '../arguments.js';
 import type { AgentSettings } from '../config/settings.js';
 
 const HOUR_MS = 3_600_000;
@@ -8,6 +8,7 @@ const LEAST_MS = 50;
 const EXAMPLES = `
 Settings come from flags, then CHUNKMESH_* variables, then the file of --config; docs/OPERATIONS.md lists them.
 SIGTERM or Ctrl-C ends it cleanly and keeps its state; a second one ends it at once.
+SIGUSR2 has it read rates and hours anew from the file of --config.
 
 Examples:
   $ chunkmesh agent --bundle /etc/chunkmesh/cam-1.json --store /var/lib/chunkmesh
@@ -23,6 +24,11 @@ export interface AgentFlags {
   config?: string;
   statusInterval?: number;
   joinWindow?: number;
+  upRate?: number;
+  downRate?: number;
+  peerUpRate?: number;
+  peerDownRate?: number;
+  hours?: string;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
   json?: true;
@@ -48,6 +54,23 @@ export function addAgent(program: Command): void {
       'join a new rollout after a random part of this (default: 1000)',
       integer('--join-window', LEAST_MS, HOUR_MS),
     )
+    .option(
+      '--up-rate <rate>',
+      'most that it sends, in bytes a second, as 500k or 2.5M (default: no limit)',
+      rateArgument('--up-rate'),
+    )
+    .option('--down-rate <rate>', 'most that it has its peers send (default: no limit)', rateArgument('--down-rate'))
+    .option(
+      '--peer-up-rate <rate>',
+      'most that it sends to one peer (default: no limit)',
+      rateArgument('--peer-up-rate'),
+    )
+    .option(
+      '--peer-down-rate <rate>',
+      'most that it has one peer send (default: no limit)',
+      rateArgument('--peer-down-rate'),
+    )
+    .option('--hours <spans>', 'when it fetches and serves what is not urgent, as 22:00-06:00 (default: always)')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

@@ -19,6 +19,7 @@ export interface PublishFlags {
   version: string;
   group: string;
   expiresDays: number;
+  urgent?: true;
   broker?: string;
   untilStdinEnds?: true;
   json?: true;
@@ -39,6 +40,7 @@ export function addPublish(program: Command): void {
       integer('--expires-days', 1, MOST_DAYS),
       DEFAULT_EXPIRES_DAYS,
     )
+    .option('--urgent', 'go ahead of other traffic, at any hour: for what cannot wait')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

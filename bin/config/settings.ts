@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.js';
+import { rate } from './rate.js';
 
 /** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
 
@@ -28,6 +29,11 @@ export const schema = z
     broker: z.string(),
     statusIntervalMs: milliseconds,
     joinWindowMs: milliseconds,
+    upRate: rate,
+    downRate: rate,
+    peerUpRate: rate,
+    peerDownRate: rate,
+    hours: z.string(),
     logLevel: z.enum(LOG_LEVELS),
   })
   .partial();
@@ -81,6 +87,42 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--join-window <ms>',
     meaning: 'a new rollout is joined after a random part of this (P-10.1)',
     fallback: '1000',
+  },
+  {
+    key: 'upRate',
+    environment: 'CHUNKMESH_UP_RATE',
+    flag: '--up-rate <rate>',
+    meaning: 'most that it sends, in bytes a second, as `500k` or `2.5M`',
+    fallback: 'no limit',
+  },
+  {
+    key: 'downRate',
+    environment: 'CHUNKMESH_DOWN_RATE',
+    flag: '--down-rate <rate>',
+    meaning: 'most that it has its peers send',
+    fallback: 'no limit',
+  },
+  {
+    key: 'peerUpRate',
+    environment: 'CHUNKMESH_PEER_UP_RATE',
+    flag: '--peer-up-rate <rate>',
+    meaning: 'most that it sends to one peer',
+    fallback: 'no limit',
+  },
+  {
+    key: 'peerDownRate',
+    environment: 'CHUNKMESH_PEER_DOWN_RATE',
+    flag: '--peer-down-rate <rate>',
+    meaning: 'most that it has one peer send',
+    fallback: 'no limit',
+  },
+  {
+    key: 'hours',
+    environment: 'CHUNKMESH_HOURS',
+    flag: '--hours <spans>',
+    meaning:
+      'when it fetches and serves what is not urgent, as `22:00-06:00`, several with commas between; its own time',
+    fallback: 'always',
   },
   {
     key: 'logLevel',

@@ -1,5 +1,6 @@
 import { Agent } from '../../agent/index.js';
-import type { AgentOptions, CompletedArtifact, RolloutProgress } from '../../agent/options.js';
+import type { AgentOptions, CompletedArtifact, Limits, Logger, RolloutProgress } from '../../agent/options.js';
+import { asError } from '../../shared/errors.js';
 import { brokerAddress, listenAddress } from '../arguments.js';
 import type { AgentFlags } from '../commands/agent.js';
 import { resolveSettings, unknownVariables } from '../config/agent_config.js';
@@ -7,6 +8,17 @@ import type { AgentSettings } from '../config/settings.js';
 import { stopRequested } from '../lifetime.js';
 import { createLogger } from '../log.js';
 import { output } from '../output.js';
+
+/** Of flags or settings: they have the same names. */
+function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours }: Limits): Limits {
+  return {
+    ...(upRate !== undefined && { upRate }),
+    ...(downRate !== undefined && { downRate }),
+    ...(peerUpRate !== undefined && { peerUpRate }),
+    ...(peerDownRate !== undefined && { peerDownRate }),
+    ...(hours !== undefined && { hours }),
+  };
+}
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
@@ -19,6 +31,7 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(statusInterval !== undefined && { statusIntervalMs: statusInterval }),
     ...(joinWindow !== undefined && { joinWindowMs: joinWindow }),
     ...(logLevel !== undefined && { logLevel }),
+    ...limitsOf(flags),
   };
 }
 
@@ -42,12 +55,25 @@ function printEvents(agent: Agent): void {
   agent.on('warning', ({ code, message, remedy }) => output.json({ event: 'warning', code, message, remedy }));
 }
 
+function resolved(flags: AgentFlags): ReturnType<typeof resolveSettings> {
+  const { config: file } = flags;
+  return resolveSettings({ flags: settingsOf(flags), environment: process.env, ...(file !== undefined && { file }) });
+}
+
+/** What a person changed in the file since is in force from now on; a mistake in it is told, and changes nothing. */
+async function readLimitsAnew(agent: Agent, flags: AgentFlags, logger: Logger): Promise<void> {
+  try {
+    const limits = limitsOf(await resolved(flags));
+    agent.setLimits(limits);
+    logger.info({ ...limits }, 'limits');
+  } catch (error) {
+    const { code, message, remedy } = asError(error, 'the configuration');
+    logger.warn({ code, remedy }, message);
+  }
+}
+
 export async function runAgent(flags: AgentFlags): Promise<void> {
-  const settings = await resolveSettings({
-    flags: settingsOf(flags),
-    environment: process.env,
-    ...(flags.config !== undefined && { file: flags.config }),
-  });
+  const settings = await resolved(flags);
   const { bundle, store, seeds, listen, broker, statusIntervalMs, joinWindowMs, logLevel = 'info' } = settings;
   const logger = createLogger(logLevel);
   for (const line of unknownVariables(process.env)) logger.warn({}, line);
@@ -60,9 +86,11 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
     ...(broker !== undefined && { broker: brokerAddress(broker) }),
     ...(statusIntervalMs !== undefined && { statusIntervalMs }),
     ...(joinWindowMs !== undefined && { joinWindowMs }),
+    limits: limitsOf(settings),
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);
+  process.on('SIGUSR2', () => void readLimitsAnew(agent, flags, logger));
   const stop = stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
   // A wish to stop does not wait for the start to end.
   const why = await Promise.race([stop, agent.start().then(() => stop)]);

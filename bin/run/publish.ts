@@ -31,6 +31,7 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     group,
     devices: size.devices + size.seeds,
     expiresDays,
+    urgent: flags.urgent === true,
     ...(broker !== undefined && { broker }),
   });
   const notes = notesOn(published, size);

@@ -36,6 +36,8 @@ export interface PublishOptions {
   /** How many devices the group has, for the number of shards. */
   readonly devices: number;
   readonly expiresDays?: number;
+  /** P-4.1 */
+  readonly urgent?: boolean;
   /** Instead of the bundle's. */
   readonly broker?: string;
   /** Seconds since the epoch. */
@@ -60,7 +62,7 @@ export interface Published {
  *   E_BROKER_REFUSED where the broker does not hold the message afterwards; E_TIMEOUT.
  */
 export async function publish(options: PublishOptions): Promise<Published> {
-  const { credential, file, name, version, group, devices, broker } = options;
+  const { credential, file, name, version, group, devices, urgent = false, broker } = options;
   checkArguments(options);
   const index = await indexFile(file);
   const rollout: Rollout = {
@@ -70,6 +72,7 @@ export async function publish(options: PublishOptions): Promise<Published> {
     size: index.size,
     chunks: index.chunkCount,
     shards: shardCount(devices),
+    ...(urgent && { urgent }),
   };
   const link = await connectMember(credential, broker);
   try {

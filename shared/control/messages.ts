@@ -35,6 +35,7 @@ const rollout = z.object({
     .min(1)
     .max(MAX_SHARDS)
     .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
+  urgent: z.boolean().optional(),
 });
 
 const trust = z.object({
@@ -80,7 +81,7 @@ const answer = z.object({ t: z.literal('answer'), offer: bin(32), ...agreement }
 const code = z.string().regex(/^[A-Z_]{0,64}$/, 'not a code');
 const printable = z.string().regex(/^[ -~]{0,64}$/, 'not printable ASCII');
 
-export const TRANSFER_STATES = ['waiting', 'indexing', 'fetching', 'complete', 'blocked', 'failed'] as const;
+export const TRANSFER_STATES = ['waiting', 'indexing', 'fetching', 'paused', 'complete', 'blocked', 'failed'] as const;
 
 const progress = z.object({
   name: id,

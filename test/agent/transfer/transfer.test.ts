@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NamedRollouts } from '../../../agent/transfer/hand_overs.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
+import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { FakeSession } from '../../support/fake_session.js';
 import { FakeStored } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
@@ -65,5 +66,33 @@ describe('Transfer', () => {
     expect(transfer.lonely).toBe(true);
     await transfer.stop(1);
     expect([transfer.lonely, transfer.room, stored.closed]).toEqual([false, 0, true]);
+  });
+
+  it('closes its sessions and takes none outside of its hours, and looks for some when they come', async () => {
+    const { transfer, clock } = await started(chunks.slice(1));
+    let ended = false;
+    transfer.connect({ device: 'peer', site: 'site', seed: false }, (events) => {
+      const session = new FakeSession(events);
+      session.close = () => {
+        ended = true;
+        session.end(CLOSE.noRoom);
+      };
+      return session.real;
+    });
+    transfer.pause(true);
+    expect([ended, transfer.room, transfer.lonely]).toEqual([true, 0, false]);
+    expect(transfer.progress().map(({ state }) => state)).toEqual(['paused']);
+    clock.now = 3_600_000;
+    transfer.pause(false);
+    expect([transfer.room, transfer.lonely]).toEqual([12, true]);
+    expect(transfer.announcer.due).toBeLessThanOrEqual(clock.now + 2000);
+  });
+
+  it('P-4.1: goes on at any hour where a rollout that names it is urgent', async () => {
+    const { transfer } = await started(chunks.slice(1));
+    const [{ rollout, groups }] = named('2', 1);
+    transfer.follow([{ rollout: { ...rollout, urgent: true }, groups }]);
+    transfer.pause(true);
+    expect([transfer.urgent, transfer.room]).toEqual([true, 12]);
   });
 });

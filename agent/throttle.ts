@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { ChunkmeshError } from '../shared/errors.js';
+import { Hours } from './hours.js';
+import { Foreground } from './transport/congestion/foreground.js';
+import { Scavenger } from './transport/congestion/scavenger.js';
+import { RateCap } from './transport/rate_cap.js';
+import type { Session } from './transport/session.js';
+import type { SessionOptions } from './transport/session_types.js';
+import { divideByUse } from './transport/share.js';
+
+/** What an agent may take of its network, and when. Pure: time comes in. */
+
+/** Rates in bytes of datagrams per second, over all sessions or over those with one peer. */
+export interface Limits {
+  readonly upRate?: number | undefined;
+  readonly downRate?: number | undefined;
+  readonly peerUpRate?: number | undefined;
+  readonly peerDownRate?: number | undefined;
+  /** As `22:00-06:00`, in the device's own time: outside of these nothing is fetched or served, save what is urgent (P-4.1). */
+  readonly hours?: string | undefined;
+}
+
+/** Less would not carry what a session needs to stay alive. */
+const MIN_RATE = 1_000;
+/** What LIMIT can say, and a little less: more is no limit (P-7.12). */
+const MAX_RATE = 4_000_000_000;
+/** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
+const DIVIDE_MS = 250;
+/** Over less than this a rate is chance. */
+const MIN_MEASURE_MS = 100;
+/** A limit that changed by less is not worth a frame: far below the 3 % in which a ceiling is held. */
+const WORTH_TELLING = 0.005;
+
+const rate = z.number().min(MIN_RATE).max(MAX_RATE).optional();
+
+export const limitsSchema = z.strictObject({
+  upRate: rate,
+  downRate: rate,
+  peerUpRate: rate,
+  peerDownRate: rate,
+  hours: z.string().optional(),
+});
+
+interface Watched {
+  readonly session: Session;
+  readonly device: string;
+  /** What it was told, Infinity for nothing. */
+  limit: number;
+  received: number;
+  /** Bytes per second; Infinity until it was measured: it is given its share first. */
+  took: number;
+}
+
+export class Throttle {
+  readonly #scavenger = new Scavenger();
+  readonly #up = new RateCap();
+  readonly #peers = new Map<string, RateCap>();
+  #watched: Watched[] = [];
+  #limits: Limits = {};
+  #hours: Hours | null = null;
+  #dividedAt = Number.NEGATIVE_INFINITY;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+
+  /** @throws E_CONFIG */
+  constructor(now: number, limits: Limits = {}) {
+    this.set(now, limits);
+  }
+
+  /** In force at once, for sessions that are there too. @throws E_CONFIG, with the ones before still in force */
+  set(now: number, limits: Limits): void {
+    const parsed = limitsSchema.safeParse(limits);
+    if (!parsed.success) {
+      const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+      throw new ChunkmeshError('E_CONFIG', `limits: ${faults.join('; ')}`);
+    }
+    this.#hours = limits.hours === undefined ? null : new Hours(limits.hours);
+    this.#limits = limits;
+    this.#up.set(now, limits.upRate ?? Number.POSITIVE_INFINITY);
+    for (const cap of this.#peers.values()) cap.set(now, limits.peerUpRate ?? Number.POSITIVE_INFINITY);
+    this.#dividedAt = Number.NEGATIVE_INFINITY;
+    this.tick(now);
+  }
+
+  /** Whether what is not urgent may run at this time of the day. */
+  isOpen(at: Date): boolean {
+    return this.#hours?.isOpen(at) ?? true;
+  }
+
+  /** For a session that is about to begin. @param urgent it goes ahead of other traffic instead of after it */
+  sessionOptions(now: number, device: string, urgent: boolean): Pick<SessionOptions, 'congestion' | 'caps'> {
+    let cap = this.#peers.get(device);
+    if (cap === undefined) {
+      cap = new RateCap();
+      cap.set(now, this.#limits.peerUpRate ?? Number.POSITIVE_INFINITY);
+      this.#peers.set(device, cap);
+    }
+    const foreground = (bytes: number, most: number): Foreground => new Foreground(bytes, most);
+    return { congestion: urgent ? foreground : this.#scavenger.controller, caps: [this.#up, cap] };
+  }
+
+  /** The session has begun. */
+  watch(now: number, device: string, session: Session): void {
+    this.#watched.push({
+      session,
+      device,
+      limit: Number.POSITIVE_INFINITY,
+      received: 0,
+      took: Number.POSITIVE_INFINITY,
+    });
+    this.#dividedAt = Number.NEGATIVE_INFINITY;
+    this.tick(now);
+  }
+
+  /** When `tick` is due. */
+  get deadline(): number {
+    const { downRate, peerDownRate } = this.#limits;
+    if (this.#watched.length === 0 || (downRate ?? peerDownRate) === undefined) return Number.POSITIVE_INFINITY;
+    return this.#dividedAt + DIVIDE_MS;
+  }
+
+  /** P-7.12: tells each peer how much it may send. @returns whether any was told anything. */
+  tick(now: number): boolean {
+    if (now < this.#dividedAt + DIVIDE_MS) return false;
+    this.#forgetFinished();
+    this.#dividedAt = now;
+    this.#measure(now);
+    const limits = this.#divide();
+    let told = false;
+    for (const [i, watched] of this.#watched.entries()) {
+      const limit = limits[i] ?? Number.POSITIVE_INFINITY;
+      if (!isNews(watched.limit, limit)) continue;
+      watched.limit = limit;
+      watched.session.limitPeer(limit);
+      told = true;
+    }
+    return told;
+  }
+
+  #measure(now: number): void {
+    const elapsedMs = now - this.#measuredAt;
+    if (elapsedMs < MIN_MEASURE_MS) return;
+    this.#measuredAt = now;
+    for (const watched of this.#watched) {
+      const { bytesReceived } = watched.session.stats;
+      if (bytesReceived > 0) watched.took = ((bytesReceived - watched.received) * 1000) / elapsedMs;
+      watched.received = bytesReceived;
+    }
+  }
+
+  /** The next limit of each session that is watched. */
+  #divide(): number[] {
+    const { downRate = Number.POSITIVE_INFINITY, peerDownRate = Number.POSITIVE_INFINITY } = this.#limits;
+    const shares =
+      downRate === Number.POSITIVE_INFINITY ? this.#watched.map(() => downRate) : divideByUse(downRate, this.#watched);
+    // Sessions with one peer share what one peer may send.
+    return shares.map((share, i) => Math.min(share, peerDownRate / this.#sessionsWith(this.#watched[i]?.device)));
+  }
+
+  #sessionsWith(device: string | undefined): number {
+    return this.#watched.reduce((count, one) => (one.device === device ? count + 1 : count), 0);
+  }
+
+  #forgetFinished(): void {
+    this.#watched = this.#watched.filter(({ session }) => !session.isFinished);
+    for (const device of this.#peers.keys()) {
+      if (!this.#watched.some((one) => one.device === device)) this.#peers.delete(device);
+    }
+  }
+}
+
+function isNews(before: number, now: number): boolean {
+  if (!Number.isFinite(before) || !Number.isFinite(now)) return before !== now;
+  return Math.abs(now - before) > WORTH_TELLING * before;
+}
