@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { isVersion } from '../shared/control/ids.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { MAX_RATE, MIN_RATE, parseRate, RATE_WANTED } from './config/rate.js';
@@ -5,16 +6,17 @@ import { MAX_RATE, MIN_RATE, parseRate, RATE_WANTED } from './config/rate.js';
 /** Parsers of what is typed: each names the option in what it refuses. */
 
 const PORT_LIMIT = 65_535;
+/** Of what was typed, in a refusal. */
+const MOST_QUOTED = 80;
+
+const quoted = (text: string): string => JSON.stringify(text.slice(0, MOST_QUOTED));
 
 /** A whole number from `least` to `most`. @throws E_ARGUMENT */
 export function integer(what: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d{1,15}$/.test(text) || value < least || value > most) {
-      throw new ChunkmeshError(
-        'E_ARGUMENT',
-        `${what} ${JSON.stringify(text)} is not a whole number from ${least} to ${most}`,
-      );
+      throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a whole number from ${least} to ${most}`);
     }
     return value;
   };
@@ -47,7 +49,7 @@ export function version(text: string): string {
   if (isVersion(text)) return text;
   throw new ChunkmeshError(
     'E_ARGUMENT',
-    `version ${JSON.stringify(text.slice(0, 80))} breaks the pattern: 1 to 64 of A-Z, a-z, 0-9, . _ + and -, no leading dot`,
+    `version ${quoted(text)} breaks the pattern: 1 to 64 of A-Z, a-z, 0-9, . _ + and -, no leading dot`,
   );
 }
 
@@ -56,28 +58,38 @@ export function choice<T extends string>(what: string, choices: readonly T[]): (
   return (text) => {
     const found = choices.find((one) => one === text);
     if (found === undefined) {
-      throw new ChunkmeshError('E_ARGUMENT', `${what} ${JSON.stringify(text)} is not one of ${choices.join(', ')}`);
+      throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not one of ${choices.join(', ')}`);
     }
     return found;
   };
 }
 
-/** `mqtts://host:port`. @throws E_ARGUMENT */
-export function brokerAddress(text: string): string {
-  if (URL.canParse(text)) {
-    const { protocol, hostname } = new URL(text);
-    if ((protocol === 'mqtts:' || protocol === 'mqtt:') && hostname !== '') return text;
-  }
-  throw new ChunkmeshError('E_ARGUMENT', `broker ${JSON.stringify(text)} is not of the form mqtts://host:port`);
+/** A path that is given: the unset variable of a script is no wish for the folder at hand. @throws E_ARGUMENT */
+export function path(what: string): (text: string) => string {
+  return (text) => {
+    if (text === '') throw new ChunkmeshError('E_ARGUMENT', `${what} is empty`);
+    return text;
+  };
 }
 
-/** `host:port`, `[v6]:port`, `host` or `:port`. @throws E_ARGUMENT */
-export function listenAddress(text: string): { host?: string; port?: number } {
-  const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const number = digits === undefined ? undefined : Number(digits);
-  if (host === undefined || (host === '' && number === undefined) || (number ?? 0) > PORT_LIMIT) {
-    throw new ChunkmeshError('E_ARGUMENT', `address ${JSON.stringify(text)} is not of the form host:port`);
+/** `mqtts://host:port`, and nothing more: a password in it would be shown in every error. @throws E_ARGUMENT */
+export function brokerAddress(text: string): string {
+  if (/^mqtts?:\/\/[^\s/?#@]+\/?$/.test(text) && URL.canParse(text)) {
+    const { hostname, port: digits } = new URL(text);
+    if (hostname !== '' && digits !== '0') return text;
   }
+  const shown = quoted(text.replace(/\/\/.*@/s, '//***@'));
+  throw new ChunkmeshError('E_ARGUMENT', `broker ${shown} is not of the form mqtts://host:port`);
+}
+
+/** `address:port`, `[v6]:port`, `address` or `:port`. @throws E_ARGUMENT */
+export function listenAddress(text: string): { host?: string; port?: number } {
+  const [, v6, v4 = '', digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const number = digits === undefined ? undefined : Number(digits);
+  const isHost = v6 === undefined ? isIPv4(v4) || (v4 === '' && number !== undefined) : isIPv6(v6);
+  if (!isHost || (number ?? 0) > PORT_LIMIT) {
+    throw new ChunkmeshError('E_ARGUMENT', `address ${quoted(text)} is not of the form 0.0.0.0:51554 or [::]:51554`);
+  }
+  const host = v6 ?? v4;
   return { ...(host !== '' && { host }), ...(number !== undefined && { port: number }) };
 }

@@ -26,7 +26,7 @@ export async function indexFile(path: string): Promise<ArtifactIndex> {
 
 /** As `indexFile`, with the file left open for reading. */
 export async function openIndexed(path: string): Promise<IndexedFile> {
-  const handle = await openForReading(path);
+  const handle = await openRegularFile(path);
   try {
     return { handle, index: await indexOpen(path, handle) };
   } catch (error) {
@@ -35,18 +35,26 @@ export async function openIndexed(path: string): Promise<IndexedFile> {
   }
 }
 
-async function openForReading(path: string): Promise<FileHandle> {
+/** @throws ChunkmeshError E_FILE_UNREADABLE, also for what is no regular file: a device may have no end. */
+export async function openRegularFile(path: string): Promise<FileHandle> {
+  let handle: FileHandle;
   try {
     // Without O_NONBLOCK, the opening of a named pipe would wait for its writer.
-    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     throw unreadable(path, 'it cannot be opened', cause);
+  }
+  try {
+    if ((await stat(path, handle)).isFile()) return handle;
+    throw unreadable(path, 'it is not a regular file');
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    throw error;
   }
 }
 
 async function indexOpen(path: string, handle: FileHandle): Promise<ArtifactIndex> {
   const before = await stat(path, handle);
-  if (!before.isFile()) throw unreadable(path, 'it is not a regular file');
   if (before.size === 0n) throw new ChunkmeshError('E_FILE_EMPTY', `${path} has no bytes`);
   if (before.size > BigInt(MAX_ARTIFACT_BYTES)) {
     throw new ChunkmeshError('E_FILE_TOO_LARGE', `${path} has ${before.size} bytes (P-9.1)`);

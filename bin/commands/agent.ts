@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
-import { brokerAddress, collect, integer, rateArgument } from '../arguments.js';
+import { brokerAddress, collect, integer, path, rateArgument } from '../arguments.js';
 import type { AgentSettings } from '../config/settings.js';
+import { fromEnvironment } from './fleet_option.js';
 
 const HOUR_MS = 3_600_000;
 const LEAST_MS = 50;
@@ -43,7 +44,11 @@ export function addAgent(program: Command): void {
     .option('--seed <file>', 'a file that this device has already and may serve; may be repeated', collect)
     .option('--listen <host:port>', 'UDP address (default: 0.0.0.0 and any free port)')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
-    .addOption(new Option('--config <file>', 'settings as JSON').env('CHUNKMESH_CONFIG'))
+    .addOption(
+      fromEnvironment(new Option('--config <file>', 'settings as JSON'), 'CHUNKMESH_CONFIG').argParser(
+        path('--config'),
+      ),
+    )
     .option(
       '--status-interval <ms>',
       'shortest time between status messages (default: 2000)',

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { choice, port } from '../arguments.js';
+import { choice, path, port } from '../arguments.js';
 import { BROKER_KINDS, type BrokerKind } from '../demo/options.js';
 import { fleetOption } from './fleet_option.js';
 
@@ -31,7 +31,7 @@ export function addBroker(program: Command): void {
     .option('--host <host>', 'address to listen on', '0.0.0.0')
     .option('--port <port>', 'port to listen on; 0 is any free one', port('--port'), 8883)
     .option('--kind <kind>', 'embedded, or the mosquitto installed here', choice('--kind', BROKER_KINDS), 'embedded')
-    .option('--audit <file>', 'count bytes of this artifact in messages')
+    .option('--audit <file>', 'count bytes of this artifact in messages', path('--audit'))
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(async (flags) => (await import('../run/broker.js')).runBroker(flags));

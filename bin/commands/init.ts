@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { collect, integer } from '../arguments.js';
+import { collect, integer, path } from '../arguments.js';
 
 const EXAMPLES = `
 The folder holds the fleet's CA, its roster, the broker's certificate and the bundles of the publisher, the operator and
@@ -21,7 +21,7 @@ export function addInit(program: Command): void {
   program
     .command('init')
     .description('make a fleet: a folder with its CA, its roster and its first bundles')
-    .argument('<folder>', 'a new or empty folder')
+    .argument('<folder>', 'a new or empty folder', path('<folder>'))
     .requiredOption('--name <fleet>', 'id of the fleet')
     .option('--prefix <topic>', 'topic prefix (default: chunkmesh/<fleet>)')
     .option(

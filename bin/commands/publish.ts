@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_EXPIRES_DAYS } from '../../broker/publish/manifest.js';
-import { brokerAddress, integer, version } from '../arguments.js';
+import { brokerAddress, integer, path, version } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const MOST_DAYS = 3650;
@@ -29,7 +29,7 @@ export function addPublish(program: Command): void {
   program
     .command('publish')
     .description('make a file the rollout of its name in one group')
-    .argument('<file>', 'the artifact')
+    .argument('<file>', 'the artifact', path('<file>'))
     .addOption(fleetOption())
     .requiredOption('--name <name>', 'id of what is rolled out, as firmware')
     .requiredOption('--version <version>', 'its version', version)

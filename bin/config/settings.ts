@@ -5,9 +5,11 @@ import { rate } from './rate.js';
 /** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
 
 const path = z.string().min(1, 'an empty path');
-const milliseconds = z.coerce
-  .number()
-  .pipe(z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'));
+/** The environment has texts where a file has numbers. */
+const milliseconds = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'),
+);
 
 export interface SettingRow {
   /** Key in the file. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openRegularFile } from '../../shared/artifact_file.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { formatBytes } from '../units.js';
 
@@ -56,13 +57,16 @@ export interface Hashed {
 export async function hashFile(path: string): Promise<Hashed> {
   const hash = createHash('sha256');
   let bytes = 0;
+  const file = await openRegularFile(path);
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+    for await (const piece of file.createReadStream({ highWaterMark: 2 ** 20 })) {
       hash.update(piece as Buffer);
       bytes += (piece as Buffer).length;
     }
   } catch (cause) {
     throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be read'}`, { cause });
+  } finally {
+    await file.close();
   }
   return { bytes, sha256: hash.digest('hex') };
 }

@@ -1,5 +1,4 @@
-import { ChunkmeshError } from '../../shared/errors.js';
-import { choice, integer } from '../arguments.js';
+import { choice, integer, path } from '../arguments.js';
 
 /** What the demo is asked for. */
 
@@ -32,10 +31,9 @@ export interface DemoFlags {
 /** @throws E_ARGUMENT */
 export function parseDemoOptions(flags: DemoFlags): DemoOptions {
   const { devices = '4', file = process.execPath, broker = 'embedded', timeout = '300' } = flags;
-  if (file === '') throw new ChunkmeshError('E_ARGUMENT', '--file is empty');
   return {
     devices: integer('--devices', 1, MAX_DEVICES)(devices),
-    file,
+    file: path('--file')(file),
     broker: choice('--broker', BROKER_KINDS)(broker),
     timeoutSeconds: integer('--timeout', 1, MAX_TIMEOUT_SECONDS)(timeout),
     json: flags.json === true,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { openRegularFile } from '../../shared/artifact_file.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { BLOCK_BYTES, BlockTable, RollingHash } from './block_table.js';
 
@@ -195,7 +195,7 @@ async function openSource(path: string): Promise<Source> {
   let length: number;
   let descriptor: number;
   try {
-    const file = await open(path, 'r');
+    const file = await openRegularFile(path);
     try {
       length = (await file.stat()).size;
     } finally {

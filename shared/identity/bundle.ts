@@ -99,7 +99,9 @@ export async function readPrivateFile(path: string): Promise<string> {
     throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be opened'}`, { cause });
   }
   try {
-    const { mode, size } = await file.stat();
+    const found = await file.stat();
+    const { mode, size } = found;
+    if (found.isDirectory()) throw new ChunkmeshError('E_FILE_UNREADABLE', `${path} is a folder`);
     if ((mode & GROUP_OR_OTHERS) !== 0) {
       throw new ChunkmeshError(
         'E_KEY_FILE_MODE',

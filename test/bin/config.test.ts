@@ -1,7 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { environmentSettings, resolveSettings, unknownVariables } from '../../bin/config/agent_config.js';
+import {
+  environmentSettings,
+  parseSettings,
+  resolveSettings,
+  unknownVariables,
+} from '../../bin/config/agent_config.js';
 import { nearest } from '../../bin/config/nearest.js';
 import { SETTINGS, schema } from '../../bin/config/settings.js';
 import { coded, temporaryFolder } from '../support/store_fixture.js';
@@ -72,6 +77,15 @@ describe('environment', () => {
   it('splits seeds and reads numbers', () => {
     const environment = { CHUNKMESH_SEEDS: '/a:/b:', CHUNKMESH_STATUS_INTERVAL_MS: '500', CHUNKMESH_BROKER: '' };
     expect(environmentSettings(environment)).toEqual({ seeds: ['/a', '/b'], statusIntervalMs: 500 });
+  });
+
+  it('takes of numbers what the command line takes, and no other way of writing them', () => {
+    for (const text of ['1e3', '0x64', ' 500 ', '500.0', '+500', 'NaN', '٥٠٠', '9'.repeat(400)]) {
+      expect(() => environmentSettings({ CHUNKMESH_JOIN_WINDOW_MS: text })).toThrow(/^environment: joinWindowMs: /);
+    }
+    for (const value of [[500], true, null, 1e300]) {
+      expect(() => parseSettings({ statusIntervalMs: value }, 'file')).toThrow(/^file: statusIntervalMs: /);
+    }
   });
 
   it('refuses a value by the name of its setting', () => {

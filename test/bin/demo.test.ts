@@ -1,12 +1,16 @@
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { completionOf, deviceIds } from '../../bin/demo/cast.js';
 import { advance, type Course, type CourseEvent, isOver, newCourse, quarters } from '../../bin/demo/course.js';
+import { hashFile } from '../../bin/demo/folder.js';
 import { courseLines } from '../../bin/demo/lines.js';
 import { MAX_DEVICES, parseDemoOptions } from '../../bin/demo/options.js';
 import { formatReport, makeReport, payloadDoubt } from '../../bin/demo/report.js';
 import { barWidth, LEAST_COLUMNS } from '../../bin/demo/view.js';
 import type { DeviceRow } from '../../broker/status/device_row.js';
-import { coded } from '../support/store_fixture.js';
+import { coded, temporaryFolder } from '../support/store_fixture.js';
 
 const status = (device: string, held: number, fromSeed = 0): CourseEvent => {
   const progress = { name: 'demo', held, chunks: 8, fromSeed, fromPeers: 0, wasted: 0 };
@@ -45,6 +49,16 @@ describe('options', () => {
 
   it.each([{ broker: 'emqx' }, { timeout: '0' }, { file: '' }])('refuse %j', (flags) => {
     expect(() => parseDemoOptions(flags)).toThrow(coded('E_ARGUMENT') as Error);
+  });
+});
+
+describe('hashFile', () => {
+  it('refuses what is no regular file: a pipe would wait for its writer, a device have no end', async () => {
+    const pipe = join(await temporaryFolder(), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const path of [pipe, '/dev/zero', tmpdir()]) {
+      await expect(hashFile(path)).rejects.toThrow(coded('E_FILE_UNREADABLE') as Error);
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -137,6 +138,12 @@ describe('PayloadScanner.ofFile', () => {
     const path = join(folder, 'empty');
     await writeFile(path, '');
     await expect(PayloadScanner.ofFile(path)).rejects.toMatchObject({ code: 'E_FILE_EMPTY' });
+  });
+
+  it('waits for no pipe’s writer', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await expect(PayloadScanner.ofFile(pipe)).rejects.toMatchObject({ code: 'E_FILE_UNREADABLE' });
   });
 
   it('counts nothing that it cannot compare any more', async () => {

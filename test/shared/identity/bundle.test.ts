@@ -78,7 +78,8 @@ describe('a credential bundle', () => {
   it('is refused where it is not there, or is a folder', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'is-a-folder'), { mode: 0o700 });
-    for (const name of ['absent', 'is-a-folder']) {
+    await mkdir(join(folder, 'is-an-open-folder'), { mode: 0o755 });
+    for (const name of ['absent', 'is-a-folder', 'is-an-open-folder']) {
       const { code, shown } = await refusal(() => loadCredential(join(folder, name), NOW));
       expect(code).toBe('E_FILE_UNREADABLE');
       expect(shown).toContain(name);
