@@ -7,7 +7,7 @@ import type { RejectReason } from '../../shared/wire/frames/reject.js';
 import { decodeFrames } from '../../shared/wire/frames.js';
 import { AckTracker } from './ack_tracker.js';
 import { Composer } from './composer.js';
-import { NewReno } from './congestion/new_reno.js';
+import { Foreground } from './congestion/foreground.js';
 import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { PathMtu } from './path_mtu.js';
@@ -67,7 +67,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     const { now, chunkCount, events, maxDatagramBytes = BASE_DATAGRAM_BYTES, fragmentsAreSeen = false } = options;
-    const congestion = options.congestion ?? ((bytes, most) => new NewReno(bytes, most));
+    const congestion = options.congestion ?? ((bytes, most) => new Foreground(bytes, most));
     this.#peerDirection = options.direction === 0 ? 1 : 0;
     this.#localId = Uint8Array.from(options.localId);
     this.#key = options.key;

@@ -44,7 +44,7 @@ export interface SessionOptions {
   /** 8 random bytes each time, from a secret source. */
   readonly token: () => Uint8Array;
   readonly events: SessionEvents;
-  /** The window; NewReno where none is given. */
+  /** `scavenger.controller` for background sessions (docs/TRANSPORT.md); the foreground controller where none is given. */
   readonly congestion?: MakeController;
   /** Ceilings on what the session sends, shared with others or not. */
   readonly caps?: readonly RateCap[];

@@ -2,7 +2,7 @@
 const C = 1;
 /** RFC 9438 §4.6 */
 const BETA = 0.7;
-const FIRST_BETA = 0.85;
+const FIRST_BETA = 0.875;
 const BETA_STEP = 0.05;
 const LAST_BETA = 0.5;
 /** RFC 9438 §4.3 */
@@ -26,10 +26,10 @@ export class Cubic {
     this.#datagramBytes = datagramBytes;
   }
 
-  /** Begins at what is in flight, as if it had just been found. */
-  begin(windowBytes: number): void {
+  /** Begins at what is in flight. @param maxBytes where to it grows without hesitation. */
+  begin(windowBytes: number, maxBytes: number): void {
     this.windowBytes = windowBytes;
-    this.#maxBytes = windowBytes;
+    this.#maxBytes = maxBytes;
     this.#epochAt = -1;
   }
 

@@ -68,6 +68,8 @@ const SILENCE_MS = 50;
 const FORGIVEN_ROUNDS = 2;
 /** How long to compete before the queue is tried again for whose it is. */
 const COMPETE_MS = 10_000;
+/** Who comes to a path that is full found less of it than is fair: twice as much is where CUBIC's plateau is put. */
+const LATECOMER_GROWTH = 2;
 /** Each time that it is found to be others', the next try waits twice as long, up to this: a try gives way. */
 const MAX_COMPETE_MS = 40_000;
 /** Rounds in which a sender that competed keeps to the model, to see whether the queue comes back without it. */
@@ -398,7 +400,7 @@ export class Foreground implements CongestionController {
         break;
       case 'compete':
         this.#stateAt = sample.now;
-        if (!this.#onTrial) this.#cubic.begin(sample.priorInFlight);
+        if (!this.#onTrial) this.#cubic.begin(sample.priorInFlight, LATECOMER_GROWTH * sample.priorInFlight);
         // Who had the path to itself has the more to give.
         if (this.#alone) this.#cubic.onCongestion();
         this.#alone = false;

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NewReno } from '../../../agent/transport/congestion/new_reno.js';
-import type { AckSample } from '../../../agent/transport/congestion.js';
+import type { AckSample, CongestionController } from '../../../agent/transport/congestion.js';
 import { PathMtu } from '../../../agent/transport/path_mtu.js';
 import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
 import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
@@ -28,10 +27,39 @@ function ackOf(...intervals: [high: number, low: number][]): AckFrame {
   return ack;
 }
 
+/** A window that stays, and what it was told. */
+class Controller implements CongestionController {
+  windowBytes = 12_000;
+  lost = 0;
+  found = 0;
+  persistent = 0;
+  readonly samples: AckSample[] = [];
+  readonly inFlightAtSend: number[] = [];
+  pacingRate(): number {
+    return 1e6;
+  }
+  onPacketSent(): void {}
+  onAcked(): void {}
+  onLost(_now: number, _sentAt: number, _bytes: number, inFlightAtSend: number): void {
+    this.lost++;
+    this.inFlightAtSend.push(inFlightAtSend);
+  }
+  onSpuriousLoss(): void {
+    this.found++;
+  }
+  onPersistentCongestion(): void {
+    this.persistent++;
+  }
+  onAckDone(sample: AckSample): void {
+    this.samples.push({ ...sample });
+  }
+  onDatagramBytes(): void {}
+}
+
 function setUp() {
   const sink = new Sink();
-  const reno = new NewReno(1200, 1e9);
-  return { sink, reno, recovery: new Recovery(0, new PathMtu(1200, false), reno, sink) };
+  const controller = new Controller();
+  return { sink, controller, recovery: new Recovery(0, new PathMtu(1200, false), controller, sink) };
 }
 
 function sendMany(recovery: Recovery, count: number, at: (i: number) => number): void {
@@ -57,12 +85,13 @@ describe('P-8.1 recovery', () => {
     expect(recovery.rtt.smoothedMs).toBe(10);
   });
 
-  it('RFC 9002 §6.1.1 gives up what three later ones overtook, and halves the window once', () => {
-    const { recovery, sink, reno } = setUp();
+  it('RFC 9002 §6.1.1 gives up what three later ones overtook, and tells the controller of each', () => {
+    const { recovery, sink, controller } = setUp();
     sendMany(recovery, 8, (i) => i * 0.01);
     recovery.onAck(10, ackOf([7, 5]));
     expect(sink.lost).toEqual([0, 1, 2, 3, 4]);
-    expect(reno.windowBytes).toBe((12_000 + 3 * 1200) / 2);
+    expect(controller.lost).toBe(5);
+    expect(controller.inFlightAtSend).toEqual([1200, 2400, 3600, 4800, 6000]);
     expect(recovery.bytesInFlight).toBe(0);
   });
 
@@ -77,12 +106,12 @@ describe('P-8.1 recovery', () => {
     expect(sink.lost).toEqual([0]);
   });
 
-  it('RFC 9002 §7.5 probes at a timeout and takes nothing off the window', () => {
-    const { recovery, reno } = setUp();
+  it('RFC 9002 §7.5 probes at a timeout and calls nothing lost', () => {
+    const { recovery, controller } = setUp();
     sendMany(recovery, 2, () => 0);
     const due = recovery.deadline;
     recovery.onTimer(due);
-    expect([recovery.probesOwed, reno.windowBytes, recovery.packetsLost]).toEqual([2, 12_000, 0]);
+    expect([recovery.probesOwed, controller.lost, recovery.packetsLost]).toEqual([2, 0, 0]);
     expect(recovery.deadline).toBeGreaterThan(due);
   });
 
@@ -106,30 +135,29 @@ describe('P-8.1 recovery', () => {
     expect(sink.lost).toEqual([0]);
   });
 
-  it('RFC 9002 §7.6 falls to the smallest window when all was lost for three probe timeouts', () => {
-    const { recovery, reno } = setUp();
+  it('RFC 9002 §7.6 calls it persistent when all was lost for three probe timeouts', () => {
+    const { recovery, controller } = setUp();
     recovery.onSent(0, 1200, true);
     recovery.onAck(10, ackOf([0, 0]));
     sendMany(recovery, 10, (i) => 20 + i * 50);
     recovery.onAck(480, ackOf([10, 10]));
-    expect(reno.windowBytes).toBe(2400);
+    expect(controller.persistent).toBe(1);
   });
 
   it('RFC 9002 §7.6.2 does not, for packets of before the first sample', () => {
-    const { recovery, reno } = setUp();
+    const { recovery, controller } = setUp();
     sendMany(recovery, 10, (i) => i * 500);
     recovery.onAck(5000, ackOf([9, 9]));
-    expect(reno.windowBytes).toBeGreaterThan(2400);
+    expect(controller.persistent).toBe(0);
   });
 
-  it('RFC 9002 §6.1 mends its thresholds and the window when a loss was none', () => {
-    const { recovery, reno } = setUp();
+  it('RFC 9002 §6.1 mends its thresholds and tells the controller when a loss was none', () => {
+    const { recovery, controller } = setUp();
     sendMany(recovery, 8, (i) => i * 0.01);
     recovery.onAck(10, ackOf([7, 1]));
-    const reduced = reno.windowBytes;
     recovery.onAck(11, ackOf([7, 0]));
     expect(recovery.loss.packetThreshold).toBe(8);
-    expect(reno.windowBytes).toBeGreaterThan(reduced);
+    expect([controller.lost, controller.found]).toEqual([1, 1]);
     expect(recovery.packetsLost).toBe(0);
   });
 
@@ -164,18 +192,54 @@ describe('P-8.1 recovery', () => {
   });
 
   it('tells the controller the rate at which bytes arrived', () => {
-    const sink = new Sink();
-    const samples: AckSample[] = [];
-    const reno = new NewReno(1200, 1e9);
-    reno.onAckDone = (sample?: AckSample) => {
-      if (sample !== undefined) samples.push({ ...sample });
-    };
-    const recovery = new Recovery(0, new PathMtu(1200, false), reno, sink);
+    const { recovery, controller } = setUp();
     sendMany(recovery, 10, () => 0);
     recovery.onAck(20, ackOf([9, 0]));
     sendMany(recovery, 10, (i) => 20 + i);
     recovery.onAck(50, ackOf([19, 0]));
+    const { samples } = controller;
     expect(samples.map(({ deliveryRate }) => deliveryRate)).toEqual([12_000 / 20, 12_000 / 30]);
     expect(samples[1]?.priorInFlight).toBe(12_000);
+    expect(samples.map(({ delivered, priorDelivered }) => [delivered, priorDelivered])).toEqual([
+      [12_000, 0],
+      [24_000, 12_000],
+    ]);
+  });
+
+  it('draft-ietf-ccwg-bbr §4.1 believes no rate above that at which the bytes were sent, however ACKs come bunched', () => {
+    const { recovery, controller } = setUp();
+    recovery.appLimited = false;
+    for (let i = 0; i < 20; i++) recovery.onSent(i * 10, 1200, true);
+    recovery.onAck(200, ackOf([9, 0]));
+    recovery.onAck(200.1, ackOf([19, 0]));
+    for (const { deliveryRate } of controller.samples)
+      expect(deliveryRate).toBeLessThanOrEqual((1200 / 10) * (20 / 19));
+  });
+
+  it('calls a sample limited by the application until all is acknowledged that was in flight when there was no more', () => {
+    const { recovery, controller } = setUp();
+    recovery.appLimited = false;
+    sendMany(recovery, 2, () => 0);
+    recovery.appLimited = true;
+    sendMany(recovery, 1, () => 1);
+    recovery.appLimited = false;
+    sendMany(recovery, 1, () => 2);
+    recovery.onAck(10, ackOf([2, 0]));
+    sendMany(recovery, 1, () => 11);
+    recovery.onAck(15, ackOf([3, 3]));
+    recovery.onAck(25, ackOf([4, 4]));
+    expect(controller.samples.map(({ appLimited }) => appLimited)).toEqual([true, true, false]);
+  });
+
+  it('tells the round trip less the delay that the peer names, and believes no more than the longest', () => {
+    const { recovery, controller } = setUp();
+    sendMany(recovery, 2, () => 0);
+    const ack = ackOf([0, 0]);
+    ack.delayMicros = 10_000;
+    recovery.onAck(60, ack);
+    const other = ackOf([1, 1]);
+    other.delayMicros = 900_000;
+    recovery.onAck(100, other);
+    expect(controller.samples.map(({ rttMs }) => rttMs)).toEqual([50, 75]);
   });
 });
