@@ -17,7 +17,7 @@ import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
 
 const LOOPBACK = '127.0.0.1';
-const CHUNK_BYTES = 200_000;
+const CHUNK_BYTES = 2_000_000;
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
