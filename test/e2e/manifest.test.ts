@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { indexFile } from '../../shared/artifact_file.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMap } from '../../shared/control/message_pack.js';
@@ -17,6 +18,10 @@ import { type Artifact, Mesh, MIB, sha256Of } from './support/mesh.js';
 const HOUR_SECONDS = 3600;
 const TIMEOUT_MS = 10_000;
 const GROUP = 'default';
+/** What a device on a busy machine takes to answer; longer costs a repetition. */
+const ANSWER_MS = 100;
+const PATIENCE_MS = 30_000;
+const BROKEN: readonly ErrorCode[] = ['E_MESSAGE_SIGNATURE', 'E_MESSAGE_MALFORMED', 'E_CERT_FOREIGN', 'E_CERT_INVALID'];
 const seconds = (): number => Math.floor(Date.now() / 1000);
 
 class Publisher {
@@ -57,15 +62,26 @@ class Publisher {
   }
 }
 
-async function expectRefused(device: Command, code: ErrorCode, send: () => Promise<void>): Promise<void> {
+/**
+ * Sent again until it is told: the like of it may have been refused before, since a device asks for what it could not take, and then
+ * not every time is.
+ */
+async function expectRefused(device: Command, codes: readonly ErrorCode[], send: () => Promise<void>): Promise<void> {
   const from = device.events.length;
-  await send();
-  const { message, remedy } = await device.event('warning', () => true, from);
-  expect(device.events.slice(from), String(message)).toContainEqual(
-    expect.objectContaining({ event: 'warning', code }),
+  const told = await vi.waitFor(
+    async () => {
+      await send();
+      await delay(ANSWER_MS);
+      const found = device.events.slice(from).find((one) => one.event === 'warning' && isOneOf(codes, one.code));
+      if (found === undefined) throw new Error(`none of ${codes.join(', ')} was told`);
+      return found;
+    },
+    { timeout: PATIENCE_MS },
   );
-  expect(remedy).toMatch(/\w/);
+  expect(told.remedy).toMatch(/\w/);
 }
+
+const isOneOf = (codes: readonly string[], code: unknown): boolean => codes.includes(String(code));
 
 async function expectTaken(device: Command, artifact: Artifact, version: string): Promise<void> {
   const done = await device.event('complete', (event) => event.version === version);
@@ -90,17 +106,14 @@ describe('a manifest', () => {
     for (const at of [sealed.length - 1, sealed.length >> 1, 20]) {
       const broken = Uint8Array.from(sealed);
       broken[at] = (broken[at] ?? 0) ^ 1;
-      const from = device.events.length;
-      await publisher.send(broken);
-      const { code } = await device.event('warning', () => true, from);
-      expect(['E_MESSAGE_SIGNATURE', 'E_MESSAGE_MALFORMED', 'E_CERT_FOREIGN', 'E_CERT_INVALID']).toContain(code);
+      await expectRefused(device, BROKEN, () => publisher.send(broken));
     }
     const elsewhere = publisher.seal(encodeMessage(good), topics.trust(mesh.prefix, 'other'));
-    await expectRefused(device, 'E_MESSAGE_SIGNATURE', () => publisher.send(elsewhere));
+    await expectRefused(device, ['E_MESSAGE_SIGNATURE'], () => publisher.send(elsewhere));
     const unknown = publisher.seal(encodeMap({ ...good, v: 2, rollouts: 'of another shape' }));
-    await expectRefused(device, 'E_MANIFEST_VERSION', () => publisher.send(unknown));
+    await expectRefused(device, ['E_MANIFEST_VERSION'], () => publisher.send(unknown));
     const cut = publisher.seal(encodeMap({ ...good, rollouts: undefined }));
-    await expectRefused(device, 'E_MESSAGE_MALFORMED', () => publisher.send(cut));
+    await expectRefused(device, ['E_MESSAGE_MALFORMED'], () => publisher.send(cut));
 
     const refused: [ErrorCode, number, Partial<TrustMessage>][] = [
       ['E_MANIFEST_ROLLBACK', 4, {}],
@@ -112,17 +125,17 @@ describe('a manifest', () => {
     ];
     for (const [code, seq, change] of refused) {
       const message = await publisher.manifest(seq, next, change);
-      await expectRefused(device, code, () => publisher.publish(message));
+      await expectRefused(device, [code], () => publisher.publish(message));
     }
     const late = new Publisher(await mesh.enroll('late-publisher', { role: 'publisher' }), url);
     const unpinned = await late.manifest(6, next);
-    await expectRefused(device, 'E_MESSAGE_UNTRUSTED', () => late.publish(unpinned));
+    await expectRefused(device, ['E_MESSAGE_UNTRUSTED'], () => late.publish(unpinned));
     expect(device.events.filter(({ event }) => event === 'rollout')).toHaveLength(1);
 
     await publisher.publish(good);
     await expectTaken(device, next, '1.0.6');
     // A broker that was put back from an old backup: what the device knows outlives its restart.
-    await expectRefused(device, 'E_MANIFEST_ROLLBACK', async () =>
+    await expectRefused(device, ['E_MANIFEST_ROLLBACK'], async () =>
       publisher.publish(await publisher.manifest(5, artifact)),
     );
     expect(await device.stop()).toMatchObject({ status: 0, signal: null });
@@ -148,7 +161,7 @@ describe('a manifest', () => {
       c: new Uint8Array(9),
     });
     expect(huge.length).toBeGreaterThan(10 * MIB);
-    await expectRefused(device, 'E_MESSAGE_TOO_LARGE', () => publisher.send(huge));
+    await expectRefused(device, ['E_MESSAGE_TOO_LARGE'], () => publisher.send(huge));
     await publisher.publish(await publisher.manifest(1, artifact));
     await expectTaken(device, artifact, '1.0.1');
     expect(device.residentBytes).toBeLessThan(400 * MIB);
