@@ -93,8 +93,9 @@ export class Composer {
   frames(now: number, into: Buffer): number {
     const recovery = this.#recovery;
     const probing = recovery.probesOwed > 0;
-    const wanted = probing || this.pingOwed || !this.#outbox.isEmpty;
-    const maySend = wanted && (probing || recovery.maySend(now));
+    const wanted = !this.#outbox.isEmpty && !recovery.isHalted;
+    // P-7.12: what keeps a session alive passes every ceiling.
+    const maySend = probing || (this.pingOwed && recovery.windowIsOpen) || (wanted && recovery.maySend(now));
     if (!maySend && this.#acks.deadline > now) return 0;
     this.path = this.#paths.active;
     if (maySend && !probing) {
@@ -125,7 +126,7 @@ export class Composer {
     if (this.pingOwed) at = this.#writePing(now, into, at);
     this.pingOwed = false;
     const small = probing && this.#recovery.loss.probeCount >= SMALL_PROBES_FROM;
-    at = this.#outbox.write(into, at, small ? BASE_DATAGRAM_BYTES : this.#mtu.bytes);
+    if (!this.#recovery.isHalted) at = this.#outbox.write(into, at, small ? BASE_DATAGRAM_BYTES : this.#mtu.bytes);
     // RFC 9002 §6.2.4: a probe asks for acknowledgement even with nothing to say.
     if (probing && at === start) at = this.#writePing(now, into, at);
     if (probing) this.#recovery.probesOwed--;

@@ -136,7 +136,8 @@ export class Inbox implements FrameHandler {
   #onMaybeMoved(path: number): void {
     const move = this.#paths.takeMove(path);
     if (move === null) return;
-    this.#mtu.reset();
+    // Behind another port of its host the path is the same.
+    if (!move.rebound) this.#mtu.reset();
     this.#recovery.onDatagramBytes();
     this.#recovery.onMoved(this.now, move.rebound);
   }

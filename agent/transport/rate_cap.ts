@@ -1,5 +1,7 @@
 /** Credit is kept for this long: a timer that comes late loses nothing, and a cap is exceeded by no more than this at once. */
 const MAX_CREDIT_MS = 50;
+/** And no more than this is owed: what may not wait, ACKs for one, is charged too, and must not keep all else waiting for ever. */
+const MAX_DEBT_MS = 1000;
 
 /**
  * A ceiling on what is sent, as a token bucket: one for an agent, one for a peer, one for what a peer asked for (P-7.12).
@@ -9,16 +11,15 @@ export class RateCap {
   /** Bytes per millisecond. */
   #rate = Number.POSITIVE_INFINITY;
   #credit = 0;
-  #at = Number.NEGATIVE_INFINITY;
+  #at = 0;
 
   /** @param bytesPerSecond Infinity for no ceiling; 0 lets nothing through. */
   set(now: number, bytesPerSecond: number): void {
     const rate = bytesPerSecond / 1000;
     if (rate === this.#rate) return;
-    this.#refill(now);
     this.#rate = rate;
     // What was saved, or owed, at one rate is not worth the same at another.
-    this.#credit = Number.isFinite(rate) && Number.isFinite(this.#credit) ? Math.min(this.#credit, 0) : 0;
+    this.#credit = 0;
     this.#at = now;
   }
 
@@ -34,9 +35,9 @@ export class RateCap {
   }
 
   onSent(now: number, bytes: number): void {
-    if (this.#rate === Number.POSITIVE_INFINITY) return;
+    if (this.#rate === Number.POSITIVE_INFINITY || this.#rate === 0) return;
     this.#refill(now);
-    this.#credit -= bytes;
+    this.#credit = Math.max(this.#credit - bytes, -Math.max(bytes, this.#rate * MAX_DEBT_MS));
   }
 
   /** When `maySend` is true again. */
@@ -49,9 +50,7 @@ export class RateCap {
 
   #refill(now: number): void {
     if (now <= this.#at) return;
-    const most = this.#rate * MAX_CREDIT_MS;
-    if (this.#rate !== Number.POSITIVE_INFINITY && this.#at !== Number.NEGATIVE_INFINITY)
-      this.#credit = Math.min(this.#credit + (now - this.#at) * this.#rate, most);
+    this.#credit = Math.min(this.#credit + (now - this.#at) * this.#rate, this.#rate * MAX_CREDIT_MS);
     this.#at = now;
   }
 }

@@ -30,16 +30,17 @@ export interface ContentSink {
 /** Loss recovery: the four units (RTT, loss, window, pacer) over the record of sent packets (P-8.1, P-8.4). */
 export class Recovery {
   readonly rtt = new RttEstimator();
-  readonly loss = new LossDetector();
+  loss = new LossDetector();
   readonly sent = new SentPackets();
-  readonly congestion: CongestionController;
-  readonly pacer: Pacer;
+  congestion: CongestionController;
+  pacer: Pacer;
   /** P-7.12 */
   readonly peerCap = new RateCap();
   bytesInFlight = 0;
   packetsLost = 0;
   /** Probes that a timeout called for and that have not left: they pass the window (RFC 9002 §7.5). */
   probesOwed = 0;
+  readonly #makeController: () => CongestionController;
   readonly #sink: ContentSink;
   readonly #caps: readonly RateCap[];
   readonly #mtu: PathMtu;
@@ -73,18 +74,19 @@ export class Recovery {
     rttMs: 0,
   };
 
-  /** @param caps what else holds this session's sending back, shared with others or not. */
+  /** @param makeController for each path anew. @param caps what else holds this session's sending back, shared with others or not. */
   constructor(
     now: number,
     mtu: PathMtu,
-    congestion: CongestionController,
+    makeController: () => CongestionController,
     sink: ContentSink,
     caps: readonly RateCap[] = [],
   ) {
     this.#caps = [this.peerCap, ...caps];
     this.#mtu = mtu;
     this.#datagramBytes = mtu.bytes;
-    this.congestion = congestion;
+    this.#makeController = makeController;
+    this.congestion = makeController();
     this.pacer = new Pacer(now, mtu.bytes);
     this.#sink = sink;
     this.#deliveredAt = now;
@@ -101,6 +103,12 @@ export class Recovery {
 
   maySend(now: number): boolean {
     return this.windowIsOpen && !this.isCapped(now) && this.pacer.maySend(now, this.congestion.pacingRate(this.rtt));
+  }
+
+  /** P-7.12: a ceiling lets nothing through. */
+  get isHalted(): boolean {
+    for (const cap of this.#caps) if (cap.bytesPerSecond === 0) return true;
+    return false;
   }
 
   /** Whether a ceiling, and not the path, is what holds sending back. */
@@ -159,8 +167,13 @@ export class Recovery {
    * The peer is at another address (RFC 9000 §9.4). What is in flight to the old one is likely lost: probes find out at once.
    * @param rebound only its port changed: the path is the same as far as congestion goes.
    */
-  onMoved(_now: number, rebound: boolean): void {
-    if (!rebound) this.rtt.reset();
+  onMoved(now: number, rebound: boolean): void {
+    if (!rebound) {
+      this.rtt.reset();
+      this.loss = new LossDetector();
+      this.congestion = this.#makeController();
+      this.pacer = new Pacer(now, this.#datagramBytes);
+    }
     if (this.bytesInFlight > 0) this.probesOwed = PROBES_PER_TIMEOUT;
   }
 
@@ -217,7 +230,7 @@ export class Recovery {
     }
     this.loss.probeCount++;
     this.probesOwed = PROBES_PER_TIMEOUT;
-    this.#passOn(PROBES_PER_TIMEOUT);
+    if (!this.isHalted) this.#passOn(PROBES_PER_TIMEOUT);
   }
 
   get #dueAt(): number {

@@ -1,4 +1,5 @@
 import type { Direction, SessionKey } from '../../shared/crypto/box.js';
+import { ChunkmeshError } from '../../shared/errors.js';
 import { BASE_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES, MAX_PEERS_NAMED } from '../../shared/limits.js';
 import { hasSessionId, isDatagram, readPacketNumber } from '../../shared/wire/datagram.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
@@ -8,6 +9,7 @@ import { decodeFrames } from '../../shared/wire/frames.js';
 import { AckTracker } from './ack_tracker.js';
 import { Composer } from './composer.js';
 import { Foreground } from './congestion/foreground.js';
+import type { CongestionController } from './congestion.js';
 import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { PathMtu } from './path_mtu.js';
@@ -75,8 +77,9 @@ export class Session {
     this.#events = events;
     this.#outbox = new Outbox(chunkCount, this.#acks);
     this.#mtu = new PathMtu(Math.min(maxDatagramBytes, MAX_DATAGRAM_BYTES), fragmentsAreSeen);
-    const controller = congestion(this.#mtu.bytes, MAX_SPAN_PACKETS * this.#mtu.bytes);
-    this.#recovery = new Recovery(now, this.#mtu, controller, this.#outbox, options.caps);
+    const maxWindowBytes = MAX_SPAN_PACKETS * Math.max(maxDatagramBytes, BASE_DATAGRAM_BYTES);
+    const makeController = (): CongestionController => congestion(this.#mtu.bytes, maxWindowBytes);
+    this.#recovery = new Recovery(now, this.#mtu, makeController, this.#outbox, options.caps);
     this.#paths = new Paths(now, options.candidates);
     this.#inbox = new Inbox(events, this.#outbox, this.#paths, this.#recovery, this.#acks, this.#mtu);
     this.#composer = new Composer(options, this.#mtu, this.#outbox, this.#recovery, this.#paths, this.#acks);
@@ -162,8 +165,9 @@ export class Session {
     if (this.#isLive) this.#outbox.peers(peers.slice(0, MAX_PEERS_NAMED));
   }
 
-  /** Asks the peer to send no faster (P-7.12). @param bytesPerSecond Infinity for as fast as the path takes. */
+  /** Asks the peer to send no faster (P-7.12). @param bytesPerSecond Infinity for as fast as the path takes. @throws E_ARGUMENT */
   limitPeer(bytesPerSecond: number): void {
+    if (!(bytesPerSecond >= 0)) throw new ChunkmeshError('E_ARGUMENT', `a limit of ${bytesPerSecond} bytes per second`);
     if (this.#isLive) this.#outbox.limit(bytesPerSecond);
   }
 

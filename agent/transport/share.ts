@@ -1,7 +1,7 @@
 /**
  * Divides a rate among those who want some of it, max-min fair: nobody gets more than he wants while another wants for it, and
  * what nobody wants is given to all alike, so that the shares add up to `total`.
- * @param wants one for each; Infinity for all there is.
+ * @param total finite. @param wants one for each; Infinity for all there is.
  */
 export function divide(total: number, wants: readonly number[]): number[] {
   const shares = new Array<number>(wants.length).fill(0);

@@ -6,12 +6,14 @@ import type { Libc } from './libc.js';
 import { ReceiveBatch } from './receive_batch.js';
 import { SendBatch } from './send_batch.js';
 import { encodeSockaddr, type Family, familyNumber } from './sockaddr.js';
-import { type Address, type DatagramListener, SOCKET_BUFFER_BYTES, type UdpSocket } from './udp_socket.js';
+import { type Address, askBuffers, type DatagramListener, type UdpSocket } from './udp_socket.js';
 
 /** Numbers of Linux, the same on every machine of libc.ts. */
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
@@ -41,23 +43,14 @@ export class BatchSocket implements UdpSocket {
     this.#receiving = receiving;
     socket.on('message', (bytes, { address, port }) => {
       onDatagram(bytes, { host: address, port });
-      // The listener may have closed it, and the number may by now be another file's.
-      this.#receiving.drain((more, from) => {
-        if (!this.#closed) onDatagram(more, from);
-      });
+      this.#receiving.drain(onDatagram, () => !this.#closed);
     });
     // What a host refuses (ICMP, a route that is gone) is a lost datagram; the socket lives on.
     socket.on('error', () => {
       this.sendErrors++;
     });
     this.bound = socket.address();
-    try {
-      socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
-      socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
-    } catch {
-      // Kept as the kernel gave them.
-    }
-    this.grantedReceiveBytes = socket.getRecvBufferSize();
+    this.grantedReceiveBytes = askBuffers(socket);
   }
 
   /** @throws an error with the system's `code` where the address is not of this host or the port is taken. */
@@ -71,9 +64,11 @@ export class BatchSocket implements UdpSocket {
       const sockaddr = encodeSockaddr({ host, port }, family);
       checked(libc, libc.bind(fd, sockaddr, sockaddr.length));
       const listening = once(socket, 'listening');
-      socket.bind({ fd });
+      socket.bind({ fd, exclusive: true });
       handedOver = true;
       await listening;
+      // Node lets the address be used again by whoever asks, of any user: he would get every datagram.
+      setOption(libc, fd, SOL_SOCKET, SO_REUSEADDR, 0);
     } catch (error) {
       if (!handedOver) libc.close(fd);
       socket.close();
@@ -133,10 +128,14 @@ export class BatchSocket implements UdpSocket {
 }
 
 function forbidFragments(libc: Libc, fd: number, family: Family): void {
-  const value = Buffer.alloc(4);
-  value.writeInt32LE(PMTUDISC_PROBE);
-  const [level, name] = family === 4 ? [IPPROTO_IP, IP_MTU_DISCOVER] : [IPPROTO_IPV6, IPV6_MTU_DISCOVER];
-  checked(libc, libc.setsockopt(fd, level, name, value, value.length));
+  if (family === 4) setOption(libc, fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
+  else setOption(libc, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+}
+
+function setOption(libc: Libc, fd: number, level: number, name: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  checked(libc, libc.setsockopt(fd, level, name, bytes, bytes.length));
 }
 
 function checked(libc: Libc, result: number): number {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
 import { FragmentWatch } from '../fragments.js';
-import { type Address, type DatagramListener, SOCKET_BUFFER_BYTES, type UdpSocket } from './udp_socket.js';
+import { type Address, askBuffers, type DatagramListener, type UdpSocket } from './udp_socket.js';
 
 /** Buffers that the kernel may still be reading from. With one left in its queue sending stops, so that this is never reached. */
 const SEND_RING = 64;
@@ -107,14 +107,4 @@ export class DgramSocket implements UdpSocket {
     if (last.port !== port || last.host !== address) this.#lastFrom = { host: address, port };
     return this.#lastFrom;
   }
-}
-
-function askBuffers(socket: Socket): number {
-  try {
-    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
-    socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
-  } catch {
-    // Kept as the kernel gave them.
-  }
-  return socket.getRecvBufferSize();
 }

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 
 /**
- * The calls of libc that Node has no door for. This file and batch_socket.ts are the only ones in which a wrong number is a crash:
+ * The calls of libc that Node has no door for. Here and in send_batch.ts, receive_batch.ts and sockaddr.ts a wrong number is a crash:
  * whatever is passed is memory that this process owns, is kept by who passes it, and lasts as long as the call.
  */
 export interface Libc {
@@ -25,7 +25,7 @@ interface Koffi {
   address(buffer: Buffer): bigint;
 }
 
-/** Where the layouts of batch_socket.ts and the numbers of its options are those of the kernel. */
+/** Where the layouts in this folder, and the numbers of options, are those of the kernel. */
 const KNOWN_MACHINES: readonly string[] = ['x64', 'arm64'];
 
 /** Null where the machine is another, or the optional package is absent or has no binary for it. */

@@ -55,13 +55,16 @@ export class ReceiveBatch {
     }
   }
 
-  /** Takes what has arrived, as much of it as the rest of the process can wait for. */
-  drain(take: DatagramListener): void {
-    for (let taken = 0; taken < MAX_AT_ONCE; ) {
+  /**
+   * Takes what has arrived, as much of it as the rest of the process can wait for.
+   * @param isOpen whether the socket still is: its number may by now be another file's.
+   */
+  drain(take: DatagramListener, isOpen: () => boolean): void {
+    for (let taken = 0; taken < MAX_AT_ONCE && isOpen(); ) {
       for (let i = 0; i < BATCH; i++)
         this.#headers.writeUInt32LE(MAX_SOCKADDR_BYTES, i * MMSGHDR_BYTES + NAME_LENGTH_AT);
       const count = this.#libc.recvmmsg(this.#fd, this.#headers, BATCH, MSG_DONTWAIT, null);
-      for (let i = 0; i < count; i++) this.#hand(i, take);
+      for (let i = 0; i < count && isOpen(); i++) this.#hand(i, take);
       if (count < BATCH) return;
       taken += count;
     }

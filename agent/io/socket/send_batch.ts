@@ -40,6 +40,8 @@ const EMSGSIZE = 90;
 
 /** What became of a call: `tooLarge` for the path or the interface. */
 export type Sent = 'sent' | 'full' | 'tooLarge' | 'failed';
+/** `refused`: what the kernel answers where it, the card or the path takes no batches. */
+type Answer = Sent | 'refused';
 
 export class SendBatch {
   readonly #libc: Libc;
@@ -113,22 +115,27 @@ export class SendBatch {
   send(): Sent {
     if (this.#count === 0) return 'sent';
     if (this.#count > 1 && !this.#segments) return this.#sendSingly();
-    const sent = this.#call(0, this.#count);
-    if (sent === 'full') return sent;
-    if (sent !== 'sent' && this.#count > 1) return this.#sendSingly();
-    this.#clear();
-    return sent;
+    const answer = this.#call(0, this.#count);
+    if (answer === 'full') return answer;
+    if (answer === 'sent' || this.#count === 1) {
+      this.#clear();
+      return answer === 'refused' ? 'failed' : answer;
+    }
+    const singly = this.#sendSingly();
+    // One path may take no batches of this size for a while: only where each datagram goes alone is it the batches that are refused.
+    if (answer === 'refused' && singly === 'sent') this.#segments = false;
+    return singly;
   }
 
   #sendSingly(): Sent {
-    let worst: Sent = 'sent';
+    let worst: Answer = 'sent';
     for (let i = 0; i < this.#count; i++) {
       const sent = this.#call(i, 1);
       if (sent !== 'sent') worst = sent;
     }
     this.#clear();
     // What the kernel had no room for now is lost, as on any full queue.
-    return worst === 'full' ? 'failed' : worst;
+    return worst === 'full' || worst === 'refused' ? 'failed' : worst;
   }
 
   #clear(): void {
@@ -137,7 +144,7 @@ export class SendBatch {
     this.#ended = false;
   }
 
-  #call(first: number, count: number): Sent {
+  #call(first: number, count: number): Answer {
     const header = this.#header;
     header.writeUInt32LE(this.#writeName(), NAME_LENGTH_AT);
     header.writeBigUInt64LE(this.#libc.addressOf(this.#iovecs) + BigInt(first * IOVEC_BYTES), IOV_AT);
@@ -153,9 +160,7 @@ export class SendBatch {
         return 'tooLarge';
       case EIO:
       case EINVAL:
-        // No card, or no path, that takes batches: each datagram goes alone from here on.
-        if (count > 1) this.#segments = false;
-        return 'failed';
+        return 'refused';
       default:
         return 'failed';
     }

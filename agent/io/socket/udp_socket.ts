@@ -1,3 +1,4 @@
+import type { Socket } from 'node:dgram';
 import type { Candidate } from '../../../shared/control/messages.js';
 
 /** What the endpoint asks of a UDP socket. Two are there: Node's own, and one that moves many datagrams in one system call. */
@@ -32,6 +33,17 @@ export interface UdpSocket {
 }
 
 /** Asked of the kernel; what it grants is logged. A burst of a few milliseconds must fit. */
-export const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export const addressOf = ([host, port]: Candidate): Address => ({ host, port });
+
+/** @returns what the kernel grants for receiving, in bytes */
+export function askBuffers(socket: Socket): number {
+  try {
+    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
+    socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+  } catch {
+    // Kept as the kernel gave them.
+  }
+  return socket.getRecvBufferSize();
+}

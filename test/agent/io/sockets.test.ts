@@ -100,6 +100,15 @@ describe.each(kinds)('a socket: %s', (_kind, openOne) => {
     await expect(openOne('192.0.2.1', 0, () => {})).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' });
   });
 
+  it('cannot be bound beside, whatever the other asks', async () => {
+    const { at } = await listening();
+    const other = createSocket({ type: 'udp4', reuseAddr: true });
+    open.push(other);
+    other.bind(at.port, LOOPBACK);
+    const [error] = await once(other, 'error');
+    expect(error).toMatchObject({ code: 'EADDRINUSE' });
+  });
+
   it('hands nothing on after it was closed, though more had arrived', async () => {
     const [a, b] = [await listening(), await listening()];
     let closing: Promise<void> | undefined;
@@ -116,6 +125,93 @@ describe.each(kinds)('a socket: %s', (_kind, openOne) => {
     a.socket.flush();
     await vi.waitFor(() => expect(b.received.length).toBe(1));
     expect(after).toBe(0);
+  });
+});
+
+describe('the calls of a batch socket', () => {
+  /** What is asked of the kernel, and what it answers for once. */
+  function watched(): { calls: string[]; refuse: (errno: number, times: number) => void; door: Libc } {
+    const real = libc();
+    const calls: string[] = [];
+    let left = 0;
+    let code = 0;
+    const door: Libc = {
+      ...real,
+      recvmmsg: (...args) => {
+        calls.push('recvmmsg');
+        return real.recvmmsg(...args);
+      },
+      sendmsg: (fd, header, flags) => {
+        const count = header.readUInt32LE(24);
+        calls.push(`sendmsg ${count}`);
+        if (count > 1 && left-- > 0) return -1;
+        return real.sendmsg(fd, header, flags);
+      },
+      errno: () => (left >= 0 && code > 0 ? code : real.errno()),
+    };
+    const refuse = (errno: number, times: number): void => {
+      code = errno;
+      left = times;
+    };
+    return { calls, refuse, door };
+  }
+
+  async function pair(door: Libc): Promise<{ a: UdpSocket; to: Address; received: number[] }> {
+    const received: number[] = [];
+    const b = await DgramSocket.open(LOOPBACK, 0, (bytes) => received.push(bytes.length));
+    const a = await BatchSocket.open(door, LOOPBACK, 0, () => {});
+    open.push(a, b);
+    return { a, to: { host: LOOPBACK, port: b.bound.port }, received };
+  }
+
+  function burst(a: UdpSocket, to: Address): void {
+    for (let i = 0; i < 10; i++) a.send(500, to);
+    a.flush();
+  }
+
+  it('are one for many datagrams', async () => {
+    const { calls, door } = watched();
+    const { a, to, received } = await pair(door);
+    burst(a, to);
+    expect(calls).toEqual(['sendmsg 10']);
+    await vi.waitFor(() => expect(received.length).toBe(10));
+  });
+
+  it.each([5, 22])(
+    'are one for each from the time when batches are refused (errno %i), and nothing is lost',
+    async (errno) => {
+      const { calls, refuse, door } = watched();
+      const { a, to, received } = await pair(door);
+      refuse(errno, 1);
+      burst(a, to);
+      burst(a, to);
+      expect(calls).toEqual(['sendmsg 10', ...new Array<string>(20).fill('sendmsg 1')]);
+      await vi.waitFor(() => expect(received.length).toBe(20));
+    },
+  );
+
+  it('wait while the kernel takes no more, and lose nothing of the batch', async () => {
+    const { refuse, door } = watched();
+    const { a, to, received } = await pair(door);
+    refuse(11, 1);
+    burst(a, to);
+    expect(a.isBlocked).toBe(true);
+    a.flush();
+    expect(a.isBlocked).toBe(false);
+    await vi.waitFor(() => expect(received.length).toBe(10));
+  });
+
+  it('are none on a socket that its listener closed', async () => {
+    const { calls, door } = watched();
+    let closing: Promise<void> | undefined;
+    const b = await BatchSocket.open(door, LOOPBACK, 0, () => {
+      closing ??= b.close();
+    });
+    const { a } = await pair(libc());
+    burst(a, { host: LOOPBACK, port: b.bound.port });
+    await vi.waitFor(() => expect(closing).toBeDefined());
+    await closing;
+    expect(calls).toEqual([]);
   });
 });
 

@@ -67,6 +67,25 @@ describe('RateCap', () => {
     expect(burst).toBeLessThanOrEqual(51_000);
   });
 
+  it('owes no more than a second of its rate, whatever was sent that may not wait', () => {
+    const cap = capOf(10_000);
+    for (let i = 0; i < 10_000; i++) cap.onSent(0, 60);
+    expect(cap.nextSendAt).toBeLessThanOrEqual(1001);
+    const large = capOf(1_000);
+    large.onSent(0, 8952);
+    expect(large.nextSendAt).toBeCloseTo(8952, 0);
+  });
+
+  it('owes nothing for what passed at 0, nor from one rate to the next', () => {
+    const cap = capOf(0);
+    for (let i = 0; i < 10_000; i++) cap.onSent(i, 60);
+    cap.set(10_000, 10_000);
+    expect(cap.maySend(10_000)).toBe(true);
+    cap.onSent(10_000, 9_000);
+    cap.set(10_001, 20_000);
+    expect(cap.maySend(10_001)).toBe(true);
+  });
+
   it('is shared: what one sends the other may not', () => {
     const cap = capOf(1_000_000);
     cap.onSent(0, 100_000);

@@ -1,7 +1,7 @@
 import { type EndReason, Session, type SessionEvents } from '../../../agent/transport/session.js';
 import { SEAL_OVERHEAD_BYTES, SessionKey } from '../../../shared/crypto/box.js';
 import { tweetnaclProvider } from '../../../shared/crypto/provider.js';
-import { writeHeader } from '../../../shared/wire/datagram.js';
+import { readPacketNumber, writeHeader } from '../../../shared/wire/datagram.js';
 import { decodeFrames, type FrameHandler } from '../../../shared/wire/frames.js';
 
 const LOCAL = Buffer.alloc(8, 1);
@@ -16,6 +16,8 @@ export class RawPeer {
   readonly frames: string[] = [];
   readonly paths: number[] = [];
   closed: EndReason | null = null;
+  /** How many packet numbers the session has used. */
+  sentPackets = 0;
   onRequest: (chunk: number) => void = () => {};
   readonly #key = new SessionKey(new Uint8Array(32).fill(7), tweetnaclProvider);
   readonly #opened = Buffer.alloc(9000);
@@ -99,6 +101,7 @@ export class RawPeer {
     const length = this.session.poll(this.now, this.#buffer);
     if (length === 0) return 0;
     this.paths.push(this.session.lastPath);
+    this.sentPackets = readPacketNumber(this.#buffer) + 1;
     const opened = this.#key.open(0, this.#buffer.subarray(0, length), this.#opened);
     if (!decodeFrames(this.#opened, opened, 100, this.#handler))
       throw new Error('the session sent a malformed datagram');

@@ -59,7 +59,7 @@ class Controller implements CongestionController {
 function setUp() {
   const sink = new Sink();
   const controller = new Controller();
-  return { sink, controller, recovery: new Recovery(0, new PathMtu(1200, false), controller, sink) };
+  return { sink, controller, recovery: new Recovery(0, new PathMtu(1200, false), () => controller, sink) };
 }
 
 function sendMany(recovery: Recovery, count: number, at: (i: number) => number): void {

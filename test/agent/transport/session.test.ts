@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_QUEUED_REJECTS } from '../../../agent/transport/outbox.js';
 import { MAX_PATHS, MAX_PENDING_PONGS } from '../../../agent/transport/paths.js';
+import { INITIAL_RTT_MS } from '../../../agent/transport/rtt.js';
 import { MAX_PENDING_SERVE_BYTES } from '../../../agent/transport/send_queue.js';
 import { MAX_SESSION_REQUESTS } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
@@ -121,6 +122,24 @@ describe('P-7.11 a peer that moves', () => {
     expect(peer.session.activePath).toBe(0);
   });
 
+  it.each([
+    [false, 'another host', 'begin anew'],
+    [true, 'another port of its host', 'stay'],
+  ])('rebound %s: at %s RTT and window %s', (rebound) => {
+    const peer = new RawPeer().open();
+    for (let i = 0; i < 20; i++) {
+      peer.session.have(i * 5, Buffer.of(0x80));
+      peer.at(i * 100).read();
+      peer.at(i * 100 + 50).send(ack(peer.sentPackets - 1));
+    }
+    const before = peer.session.stats.smoothedRtt;
+    expect(before).toBeLessThan(200);
+    peer.session.onDatagram(peer.now, peer.sealed(PING), 5, rebound);
+    peer.open(5);
+    expect(peer.session.activePath).toBe(5);
+    expect(peer.session.stats.smoothedRtt).toBe(rebound ? before : INITIAL_RTT_MS);
+  });
+
   it('takes no answer for an address that the driver has forgotten', () => {
     const peer = new RawPeer().open();
     peer.send(PING, 5);
@@ -167,6 +186,33 @@ describe('P-7.12 LIMIT', () => {
     peer.session.onDatagram(0, older, 0);
     peer.read();
     expect(dataBytes(peer)).toBe(0);
+  });
+
+  it('sends no DATA at 0 over many probe timeouts either, and goes on when it is lifted', () => {
+    const peer = serving();
+    peer.read();
+    peer.send(limit(0));
+    peer.frames.length = 0;
+    for (let now = 0; now < 8000; now += 10) peer.at(now).read();
+    expect(dataBytes(peer)).toBe(0);
+    expect(peer.frames).toContain('ping');
+    peer.at(8010).send(limit(0xffff_ffff) + ack(peer.sentPackets - 1, peer.sentPackets - 1));
+    peer.read();
+    expect(dataBytes(peer)).toBeGreaterThan(1000);
+  });
+
+  it('stays alive at 0: a PING passes', () => {
+    const peer = new RawPeer().open();
+    peer.send(limit(0));
+    peer.frames.length = 0;
+    for (let now = 0; now < 4000; now += 50) peer.at(now).read();
+    expect(peer.frames).toContain('ping');
+  });
+
+  it.each([Number.NaN, -1])('E_ARGUMENT: refuses to ask for %d', (rate) => {
+    expect(() => new RawPeer().open().session.limitPeer(rate)).toThrowError(
+      expect.objectContaining({ code: 'E_ARGUMENT' }),
+    );
   });
 
   it('still acknowledges and answers PINGs at 0', () => {
