@@ -7,7 +7,7 @@ import type { Throttle } from './throttle.js';
 import type { Transfer } from './transfer/transfer.js';
 import { Session } from './transport/session.js';
 
-/** P-6.7: where fragments go unseen, nothing above what Ethernet carries under IPv6 is tried. */
+/** Where fragments go unseen, nothing above what Ethernet carries under IPv6 is tried. */
 const ETHERNET_DATAGRAM_BYTES = 1452;
 /** P-7: a PING's token. */
 const TOKEN_BYTES = 8;

@@ -1,6 +1,7 @@
 import type { Candidate } from '../../shared/control/messages.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
+import { MAX_PATHS } from '../transport/paths.js';
 import type { Session } from '../transport/session.js';
 import { ownCandidates } from './candidates.js';
 import { openSocket } from './socket/open_socket.js';
@@ -10,8 +11,6 @@ import { type Address, addressOf, type DatagramListener, type UdpSocket } from '
 
 /** A session yields to the next after this many datagrams. */
 const BURST_DATAGRAMS = 32;
-/** Addresses remembered per session, candidates included: more would let a peer fill the memory. */
-const MAX_PATHS = 16;
 /** setTimeout's own grain. */
 const MIN_TIMER_MS = 1;
 

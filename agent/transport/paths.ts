@@ -4,11 +4,11 @@ import { TOKEN_BYTES } from '../../shared/wire/frames/ping.js';
 const FIRST_INTERVAL_MS = 50;
 /** P-7.2: where the doubling ends: on a lossy path the last seconds are worth trying too. */
 const MAX_INTERVAL_MS = 800;
-/** Candidates (P-5.7) and addresses that the peer was heard from besides, behind a NAT say. */
+/** Candidates (P-5.7) and addresses that the peer was heard from besides, behind a NAT say: more would let a peer fill the memory. */
 export const MAX_PATHS = 16;
 /** PONGs that wait to leave. Past this the oldest is dropped: its PING comes again. */
 export const MAX_PENDING_PONGS = 8;
-/** PINGs of one path whose PONG is still good: all that 5 s of doubling make. */
+/** PINGs whose PONG is still good: all that 16 candidates are sent in 5 s. */
 const MAX_TOKENS = 128;
 /** P-7.11: PINGs to an address that the peer seems to have moved to. */
 const MAX_MOVE_PINGS = 5;
