@@ -52,3 +52,12 @@ export interface CongestionController {
 
 /** @param maxWindowBytes what the sender can keep records of. */
 export type MakeController = (datagramBytes: number, maxWindowBytes: number) => CongestionController;
+
+/** RFC 9002 §7.2 */
+const INITIAL_WINDOW_DATAGRAMS = 10;
+const INITIAL_WINDOW_BYTES = 14_720;
+
+/** RFC 9002 §7.2: what may leave before anything is known of the path. */
+export function initialWindow(datagramBytes: number): number {
+  return Math.min(INITIAL_WINDOW_DATAGRAMS * datagramBytes, Math.max(INITIAL_WINDOW_BYTES, 2 * datagramBytes));
+}

@@ -1,3 +1,4 @@
+import type { MakeController } from '../../agent/transport/congestion.js';
 import type { EndReason, SessionEvents } from '../../agent/transport/session.js';
 import { Session } from '../../agent/transport/session.js';
 import { SessionKey } from '../../shared/crypto/box.js';
@@ -84,6 +85,7 @@ export interface NetworkOptions {
   /** From side 0 to side 1, and back. */
   readonly links: readonly [LinkOptions, LinkOptions];
   readonly chunkCount?: number;
+  readonly congestion?: MakeController;
   /** Sees each datagram before it is delivered, and may put others in its place. */
   readonly tamper?: (datagram: Buffer, random: SeededRandom, to: 0 | 1) => Buffer[];
 }
@@ -120,6 +122,7 @@ export class Network {
             candidates: 1,
             token: () => this.random.bytes(8),
             events,
+            ...(options.congestion === undefined ? {} : { congestion: options.congestion }),
           }),
       );
     this.sides = [make(0), make(1)];

@@ -1,6 +1,6 @@
 import { argv, stdout } from 'node:process';
 import { simulationSeed } from './random.js';
-import type { Figure } from './scenario.js';
+import { type Figure, median } from './scenario.js';
 import { scenarios } from './scenarios.js';
 
 /**
@@ -33,25 +33,34 @@ function rowOf(controller: string, scenario: string, figures: Figure[]): Row[] {
   if (first === undefined) return [];
   const values = figures.map(({ value }) => value).toSorted((a, b) => a - b);
   const at = (i: number) => Number((values[i] ?? 0).toFixed(1));
-  const ok = figures.every(
-    ({ value, least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY }) => value >= least && value <= most,
-  );
+  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = first;
+  const middle = median(values);
+  const ok = middle >= least && middle <= most;
   const { metric, unit } = first;
-  const median = at(values.length >> 1);
   return [
-    { controller, scenario, metric, unit, bar: barOf(first), median, min: at(0), max: at(values.length - 1), ok },
+    {
+      controller,
+      scenario,
+      metric,
+      unit,
+      bar: barOf(first),
+      median: Number(middle.toFixed(1)),
+      min: at(0),
+      max: at(values.length - 1),
+      ok,
+    },
   ];
 }
 
 function print(row: Row): void {
-  const { controller, scenario, metric, unit, bar, median, min, max, ok } = row;
+  const { controller, scenario, metric, unit, bar, min, max, ok } = row;
   const mark = bar === '' ? '' : ok ? 'yes' : 'NO';
   const cells = [
     controller,
     scenario,
     `${metric}${unit === '' ? '' : `, ${unit}`}`,
     bar,
-    `${median} (${min} to ${max})`,
+    `${row.median} (${min} to ${max})`,
     mark,
   ];
   stdout.write(`| ${cells.join(' | ')} |\n`);

@@ -109,3 +109,7 @@ export class Bench {
 export function background(): MakeController {
   return new Scavenger().controller;
 }
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}

@@ -1,4 +1,4 @@
-import type { AckSample, CongestionController } from '../congestion.js';
+import { type AckSample, type CongestionController, initialWindow } from '../congestion.js';
 import type { RttEstimator } from '../rtt.js';
 import { QueueDelay } from './queue_delay.js';
 import { RoundTally } from './round_tally.js';
@@ -16,8 +16,6 @@ const MAX_GAIN_DIVISOR = 16;
 const SLOWDOWN_ROUNDS = 2;
 /** §4.4: what one flow keeps in flight at least. Datagrams. */
 const MIN_WINDOW_DATAGRAMS = 2;
-/** RFC 9002 §7.2 */
-const INITIAL_WINDOW_DATAGRAMS = 10;
 /** RFC 9002 §7.7 */
 const PACING_GAIN = 1.25;
 const SLOW_START_PACING_GAIN = 2;
@@ -58,7 +56,7 @@ export class Background implements CongestionController, Member {
     this.#maxWindowBytes = maxWindowBytes;
     this.#scavenger = scavenger;
     this.#slowdowns = scavenger.slowdowns;
-    this.#window = INITIAL_WINDOW_DATAGRAMS * datagramBytes * scavenger.shareOfNext;
+    this.#window = initialWindow(datagramBytes) * scavenger.shareOfNext;
   }
 
   get state(): State {
@@ -184,7 +182,9 @@ export class Background implements CongestionController, Member {
 
   #checkSlowdown(now: number): void {
     if (this.#state === 'still') {
-      if (now >= this.#stillUntil) this.#state = 'ramp';
+      if (now < this.#stillUntil) return;
+      this.#state = 'ramp';
+      this.delay.forgetRecent();
       return;
     }
     if (this.#scavenger.isSlowdownDue(now)) this.#scavenger.beginSlowdown(now);
@@ -193,6 +193,7 @@ export class Background implements CongestionController, Member {
     this.#state = 'still';
     this.#threshold = this.#window;
     this.#window = this.#minWindow;
-    this.#stillUntil = now + SLOWDOWN_ROUNDS * this.delay.currentMs;
+    const { currentMs } = this.delay;
+    this.#stillUntil = now + (currentMs === Number.POSITIVE_INFINITY ? 0 : SLOWDOWN_ROUNDS * currentMs);
   }
 }

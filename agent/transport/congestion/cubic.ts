@@ -1,8 +1,8 @@
 /** RFC 9438 §5: datagrams per second cubed. */
-const C = 1;
+const C = 2;
 /** RFC 9438 §4.6 */
 const BETA = 0.7;
-const FIRST_BETA = 0.875;
+const FIRST_BETA = 0.85;
 const BETA_STEP = 0.05;
 const LAST_BETA = 0.5;
 /** RFC 9438 §4.3 */

@@ -1,6 +1,6 @@
-import type { AckSample, CongestionController } from '../congestion.js';
+import { type AckSample, type CongestionController, initialWindow } from '../congestion.js';
 import type { RttEstimator } from '../rtt.js';
-import { Cubic } from './cubic.js';
+import { Competition } from './competition.js';
 import { PathModel } from './path_model.js';
 import { RoundTally } from './round_tally.js';
 
@@ -52,9 +52,6 @@ const MAX_PROBE_ROUNDS = 63;
 const UP_GROWTH = 1.25;
 /** §4.3.4 */
 const PROBE_RTT_MS = 200;
-/** RFC 9002 §7.2 */
-const INITIAL_WINDOW_DATAGRAMS = 10;
-const INITIAL_WINDOW_BYTES = 14_720;
 /** §2.7 */
 const MIN_WINDOW_DATAGRAMS = 4;
 /** A round that brings less than this of the model, while a queue grows, is of a path or a receiver that has slowed down... */
@@ -66,20 +63,8 @@ const SILENCE_RTTS = 1.5;
 const SILENCE_MS = 50;
 /** ...and what was in flight then is lost within so many rounds. */
 const FORGIVEN_ROUNDS = 2;
-/** How long to compete before the queue is tried again for whose it is. */
-const COMPETE_MS = 10_000;
-/** Who comes to a path that is full found less of it than is fair: twice as much is where CUBIC's plateau is put. */
-const LATECOMER_GROWTH = 2;
-/** Each time that it is found to be others', the next try waits twice as long, up to this: a try gives way. */
-const MAX_COMPETE_MS = 40_000;
 /** Rounds in which a sender that competed keeps to the model, to see whether the queue comes back without it. */
 const TRIAL_ROUNDS = 12;
-/** A queue longer than this share of the shortest round trip, and this much, that stays while the sender keeps to the model is not ours. */
-const SHARED_SHARE = 1 / 16;
-/** Looked at over this many rounds, and up to as many before: probes and pauses empty a queue for a moment. */
-const SHARED_ROUNDS = 4;
-const SHARED_MS = 1;
-
 /**
  * The foreground controller: a model of the path (how fast it delivers, how long an empty one takes) and probes around it,
  * after BBRv3 (draft-ietf-ccwg-bbr). Where it differs, docs/TRANSPORT.md says why: loss counts only beyond what the path
@@ -107,13 +92,7 @@ export class Foreground implements CongestionController {
   #probeRttUntil = Number.POSITIVE_INFINITY;
   #slowRounds = 0;
   #followed = false;
-  readonly #cubic: Cubic;
-  /** The shortest round trips of the last rounds that kept to the model, and of those before them. */
-  #lateMinRttMs = Number.POSITIVE_INFINITY;
-  #earlyMinRttMs = Number.POSITIVE_INFINITY;
-  #recoveryAt = Number.NEGATIVE_INFINITY;
-  /** Bytes lost beyond what the path loses anyway. */
-  #excessLost = 0;
+  readonly #competition: Competition;
   #smoothedMs = 0;
   #variationMs = 0;
   #heardAt = 0;
@@ -122,7 +101,6 @@ export class Foreground implements CongestionController {
   /** Whether the pause to look for a shortest round trip came while competing, and what follows it is a trial. */
   #competed = false;
   #onTrial = false;
-  #competeMs = COMPETE_MS;
   /** The last cycle of probing found nobody else. */
   #alone = false;
 
@@ -130,11 +108,8 @@ export class Foreground implements CongestionController {
     this.#datagramBytes = datagramBytes;
     this.#maxWindowBytes = maxWindowBytes;
     this.#model = new PathModel(datagramBytes);
-    this.#cubic = new Cubic(datagramBytes);
-    this.windowBytes = Math.max(
-      Math.min(INITIAL_WINDOW_DATAGRAMS * datagramBytes, INITIAL_WINDOW_BYTES),
-      MIN_WINDOW_DATAGRAMS * datagramBytes,
-    );
+    this.#competition = new Competition(datagramBytes);
+    this.windowBytes = Math.max(initialWindow(datagramBytes), MIN_WINDOW_DATAGRAMS * datagramBytes);
     this.#rate = 0;
   }
 
@@ -171,16 +146,7 @@ export class Foreground implements CongestionController {
 
   onLost(now: number, sentAt: number, bytes: number, inFlightAtSend: number): void {
     this.#round.onLost(bytes, inFlightAtSend);
-    if (this.#state !== 'compete') return;
-    this.#excessLost += bytes;
-    if (this.#excessLost < bytes) return;
-    this.#excessLost = 0;
-    if (sentAt <= this.#recoveryAt) {
-      this.#cubic.onFurtherLoss();
-      return;
-    }
-    this.#recoveryAt = now;
-    this.#cubic.onCongestion();
+    if (this.#state === 'compete') this.#competition.onLost(now, sentAt, bytes);
   }
 
   onSpuriousLoss(_now: number, _sentAt: number, bytes: number): void {
@@ -194,7 +160,7 @@ export class Foreground implements CongestionController {
   onDatagramBytes(datagramBytes: number): void {
     this.#datagramBytes = datagramBytes;
     this.#model.datagramBytes = datagramBytes;
-    this.#cubic.onDatagramBytes(datagramBytes);
+    this.#competition.onDatagramBytes(datagramBytes);
   }
 
   onAckDone(sample: AckSample, rtt: RttEstimator): void {
@@ -204,7 +170,7 @@ export class Foreground implements CongestionController {
     const model = this.#model;
     this.#round.onAck(sample);
     model.onAck(sample);
-    if (sample.rttMs > 0) this.#lateMinRttMs = Math.min(this.#lateMinRttMs, sample.rttMs);
+    this.#competition.onRtt(sample.rttMs);
     const isRound = this.#round.ended;
     if (isRound) this.#onRound(sample);
     this.#step(sample, isRound);
@@ -224,10 +190,7 @@ export class Foreground implements CongestionController {
     const round = this.#round;
     const model = this.#model;
     model.onRound(round);
-    if (round.count % SHARED_ROUNDS === 0) {
-      this.#earlyMinRttMs = this.#lateMinRttMs;
-      this.#lateMinRttMs = Number.POSITIVE_INFINITY;
-    }
+    this.#competition.onRound(round.count);
     if (!this.#full) this.#checkFull(sample);
     if (this.#full && this.#state !== 'compete') this.#followSlowed(sample);
     if (round.count <= this.#forgivenRound || !this.#isTooMuchLoss()) return;
@@ -317,7 +280,7 @@ export class Foreground implements CongestionController {
         this.#stepUp(sample, isRound);
         break;
       case 'compete':
-        this.#stepCompete(sample);
+        if (this.#competition.isTimeToTry(now)) this.#enter('probeRtt', sample);
         return;
       case 'probeRtt':
         this.#stepProbeRtt(sample);
@@ -349,11 +312,8 @@ export class Foreground implements CongestionController {
     this.#enter('cruise', sample);
   }
 
-  /** Nothing that this sender did in a whole cycle emptied the queue: somebody else keeps it filled. */
   get #isShared(): boolean {
-    const noise = Math.max(SHARED_MS, this.#variationMs);
-    const shortest = Math.min(this.#lateMinRttMs, this.#earlyMinRttMs);
-    return shortest > this.#model.flightMs * (1 + SHARED_SHARE) + noise;
+    return this.#competition.isShared(this.#model.flightMs, this.#variationMs);
   }
 
   /** Alone, a sender that keeps to the model leaves no queue; beside others that fill it, it is back in a few rounds. */
@@ -361,17 +321,8 @@ export class Foreground implements CongestionController {
     if (!isRound) return;
     const rounds = this.#round.count - this.#stateRound;
     if (rounds < TRIAL_ROUNDS) return;
-    if (this.#isShared) {
-      this.#competeMs = Math.min(2 * this.#competeMs, MAX_COMPETE_MS);
-      this.#enter('compete', sample);
-    } else this.#competeMs = COMPETE_MS;
+    if (this.#isShared) this.#enter('compete', sample);
     this.#onTrial = false;
-  }
-
-  #stepCompete(sample: AckSample): void {
-    const { now } = sample;
-    this.#excessLost = Math.max(0, this.#excessLost - 1.5 * this.#model.lossRate * sample.ackedBytes);
-    if (now - this.#stateAt >= this.#competeMs) this.#enter('probeRtt', sample);
   }
 
   #enter(state: State, sample: AckSample): void {
@@ -399,10 +350,8 @@ export class Foreground implements CongestionController {
         this.#competed = from === 'compete';
         break;
       case 'compete':
-        this.#stateAt = sample.now;
-        if (!this.#onTrial) this.#cubic.begin(sample.priorInFlight, LATECOMER_GROWTH * sample.priorInFlight);
-        // Who had the path to itself has the more to give.
-        if (this.#alone) this.#cubic.onCongestion();
+        if (this.#onTrial) this.#competition.resume(sample.now);
+        else this.#competition.begin(sample.now, sample.priorInFlight, this.#alone);
         this.#alone = false;
         this.#onTrial = false;
         break;
@@ -425,7 +374,7 @@ export class Foreground implements CongestionController {
     const model = this.#model;
     if (model.rate === 0) return;
     if (this.#state === 'compete') {
-      this.#applyCubic(sample);
+      this.#applyCompetition(sample);
       return;
     }
     const rate = PACING_GAIN[this.#state] * this.bandwidth * (1 - PACING_MARGIN);
@@ -439,13 +388,11 @@ export class Foreground implements CongestionController {
     this.windowBytes = Math.max(this.windowBytes, MIN_WINDOW_DATAGRAMS * this.#datagramBytes);
   }
 
-  #applyCubic(sample: AckSample): void {
+  #applyCompetition(sample: AckSample): void {
     const rttMs = Math.max(this.#smoothedMs, this.#model.minRttMs);
-    if (!sample.appLimited && sample.now > this.#recoveryAt) this.#cubic.onAcked(sample.now, sample.ackedBytes, rttMs);
-    this.windowBytes = Math.min(
-      Math.max(this.#cubic.windowBytes, MIN_WINDOW_DATAGRAMS * this.#datagramBytes),
-      this.#maxWindowBytes,
-    );
+    this.#competition.onAck(sample, this.#model, rttMs);
+    const least = MIN_WINDOW_DATAGRAMS * this.#datagramBytes;
+    this.windowBytes = Math.min(Math.max(this.#competition.windowBytes, least), this.#maxWindowBytes);
     this.#rate = (PACING_GAIN.compete * this.windowBytes) / rttMs;
   }
 

@@ -46,6 +46,11 @@ export class QueueDelay {
     this.spreadMs += SPREAD_MEMORY * (rttMs - this.currentMs - this.spreadMs);
   }
 
+  /** What was seen of late holds no more: the sender has made room since. */
+  forgetRecent(): void {
+    this.#recent.fill(Number.POSITIVE_INFINITY);
+  }
+
   #beginSpan(now: number): void {
     this.#spanAt = now;
     this.#span = (this.#span + 1) % BASE_HISTORY;

@@ -15,6 +15,8 @@ const ACTIVE_MS = 2000;
 const SLOWDOWN_INTERVAL = 9;
 /** ...and no less than this. */
 const MIN_SLOWDOWN_INTERVAL_MS = 8000;
+/** And no more, though no member ever gets back to what it had. */
+const MAX_SLOWDOWN_INTERVAL_MS = 60_000;
 
 /** What a session's controller tells the others of its agent. */
 export interface Member {
@@ -81,14 +83,12 @@ export class Scavenger {
   beginSlowdown(now: number): void {
     this.slowdowns++;
     this.#slowdownAt = now;
-    this.#nextSlowdownAt = Number.POSITIVE_INFINITY;
+    this.#nextSlowdownAt = now + MAX_SLOWDOWN_INTERVAL_MS;
   }
 
-  /** A member asks for a slowdown at `at`, as each does after its slow start. */
+  /** The end of a slow start asks for the first slowdown of all; sessions that come later wait for the next. */
   askSlowdown(at: number): void {
-    if (this.slowdowns === 0 || this.#nextSlowdownAt === Number.POSITIVE_INFINITY) {
-      this.#nextSlowdownAt = Math.min(this.#nextSlowdownAt, at);
-    }
+    if (this.slowdowns === 0) this.#nextSlowdownAt = Math.min(this.#nextSlowdownAt, at);
   }
 
   /** A member is back at what it had before the slowdown. */
