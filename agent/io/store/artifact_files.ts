@@ -2,7 +2,7 @@ import { type FileHandle, link, lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
 import { copyHeld, openData, proveClaims, proveWhole, takeMissing } from './data_file.js';
-import { closingOnError, openIfThere, temporaryPath } from './disk.js';
+import { closingOnError, openHint, openIfThere, temporaryPath } from './disk.js';
 import { JournalFile, readClaims } from './journal_file.js';
 
 /** The paths of one artifact. */
@@ -112,7 +112,7 @@ export async function linkReady(place: ArtifactPlace, files: ArtifactFiles, path
 }
 
 async function openWhole(path: string, index: ArtifactIndex): Promise<FileHandle | undefined> {
-  const handle = await openIfThere(path, 'r');
+  const handle = await openHint(path);
   if (handle === undefined) return undefined;
   return closingOnError(handle, async () => {
     const right = (await handle.stat()).size === index.size;
@@ -124,7 +124,7 @@ async function openWhole(path: string, index: ArtifactIndex): Promise<FileHandle
 
 /** Copies into the growing file what it lacks and the file at `path` has in the same place. */
 async function takeFrom(path: string, data: FileHandle, index: ArtifactIndex, held: Bitfield): Promise<void> {
-  const from = held.isFull ? undefined : await openIfThere(path, 'r');
+  const from = held.isFull ? undefined : await openHint(path);
   if (from === undefined) return;
   try {
     await takeMissing(from, data, index, held);

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemCode } from '../../../shared/errors.js';
 
@@ -57,6 +57,27 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 /** The file opened, or undefined where there is none. */
 export async function openIfThere(path: string, flags: string): Promise<FileHandle | undefined> {
   return open(path, flags).catch((error: unknown) => absent(error));
+}
+
+/** Why a path that is not the store's own to keep in order leads to nothing that can be read. Want of handles or memory is none of them. */
+const NO_HINT = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EIO']);
+
+/**
+ * Opens for reading what others may have put at `path`: undefined unless it is a regular file, since what lies there is a hint, and no
+ * reason to fail or to wait.
+ */
+export async function openHint(path: string): Promise<FileHandle | undefined> {
+  // Without O_NONBLOCK, the opening of a named pipe would wait for its writer.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    if (NO_HINT.has(systemCode(error) ?? '')) return undefined;
+    throw error;
+  });
+  if (handle === undefined) return undefined;
+  return closingOnError(handle, async () => {
+    if ((await handle.stat()).isFile()) return handle;
+    await handle.close();
+    return undefined;
+  });
 }
 
 /** What is in a folder; nothing where there is none. */

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
 import { openIndexed } from '../../../shared/artifact_file.js';
 import type { ChunkSource } from './chunk_source.js';
-import { openIfThere } from './disk.js';
+import { openHint } from './disk.js';
 import { storeError, storing } from './store_error.js';
 import { readVerified } from './verify.js';
 
@@ -30,9 +30,9 @@ export class SeedFile implements ChunkSource {
     return new SeedFile(path, index, handle);
   }
 
-  /** A file whose index is known; what it truly holds shows as it is read. Undefined where it is not there. @throws ChunkmeshError E_STORE_IO */
+  /** A file whose index is known; what it truly holds shows as it is read. Undefined where no file that can be read is there. @throws ChunkmeshError E_STORE_IO */
   static async at(path: string, index: ArtifactIndex): Promise<SeedFile | undefined> {
-    const handle = await storing(path, () => openIfThere(path, 'r'));
+    const handle = await storing(path, () => openHint(path));
     return handle && new SeedFile(path, index, handle);
   }
 

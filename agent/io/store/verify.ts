@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../../shared/artifact/index.js';
+import { systemCode } from '../../../shared/errors.js';
 import { readAt } from './disk.js';
 
 /** Hashed between two turns of the event loop: chunks of a large artifact have up to 64 MiB. */
@@ -55,10 +56,18 @@ export class ChunkReader {
     const hash = createHash('sha256');
     for (let at = 0; at < length; at += SLICE_BYTES) {
       const slice = this.#slice.subarray(0, Math.min(SLICE_BYTES, length - at));
-      if ((await readAt(this.#handle, slice, offset + at)) < slice.length) return false;
+      if ((await this.#read(slice, offset + at)) < slice.length) return false;
       hash.update(slice);
       await see?.(slice, offset + at);
     }
     return hash.digest().equals(this.#index.chunkHash(i));
+  }
+
+  /** A sector that cannot be read is a chunk that is not held, and no reason to know nothing of the others. */
+  async #read(slice: Buffer, position: number): Promise<number> {
+    return readAt(this.#handle, slice, position).catch((error: unknown) => {
+      if (systemCode(error) === 'EIO') return 0;
+      throw error;
+    });
   }
 }
