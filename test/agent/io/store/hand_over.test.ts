@@ -91,6 +91,24 @@ describe('an artifact under a second name', () => {
     await store.close();
   });
 
+  it.each<[string, (one: string) => Promise<void>]>([
+    ['taken away', (one) => rm(one)],
+    ['taken away with its folder', (one) => rm(dirname(one), { recursive: true })],
+    ['moved', (one) => rename(one, `${one}.installed`)],
+    ['replaced', (one) => rm(one).then(() => writeFile(one, 'what was made of it'))],
+  ])('lies at the path that is given, also where what was there was %s', async (_, change) => {
+    const { sample, dir, store, one, two } = await setUp();
+    const stored = await sample.writeIn(store, sample.all);
+    expect(await stored.finish(ONE)).toBe(one);
+    await change(one);
+    expect(await stored.finish(ONE)).toBe(one);
+    await expectWhole(sample, one);
+    await stored.finish(TWO);
+    await expectWhole(sample, one, two);
+    await store.close();
+    expect(await readdir(join(dir, 'artifacts', sample.index.artifact))).not.toContain('data.part');
+  });
+
   it('P-1: has no name that leads out of the store', async () => {
     const { sample, store } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
