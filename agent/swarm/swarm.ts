@@ -213,11 +213,12 @@ export class Swarm {
     return true;
   }
 
-  /** What is missing here and asked of nobody. */
+  /** What is missing here, asked of nobody, and not come already: who delivered it may be gone while it is verified. */
   #findFree(): void {
     this.#free = this.#held.toBytes();
     for (let i = 0; i < this.#free.length; i++) this.#free[i] = ~(this.#free[i] ?? 0);
     for (const chunk of this.#askedAt.keys()) this.#taken(chunk);
+    for (const chunk of this.#verifying) this.#taken(chunk);
   }
 
   #taken(chunk: number): void {

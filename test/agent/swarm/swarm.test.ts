@@ -250,6 +250,22 @@ describe('Swarm', () => {
     expect(requests(swarm.schedule(ENDGAME_AGE_MS + 1))).toEqual([0]);
   });
 
+  it.each([
+    ['left', true],
+    ['stalled', false],
+  ])('asks nothing again that is being verified where the peer that sent it %s', (_what, left) => {
+    const { swarm, verifying } = make(2);
+    join(swarm, 'a', Bitfield.full(2));
+    swarm.schedule(0);
+    verifying.add(0);
+    const now = left ? 1 : STALL_MS;
+    if (left) swarm.removePeer('a');
+    join(swarm, 'b', Bitfield.full(2));
+    expect(requests(swarm.schedule(now))).toEqual([1]);
+    verifying.delete(0);
+    expect(requests(swarm.schedule(now + 1))).toEqual([0]);
+  });
+
   it('P-7.6: says whether a HAVE told of a chunk that is missing', () => {
     const { swarm, held } = make(16);
     held.set(9);
