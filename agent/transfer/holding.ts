@@ -193,7 +193,10 @@ export class Holding {
     const [stored, fetch] = [this.#stored, this.#fetch];
     if (stored?.index === undefined || fetch === null || this.failed) return;
     if (stored.isBroken) await this.#mend(stored, fetch);
-    if (!this.#copied) await this.#copy(stored, stored.index, fetch);
+    if (!this.#copied) {
+      await this.#copy(stored, stored.index, fetch);
+      this.#unblock();
+    }
     fetch.begin();
     if (!stored.held.isFull) return;
     try {
@@ -224,7 +227,8 @@ export class Holding {
     try {
       await copyFromDisk(stored, index, this.#options.ownFiles(this.#rollout.name), host);
     } catch (error) {
-      if (stored.isBroken) throw error;
+      // Copied on when there is room again: what the device has would else come over the network.
+      if (stored.isBroken || (error instanceof ChunkmeshError && error.code === 'E_DISK_FULL')) throw error;
       this.#host.logger.warn({ error }, 'copying from files of the device stopped');
     }
     this.#copied = true;
@@ -253,10 +257,7 @@ export class Holding {
       this.#settling.later();
       return;
     }
-    if (this.#state === 'blocked') {
-      this.#error = '';
-      this.#setState('fetching');
-    }
+    this.#unblock();
     this.#host.changed();
     if (this.held?.isFull) void this.#settling.run();
   }
@@ -286,6 +287,12 @@ export class Holding {
     if (this.#error !== error.code) this.#host.warning(error);
     this.#error = error.code;
     this.#setState('blocked');
+  }
+
+  #unblock(): void {
+    if (this.#state !== 'blocked') return;
+    this.#error = '';
+    this.#setState('fetching');
   }
 
   #fail(error: ChunkmeshError): void {

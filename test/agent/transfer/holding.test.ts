@@ -192,6 +192,44 @@ describe('a store whose disk failed', () => {
   });
 });
 
+describe('a disk that is full as the own files of the device are copied', () => {
+  const own: ChunkSource = {
+    index,
+    held: Bitfield.full(chunks.length),
+    readChunk: async () => true,
+    close: async () => {},
+  };
+
+  it('blocks the transfer, and the rest is copied when there is room', async () => {
+    const stage = new Stage(new FakeStored(index), { ownFiles: () => from(own) });
+    const { stored, holding } = stage;
+    const full = (): ChunkmeshError => new ChunkmeshError('E_DISK_FULL', 'disk');
+    stored.faults.push(full());
+    await holding.start();
+    await settled();
+    stage.join();
+    expect([stage.row.state, stage.row.error, stage.asked]).toEqual(['blocked', 'E_DISK_FULL', []]);
+    stored.faults.push(full());
+    await stage.later(RETRY_MS);
+    expect([stage.row.state, stage.told, stage.asked]).toEqual(['blocked', ['E_DISK_FULL'], []]);
+    await stage.later(RETRY_MS);
+    expect(stage.row).toMatchObject({ state: 'complete', error: '', fromDisk: sample.bytes.length });
+    expect([stored.reopened, stage.asked]).toEqual([0, []]);
+  });
+
+  it('blocks it no more than that: what no own file has is fetched', async () => {
+    const part: ChunkSource = { ...own, readChunk: async (chunk) => chunk !== 1 };
+    const stage = new Stage(new FakeStored(index), { ownFiles: () => from(part) });
+    stage.stored.faults.push(new ChunkmeshError('E_DISK_FULL', 'disk'));
+    await stage.holding.start();
+    await settled();
+    await stage.later(RETRY_MS);
+    expect([stage.row.state, stage.row.error]).toEqual(['fetching', '']);
+    stage.join();
+    expect(stage.asked).toEqual([1]);
+  });
+});
+
 describe('several rollouts of one artifact', () => {
   it('each get their file, those that come when it is complete too, without a peer', async () => {
     const stage = new Stage(new FakeStored(index, chunks), { rollouts: [named('one'), named('two')] });
