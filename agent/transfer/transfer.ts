@@ -35,6 +35,7 @@ export class Transfer {
   readonly #mesh: Mesh;
   readonly #holding: Holding;
   #paused = false;
+  #stopped = false;
   #stopping: Promise<void> | null = null;
 
   constructor(options: TransferOptions) {
@@ -120,12 +121,12 @@ export class Transfer {
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
     const missing = held !== null && !held.isFull;
-    return missing && !this.#paused && this.#stopping === null && !failed && !(fetch?.isFed ?? false);
+    return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
-    if (this.held === null || this.#paused || this.#stopping !== null || this.failed) return 0;
+    if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
@@ -192,13 +193,15 @@ export class Transfer {
   }
 
   async #stop(reason: CloseReason): Promise<void> {
+    // Before the sessions end: none of them is one to look for another after.
+    this.#stopped = true;
     this.#mesh.links.closeAll(reason);
     this.#host.wake();
     await this.#holding.stop();
   }
 
   #left(): void {
-    if (this.#stopping !== null) return;
+    if (this.#stopped) return;
     if (this.lonely && this.#mesh.links.size === 0) this.announcer.restart(this.#host.now());
     this.#holding.fetch?.schedule();
     this.#host.changed();

@@ -68,6 +68,16 @@ describe('Transfer', () => {
     expect([transfer.lonely, transfer.room, stored.closed]).toEqual([false, 0, true]);
   });
 
+  it('looks for no other session where its own end because it stops', async () => {
+    const { transfer, clock } = await started(chunks.slice(1));
+    transfer.connect({ device: 'peer', site: 'site', seed: false }, (events) => new FakeSession(events).real);
+    for (let i = 0; i < 9; i++) transfer.announcer.announced(0);
+    const { due } = transfer.announcer;
+    clock.now = 1;
+    await transfer.stop(CLOSE.superseded);
+    expect([transfer.announcer.due, transfer.peers]).toEqual([due, 0]);
+  });
+
   it('closes its sessions and takes none outside of its hours, and looks for some when they come', async () => {
     const { transfer, clock } = await started(chunks.slice(1));
     let ended = false;
