@@ -264,7 +264,7 @@ export class Holding {
 
   /** Whether a chunk was lost after the artifact was handed over (P-9.8). */
   get #isRotten(): boolean {
-    return this.#handOvers.begun && this.#stored !== null && !this.#stored.held.isFull;
+    return !this.failed && this.#handOvers.begun && this.#stored !== null && !this.#stored.held.isFull;
   }
 
   #onRotten(): void {
@@ -280,6 +280,7 @@ export class Holding {
 
   /** What may work later blocks the transfer, told once; what may not ends it. */
   #onRefused(error: ChunkmeshError): void {
+    if (this.failed) return;
     if (!error.retryable) {
       this.#fail(error);
       return;

@@ -230,6 +230,46 @@ describe('a disk that is full as the own files of the device are copied', () => 
   });
 });
 
+describe('a transfer that failed', () => {
+  const wrong = (): ChunkmeshError => new ChunkmeshError('E_INTERNAL', 'ours');
+
+  it('stays so whatever the store says of what was under way', async () => {
+    const stage = new Stage();
+    await stage.holding.start();
+    await settled();
+    const link = stage.join();
+    const writes: ((error: ChunkmeshError) => void)[] = [];
+    stage.stored.writeChunk = () => new Promise((_, reject) => void writes.push(reject));
+    const [first = 0, second = 0] = stage.asked;
+    await stage.send(link, first);
+    await stage.send(link, second);
+    writes[0]?.(wrong());
+    await settled();
+    writes[1]?.(fault());
+    await settled();
+    expect([stage.row.state, stage.row.error, stage.told]).toEqual(['failed', 'E_INTERNAL', ['E_INTERNAL', 'failed']]);
+    await stage.later(RETRY_MS);
+    expect(stage.row.state).toBe('failed');
+  });
+
+  it('stays so where what was handed over rots', async () => {
+    const stage = new Stage(new FakeStored(index, chunks), { rollouts: [named('one'), named('two')] });
+    const finish = stage.stored.finish.bind(stage.stored);
+    stage.stored.finish = async (as) => {
+      if (as.name === 'two') throw wrong();
+      return finish(as);
+    };
+    await stage.holding.start();
+    await settled();
+    stage.stored.held.set(2, false);
+    expect(stage.holding.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+    stage.holding.tick();
+    await settled();
+    expect(stage.told).toEqual(['complete one 1 /ready/one/1', 'E_INTERNAL', 'failed']);
+    expect(stage.holding.failed).toBe(true);
+  });
+});
+
 describe('several rollouts of one artifact', () => {
   it('each get their file, those that come when it is complete too, without a peer', async () => {
     const stage = new Stage(new FakeStored(index, chunks), { rollouts: [named('one'), named('two')] });
