@@ -73,7 +73,7 @@ export class Holding {
     this.#settling = new Attempt(() => this.#settle(), now, refused);
   }
 
-  /** Opens what the device already has. */
+  /** Opens what the store has of it. What is taken from other files, and handed over, comes after. */
   start(): Promise<void> {
     return this.#opening.run();
   }
@@ -171,21 +171,22 @@ export class Holding {
     this.#stored = stored;
     if (this.#stopped) return;
     this.#fetch ??= new Fetch(stored, this.#rollout, this.#links, this.#host, {
-      indexed: () => void this.#onIndexed(),
+      indexed: () => this.#onIndexed(),
       changed: (error) => this.#onFetchChanged(error),
       wrongBytes: (link, error) => this.#events.wrongBytes(link, error),
       failed: (error) => this.#fail(error),
     });
     this.#setState('indexing');
     if (stored.index === undefined && whole !== undefined) await stored.installIndex(whole.index.bytes);
-    if (stored.index !== undefined) await this.#onIndexed();
+    if (stored.index !== undefined) this.#onIndexed();
   }
 
-  #onIndexed(): Promise<void> {
+  /** Waits for nothing: the rollouts after this one are to begin meanwhile. */
+  #onIndexed(): void {
     // What kept the index from being installed is over; should it come again, it is told again.
     this.#error = '';
     this.#setState('fetching');
-    return this.#settling.run();
+    void this.#settling.run();
   }
 
   /** Mends a store that failed, takes what the device's own files hold, and hands over what is complete. */

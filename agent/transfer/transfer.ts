@@ -62,7 +62,7 @@ export class Transfer {
     });
   }
 
-  /** Opens what the device already has. Until it is done the transfer takes no sessions. */
+  /** As Holding.start. Until it is done the transfer takes no sessions. */
   start(): Promise<void> {
     return this.#holding.start();
   }

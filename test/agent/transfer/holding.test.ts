@@ -64,6 +64,12 @@ class Stage {
     });
   }
 
+  /** All that it has at hand is taken and handed over. */
+  async start(): Promise<void> {
+    await this.holding.start();
+    await settled();
+  }
+
   get row() {
     const [row] = this.holding.progress();
     if (row === undefined) throw new Error('no row');
@@ -117,8 +123,8 @@ async function* from(...sources: ChunkSource[]): AsyncGenerator<ChunkSource, voi
 describe('a store whose disk failed', () => {
   it('is opened anew, until then no peer is asked, what comes is wasted, and what peers hold is not forgotten', async () => {
     const stage = new Stage();
-    const { stored, holding, asked, cancelled } = stage;
-    await holding.start();
+    const { stored, asked, cancelled } = stage;
+    await stage.start();
     const link = stage.join();
     const inFlight = [...asked];
     expect(inFlight.length).toBeGreaterThan(2);
@@ -154,11 +160,11 @@ describe('a store whose disk failed', () => {
 
   it('has what it lost fetched again, and counts it as wasted, also where it failed as the last chunk was brought to the disk', async () => {
     const stage = new Stage(new FakeStored(index, chunks));
-    const { stored, holding, asked } = stage;
+    const { stored, asked } = stage;
     stored.isBroken = true;
     stored.lost = [1];
     stored.faults.push(fault());
-    await holding.start();
+    await stage.start();
     expect(stage.row.state).toBe('blocked');
     await stage.later(RETRY_MS);
     const link = stage.join();
@@ -182,7 +188,7 @@ describe('a store whose disk failed', () => {
         return from(own);
       },
     });
-    await stage.holding.start();
+    await stage.start();
     const link = stage.join();
     expect([stage.row.state, stage.asked]).toEqual(['blocked', []]);
     broken = false;
@@ -202,11 +208,10 @@ describe('a disk that is full as the own files of the device are copied', () => 
 
   it('blocks the transfer, and the rest is copied when there is room', async () => {
     const stage = new Stage(new FakeStored(index), { ownFiles: () => from(own) });
-    const { stored, holding } = stage;
+    const { stored } = stage;
     const full = (): ChunkmeshError => new ChunkmeshError('E_DISK_FULL', 'disk');
     stored.faults.push(full());
-    await holding.start();
-    await settled();
+    await stage.start();
     stage.join();
     expect([stage.row.state, stage.row.error, stage.asked]).toEqual(['blocked', 'E_DISK_FULL', []]);
     stored.faults.push(full());
@@ -221,8 +226,7 @@ describe('a disk that is full as the own files of the device are copied', () => 
     const part: ChunkSource = { ...own, readChunk: async (chunk) => chunk !== 1 };
     const stage = new Stage(new FakeStored(index), { ownFiles: () => from(part) });
     stage.stored.faults.push(new ChunkmeshError('E_DISK_FULL', 'disk'));
-    await stage.holding.start();
-    await settled();
+    await stage.start();
     await stage.later(RETRY_MS);
     expect([stage.row.state, stage.row.error]).toEqual(['fetching', '']);
     stage.join();
@@ -235,8 +239,7 @@ describe('a transfer that failed', () => {
 
   it('stays so whatever the store says of what was under way', async () => {
     const stage = new Stage();
-    await stage.holding.start();
-    await settled();
+    await stage.start();
     const link = stage.join();
     const writes: ((error: ChunkmeshError) => void)[] = [];
     stage.stored.writeChunk = () => new Promise((_, reject) => void writes.push(reject));
@@ -259,8 +262,7 @@ describe('a transfer that failed', () => {
       if (as.name === 'two') throw wrong();
       return finish(as);
     };
-    await stage.holding.start();
-    await settled();
+    await stage.start();
     stage.stored.held.set(2, false);
     expect(stage.holding.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
     stage.holding.tick();
@@ -273,7 +275,7 @@ describe('a transfer that failed', () => {
 describe('several rollouts of one artifact', () => {
   it('each get their file, those that come when it is complete too, without a peer', async () => {
     const stage = new Stage(new FakeStored(index, chunks), { rollouts: [named('one'), named('two')] });
-    await stage.holding.start();
+    await stage.start();
     expect(stage.told).toEqual(['complete one 1 /ready/one/1', 'complete two 1 /ready/two/1', 'complete']);
     stage.holding.follow([named('two'), named('one', '2')]);
     expect(stage.holding.progress()).toMatchObject([
@@ -313,7 +315,7 @@ describe('several rollouts of one artifact', () => {
   it('are complete for a seed as they come', async () => {
     const seed = { index, held: Bitfield.full(chunks.length) } as unknown as HoldingOptions['seeds'][number];
     const stage = new Stage(new FakeStored(index), { isSeed: true, seeds: [seed] });
-    await stage.holding.start();
+    await stage.start();
     stage.holding.follow([named('one', '2')]);
     expect(stage.holding.progress()).toMatchObject([{ version: '2', state: 'complete', fromDisk: 0 }]);
     expect(stage.told).toEqual([]);
@@ -323,7 +325,7 @@ describe('several rollouts of one artifact', () => {
 describe('P-9.8: a chunk that rotted after it was handed over', () => {
   it('is fetched again and handed over anew, and the operator knows', async () => {
     const stage = new Stage(new FakeStored(index, chunks), { rollouts: [named('one'), named('two')] });
-    await stage.holding.start();
+    await stage.start();
     stage.told.length = 0;
     stage.stored.held.set(2, false);
     await stage.later(1);
@@ -359,13 +361,35 @@ describe('stopping', () => {
     expect([stored.closed, stage.holding.fetch]).toEqual([true, null]);
   });
 
-  it('ends the copying of the own files', async () => {
+  it('waits for a hand-over, for which the start did not', async () => {
+    const stored = new FakeStored(index, chunks);
+    let go = (): void => {};
+    const finish = stored.finish.bind(stored);
+    stored.finish = async (as) => {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      return finish(as);
+    };
+    const stage = new Stage(stored);
+    await stage.holding.start();
+    await settled();
+    expect([stage.row.state, stored.finished]).toEqual(['fetching', []]);
+    const stopping = stage.holding.stop();
+    await settled();
+    expect(stored.closed).toBe(false);
+    go();
+    await stopping;
+    expect([stored.closed, stored.finished]).toEqual([true, ['one 1']]);
+  });
+
+  it('ends the copying of the own files, for which the start did not wait', async () => {
     const stored = new FakeStored(index);
     const reads: (() => void)[] = [];
     const readChunk = (): Promise<boolean> => new Promise((resolve) => void reads.push(() => resolve(true)));
     const own: ChunkSource = { index, held: Bitfield.full(chunks.length), readChunk, close: async () => {} };
     const stage = new Stage(stored, { ownFiles: () => from(own) });
-    void stage.holding.start();
+    await stage.holding.start();
     await settled();
     const stopping = stage.holding.stop();
     reads[0]?.();
