@@ -39,7 +39,11 @@ export async function openParts(options: AgentOptions, ended: AbortSignal): Prom
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
     const seeds: SeedFile[] = [];
-    for (const path of options.seeds ?? []) seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
+    for (const path of options.seeds ?? []) {
+      // An abort that came before is no event to whoever listens from now on.
+      ended.throwIfAborted();
+      seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
+    }
     return { credential, store, endpoint, seeds, trust };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});

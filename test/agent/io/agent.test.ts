@@ -122,6 +122,31 @@ describe('starting an agent', () => {
     await vi.waitFor(() => expect(closed).toHaveBeenCalledTimes(1));
   });
 
+  it('is ended by stopping it while the store is read: no file is indexed for it any more', async () => {
+    const { fleet, image, store } = await setUp();
+    let readOn = (): void => {};
+    const reading = vi.spyOn(Store.prototype, 'readState').mockReturnValue(
+      new Promise((resolve) => {
+        readOn = () => resolve(undefined);
+      }),
+    );
+    const indexing = vi.spyOn(SeedFile, 'index');
+    onTestFinished(() => {
+      reading.mockRestore();
+      indexing.mockRestore();
+    });
+    const agent = fleet.agent(store, { seeds: [image] });
+    const started = agent.start();
+    started.catch(() => {});
+    await vi.waitFor(() => expect(reading).toHaveBeenCalled());
+    const stopping = agent.stop();
+    readOn();
+    await stopping;
+    await expect(started).rejects.toThrow(coded('E_ARGUMENT'));
+    expect(indexing).not.toHaveBeenCalled();
+    await (await Store.open(store)).close();
+  });
+
   it('at any moment of it is ended by stopping it', async () => {
     const { fleet, image, store } = await setUp();
     for (let turns = 0; turns < 40; turns++) {
