@@ -1,4 +1,4 @@
-import { constants, type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemCode } from '../../../shared/errors.js';
 
@@ -40,13 +40,22 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Makes the directory and those above it, durably. */
+/** Makes the directory and those above it, durably. Not by Node's `recursive`, which never ends where a folder takes none, as /proc. */
 export async function makeDirectory(folder: string): Promise<void> {
-  // Absolute, as what mkdir says it made may be: the walk up must come past it.
   const path = resolve(folder);
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let at = path; at.length >= first.length; at = dirname(at)) await syncDirectory(dirname(at));
+  if (await isDirectory(path)) return;
+  const above = dirname(path);
+  await makeDirectory(above);
+  await mkdir(path, 0o700).catch(async (error: unknown) => {
+    // Another may have made it meanwhile.
+    if (systemCode(error) !== 'EEXIST' || !(await isDirectory(path))) throw error;
+  });
+  await syncDirectory(above);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const stats = await stat(path).catch((error: unknown) => absent(error));
+  return stats?.isDirectory() ?? false;
 }
 
 /** The bytes of a file, or undefined where there is none. */

@@ -2,6 +2,7 @@ import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
+import { makeDirectory } from '../../../../agent/io/store/disk.js';
 import { Store } from '../../../../agent/io/store/store.js';
 import { requirement } from '../../../support/requirement.js';
 import { coded, Sample, temporaryFolder } from '../../../support/store_fixture.js';
@@ -61,7 +62,24 @@ describe('the store', () => {
   it('names what it cannot make', async () => {
     const file = join(await temporaryFolder(), 'file');
     await writeFile(file, '');
-    await expect(Store.open(join(file, 'store'))).rejects.toThrow(coded('E_STORE_IO'));
+    for (const dir of [file, join(file, 'store')]) {
+      await expect(Store.open(dir)).rejects.toThrow(coded('E_STORE_IO'));
+      await expect(Store.open(dir)).rejects.toThrow(dir);
+    }
+  });
+
+  it('does not look for ever for what keeps it from being made, where the folder above takes none', async () => {
+    for (const dir of ['/proc/chunkmesh', '/proc/chunkmesh/store']) {
+      await expect(Store.open(dir)).rejects.toThrow(coded('E_STORE_IO'));
+    }
+  });
+
+  it('has folders that several make at the same time', async () => {
+    const dir = await temporaryFolder();
+    const below = (name: string): string => join(dir, 'a', 'b', name);
+    await Promise.all(['c', 'd', 'c', 'c'].map((name) => makeDirectory(below(name))));
+    expect((await readdir(join(dir, 'a', 'b'))).sort()).toEqual(['c', 'd']);
+    expect((await stat(below('c'))).mode & 0o777).toBe(0o700);
   });
 
   it('P-1: lets no name lead out of its folder', async () => {
