@@ -12,7 +12,7 @@ export class Announcer {
     this.#due = now + random() * joinWindowMs;
   }
 
-  /** When `have` is to be published next, if the device still lacks chunks and has no session. */
+  /** When `have` is to be published next, if the device still lacks chunks and no session brings them. */
   get due(): number {
     return this.#due;
   }
