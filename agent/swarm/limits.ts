@@ -42,10 +42,13 @@ export const HEARD_WINDOW_MS = 60_000;
 /** Enough to make the probability of P-10.2 small; more would only cost memory. */
 export const MAX_MEMBERS_HEARD = 4_096;
 
-/** P-5.2: offers remembered against replay until they expire; past it, new ones are refused. */
-export const MAX_OFFERS_SEEN = 1_024;
-/** So that one device's flood leaves room for the offers of the others. */
-export const MAX_OFFERS_SEEN_PER_DEVICE = 16;
+/** P-5.2: offers remembered against replay until they are stale, six minutes; past it, new ones are refused. About a megabyte. */
+export const MAX_OFFERS_SEEN = 4_096;
+/**
+ * So that one device's flood leaves room for the offers of 63 others, and an honest one is heard: it has 16 rollouts (P-4.1), and offers for
+ * each again where the answer was lost or no path opened.
+ */
+export const MAX_OFFERS_SEEN_PER_DEVICE = 64;
 /** Offers of ours that wait for an answer. */
 export const MAX_OFFERS_PENDING = 32;
 /** An answer takes two trips through the broker; past this the peer is taken as unwilling. */

@@ -97,6 +97,16 @@ describe('P-5.2 offers seen before', () => {
     expect(agreements.received('x', 'p', bytes('1'), 120, 60)).toBe(true);
   });
 
+  it('are as many as a device makes for 16 rollouts when three answers to each are lost', () => {
+    const agreements = new Agreements<number>('m');
+    for (let time = 0; time < 4; time++) {
+      for (let rollout = 0; rollout < 16; rollout++) {
+        const payload = bytes(`${rollout} ${time}`);
+        expect(agreements.received(`${rollout}`, 'p', payload, 360_000, time * OFFER_WAIT_MS)).toBe(true);
+      }
+    }
+  });
+
   it(`are ${MAX_OFFERS_SEEN_PER_DEVICE} at most of one device: its flood leaves the others room`, () => {
     const agreements = new Agreements<number>('m');
     const from = (device: string, i: number, now = 0): boolean =>
