@@ -53,6 +53,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #throttle: Throttle;
   readonly #ended = new AbortController();
   #running: Running | null = null;
+  /** The host's own, as of the last look. */
+  #addresses: string | undefined;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -246,6 +248,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
+    this.#watchAddresses(running, at);
     let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);
@@ -256,6 +259,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (at >= this.#status.due) this.#saySoFar(running, at);
     deadline = Math.min(deadline, this.#status.due);
     this.#alarm.by(deadline);
+  }
+
+  /** With other addresses, who could not be reached may be. */
+  #watchAddresses({ endpoint }: Running, at: number): void {
+    const addresses = endpoint.candidates.map(([host]) => host).join(' ');
+    if (addresses === this.#addresses) return;
+    if (this.#addresses !== undefined) {
+      this.#logger.info({ addresses }, 'other addresses');
+      for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(at);
+    }
+    this.#addresses = addresses;
   }
 
   #saySoFar({ control }: Running, at: number): void {

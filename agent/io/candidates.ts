@@ -26,7 +26,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** A zone (`%eth0`) is a name of the host that wrote it, and means nothing or something else here. */
-function isUsable(host: string): boolean {
+export function isUsable(host: string): boolean {
   const family = familyOf(host);
   return isIP(host) !== 0 && !host.includes('%') && !unusable[family].check(host, family);
 }

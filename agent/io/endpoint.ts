@@ -3,7 +3,7 @@ import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
 import { MAX_PATHS } from '../transport/paths.js';
 import type { Session } from '../transport/session.js';
-import { ownCandidates } from './candidates.js';
+import { isUsable, ownCandidates } from './candidates.js';
 import { openSocket } from './socket/open_socket.js';
 import { type Address, addressOf, type DatagramListener, type UdpSocket } from './socket/udp_socket.js';
 
@@ -11,6 +11,8 @@ import { type Address, addressOf, type DatagramListener, type UdpSocket } from '
 
 /** A session yields to the next after this many datagrams. */
 const BURST_DATAGRAMS = 32;
+/** How long the host's addresses are believed. */
+const CANDIDATES_MS = 1000;
 /** setTimeout's own grain. */
 const MIN_TIMER_MS = 1;
 
@@ -42,10 +44,11 @@ const NOWHERE: Address = { host: '', port: 0 };
 const monotonic = (): number => performance.now();
 
 export class Endpoint {
-  readonly candidates: readonly Candidate[];
   readonly bound: { readonly address: string; readonly port: number };
   readonly grantedReceiveBytes: number;
   readonly #socket: UdpSocket;
+  #candidates: readonly Candidate[] = [];
+  #candidatesUntil = Number.NEGATIVE_INFINITY;
   readonly #sessions = new Set<Attached>();
   /** By the first half of the session id, which is random: two sessions of one are rare. */
   readonly #byHead = new Map<number, Attached[]>();
@@ -57,7 +60,6 @@ export class Endpoint {
   private constructor(socket: UdpSocket) {
     this.#socket = socket;
     this.bound = socket.bound;
-    this.candidates = ownCandidates(this.bound);
     this.grantedReceiveBytes = socket.grantedReceiveBytes;
   }
 
@@ -80,6 +82,16 @@ export class Endpoint {
   /** Which kind of socket this machine has. */
   get socketKind(): UdpSocket['kind'] {
     return this.#socket.kind;
+  }
+
+  /** As of now: a device may start before its network does, and get other addresses while it runs. */
+  get candidates(): readonly Candidate[] {
+    const now = monotonic();
+    if (now >= this.#candidatesUntil) {
+      this.#candidates = ownCandidates(this.bound);
+      this.#candidatesUntil = now + CANDIDATES_MS;
+    }
+    return this.#candidates;
   }
 
   /** As SessionOptions.fragmentsAreSeen. */
@@ -130,6 +142,8 @@ export class Endpoint {
     }
     const { session, lastFrom } = attached;
     const known = isAt(lastFrom, from) ? attached.lastPath : pathOf(attached.paths, from);
+    // P-5.7 holds for addresses that are heard from too.
+    if (known < 0 && !isUsable(from.host)) return;
     const path = known < 0 ? attached.nextPath : known;
     const { activePath } = session;
     const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.host;

@@ -73,7 +73,12 @@ export class Composer {
     const pong = this.#paths.takePong();
     if (pong === undefined) return 0;
     this.path = pong.path;
-    return this.#finish(now, into, encodePong(into, SEAL_OVERHEAD_BYTES, pong.token), false);
+    let end = encodePong(into, SEAL_OVERHEAD_BYTES, pong.token);
+    // All that is owed to one address in one datagram: nobody is to get more than was sent in his name.
+    for (let more = this.#paths.takePong(pong.path); more !== undefined; more = this.#paths.takePong(pong.path)) {
+      end = encodePong(into, end, more.token);
+    }
+    return this.#finish(now, into, end, false);
   }
 
   /** P-7.2: tries a candidate. 0 where none is due. */

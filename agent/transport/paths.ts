@@ -132,8 +132,10 @@ export class Paths {
     return this.#pongs.length > 0;
   }
 
-  takePong(): PendingPong | undefined {
-    return this.#pongs.shift();
+  /** The oldest, or the oldest of that path. */
+  takePong(path?: number): PendingPong | undefined {
+    const at = path === undefined ? 0 : this.#pongs.findIndex((pong) => pong.path === path);
+    return at < 0 ? undefined : this.#pongs.splice(at, 1)[0];
   }
 
   #follow(now: number, path: number, rebound: boolean): void {

@@ -128,8 +128,9 @@ export class BatchSocket implements UdpSocket {
 }
 
 function forbidFragments(libc: Libc, fd: number, family: Family): void {
-  if (family === 4) setOption(libc, fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
-  else setOption(libc, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+  // A socket of IPv6 takes IPv4 addresses too.
+  setOption(libc, fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
+  if (family === 6) setOption(libc, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
 }
 
 function setOption(libc: Libc, fd: number, level: number, name: number, value: number): void {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Endpoint } from '../../../agent/io/endpoint.js';
 import { Session } from '../../../agent/transport/session.js';
@@ -127,6 +129,33 @@ describe('Endpoint', () => {
   it('P-6.7: finds that loopback takes the largest datagram there is', async () => {
     const server = await transfer(await endpoint(), await endpoint(), new Uint8Array(randomBytes(8)));
     expect(server.stats.datagramBytes).toBe(MAX_DATAGRAM_BYTES);
+  });
+
+  it('P-5.7: names the addresses that the host has by now, not those of the start', async () => {
+    const interfaces = vi.spyOn(os, 'networkInterfaces');
+    syncBuiltinESMExports();
+    const entry = (address: string, internal: boolean) => ({
+      ...{ address, internal, family: 'IPv4' as const, netmask: '255.255.255.0', mac: '00:00:00:00:00:00', cidr: null },
+    });
+    const clock = vi.spyOn(performance, 'now');
+    try {
+      let now = 1000;
+      clock.mockImplementation(() => now);
+      interfaces.mockReturnValue({ lo: [entry('127.0.0.1', true)] });
+      const made = await Endpoint.open('0.0.0.0', 0);
+      open.push(made);
+      const hosts = () => made.candidates.map(([host]) => host);
+      expect(hosts()).toEqual(['127.0.0.1']);
+      interfaces.mockReturnValue({ lo: [entry('127.0.0.1', true)], eth0: [entry('192.0.2.7', false)] });
+      now = 1999;
+      expect(hosts()).toEqual(['127.0.0.1']);
+      now = 2000;
+      expect(hosts()).toEqual(['192.0.2.7']);
+    } finally {
+      interfaces.mockRestore();
+      clock.mockRestore();
+      syncBuiltinESMExports();
+    }
   });
 
   it('P-7.11: follows a peer whose NAT gives it another port, and other ones after that', async () => {

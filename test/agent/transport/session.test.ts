@@ -68,6 +68,15 @@ describe('P-7.2 paths', () => {
     expect(peer.paths).toEqual([8, 8]);
   });
 
+  it('answers many PINGs of one address in one datagram that is no longer than theirs', () => {
+    const peer = new RawPeer().open();
+    const asked = peer.sealed(PING.repeat(8));
+    peer.session.onDatagram(0, asked, 0);
+    const datagram = Buffer.alloc(1500);
+    expect(peer.session.poll(0, datagram)).toBeLessThanOrEqual(asked.length);
+    expect(peer.session.poll(0, datagram)).toBe(0);
+  });
+
   it('tries no more than 16 paths, and owes no more than 8 PONGs', () => {
     const peer = new RawPeer(0);
     for (let path = 0; path < MAX_PATHS + 10; path++) peer.send(PING, path);
