@@ -8,6 +8,12 @@ import type { Session } from '../transport/session.js';
 
 /** Bytes handed to a session and not yet acknowledged: more than a window needs, little enough to cancel. */
 const MAX_SERVED_AHEAD_BYTES = 1024 * 1024;
+/** Read for each byte that arrived: four peers that are asked for a quarter of a chunk each are served. */
+const READS_PER_BYTE = 4;
+/** Read for a session whatever arrived: what it has on its way, and what it withdraws. 64 average chunks of a small artifact. */
+const SPARE_READ_BYTES = 4 * 1024 * 1024;
+/** The same in chunks, where they are large. */
+const SPARE_READS = 4;
 
 interface Request {
   readonly chunk: number;
@@ -26,17 +32,21 @@ export class Serving {
   #current: Request | null = null;
   #cancelled = false;
   #closed = false;
+  /** The chunk that the last range was of: the next one most likely is too. Whole chunks are not kept. */
+  #kept: { readonly chunk: number; readonly bytes: Uint8Array } | null = null;
+  readonly #account: ReadAccount;
 
   constructor(session: Session, shelf: () => Shelf, wake: () => void) {
     this.#session = session;
     this.#shelf = shelf;
     this.#wake = wake;
+    this.#account = new ReadAccount(session);
   }
 
   request(chunk: number, offset: number, length: number): void {
     const refusal = this.#refusal(chunk, offset + length);
     if (refusal !== null) {
-      this.#session.reject(chunk, refusal);
+      this.#reject(chunk, refusal);
       return;
     }
     this.#queue.push({ chunk, offset, length });
@@ -44,6 +54,7 @@ export class Serving {
   }
 
   cancel(chunk: number): void {
+    this.#account.changed();
     this.#queue = this.#queue.filter((request) => request.chunk !== chunk);
     this.#cancelled ||= this.#current?.chunk === chunk;
   }
@@ -51,10 +62,12 @@ export class Serving {
   close(): void {
     this.#closed = true;
     this.#queue = [];
+    this.#kept = null;
   }
 
   /** Call when the session may have room again. */
   pump(): void {
+    this.#account.acknowledged();
     if (this.#current !== null || this.#closed || this.#queue.length === 0) return;
     if (this.#session.pendingServeBytes >= MAX_SERVED_AHEAD_BYTES) return;
     const request = this.#queue.shift();
@@ -88,19 +101,69 @@ export class Serving {
   async #serve({ chunk, offset, length }: Request): Promise<void> {
     const bytes = await this.#read(chunk);
     if (this.#closed || this.#cancelled) return;
-    if (bytes === null) this.#session.reject(chunk, REJECT.notHeld);
-    else this.#session.serve(chunk, offset, rangeOf(bytes, offset, length));
+    if (typeof bytes === 'number') {
+      this.#reject(chunk, bytes);
+      return;
+    }
+    this.#kept = length < bytes.length ? { chunk, bytes } : null;
+    this.#account.acknowledged();
+    this.#session.serve(chunk, offset, rangeOf(bytes, offset, length));
+    this.#account.changed();
   }
 
-  /** Null where the chunk is not held, no longer verifies, or the disk fails: to the peer it is all one. */
-  async #read(chunk: number): Promise<Uint8Array | null> {
+  #reject(chunk: number, reason: RejectReason): void {
+    this.#session.reject(chunk, reason);
+    // It takes with it what else was held of the chunk.
+    this.#account.changed();
+  }
+
+  /** Where the chunk is not held, no longer verifies, or the disk fails: to the peer it is all one. */
+  async #read(chunk: number): Promise<Uint8Array | RejectReason> {
     const shelf = this.#shelf();
-    if (shelf === null) return null;
+    if (shelf === null) return REJECT.notHeld;
     if (chunk === INDEX_CHUNK) return shelf.index.bytes;
-    if (!shelf.source.held.get(chunk)) return null;
-    const bytes = Buffer.allocUnsafe(shelf.index.chunkLength(chunk));
+    if (!shelf.source.held.get(chunk)) return REJECT.notHeld;
+    if (this.#kept?.chunk === chunk) return this.#kept.bytes;
+    const size = shelf.index.chunkLength(chunk);
+    if (!this.#account.read(size)) return REJECT.busy; // P-7.8
+    const bytes = Buffer.allocUnsafe(size);
     const verified = await shelf.source.readChunk(chunk, bytes).catch(() => false);
-    return verified ? bytes : null;
+    return verified ? bytes : REJECT.notHeld;
+  }
+}
+
+/**
+ * What was read for a session, against what arrived there: a request of one byte has a whole chunk read and hashed, and so has one that
+ * is withdrawn at once.
+ */
+class ReadAccount {
+  readonly #session: Session;
+  #read = 0;
+  #arrived = 0;
+  #pending = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** False where too much was read for nothing: then nothing more is until some of it arrives. */
+  read(bytes: number): boolean {
+    this.acknowledged();
+    const spare = Math.max(SPARE_READ_BYTES, SPARE_READS * bytes);
+    if (this.#read > spare + READS_PER_BYTE * this.#arrived) return false;
+    this.#read += bytes;
+    return true;
+  }
+
+  /** The session had news: what it had pending may have arrived. */
+  acknowledged(): void {
+    this.#arrived += this.#pending - this.#session.pendingServeBytes;
+    this.#pending = this.#session.pendingServeBytes;
+  }
+
+  /** The session was given bytes, or gave up what it had: that did not arrive. */
+  changed(): void {
+    this.#pending = this.#session.pendingServeBytes;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Session } from '../../agent/transport/session.js';
 import type { EndReason, SessionEvents } from '../../agent/transport/session_types.js';
 import type { CloseReason } from '../../shared/wire/frames/close.js';
+import type { RejectReason } from '../../shared/wire/frames/reject.js';
 
 /** A session without a transport: what its owner does is kept, and the test is the peer. */
 export class FakeSession {
@@ -8,9 +9,11 @@ export class FakeSession {
   readonly requests: number[] = [];
   readonly cancels: number[] = [];
   readonly rejects: number[] = [];
+  readonly reasons = new Set<RejectReason>();
   readonly served: { chunk: number; offset: number; bytes: Uint8Array }[] = [];
   haves = 0;
   closed: EndReason | null = null;
+  /** Until the test says that it arrived. */
   pendingServeBytes = 0;
   /** What `cancel` says. */
   cancelRoom = true;
@@ -33,12 +36,16 @@ export class FakeSession {
     return this.cancelRoom;
   }
 
-  reject(chunk: number): void {
+  /** What is pending is of that chunk. */
+  reject(chunk: number, reason: RejectReason): void {
     this.rejects.push(chunk);
+    this.reasons.add(reason);
+    this.pendingServeBytes = 0;
   }
 
   serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
     this.served.push({ chunk, offset, bytes });
+    this.pendingServeBytes += bytes.length;
     return true;
   }
 
