@@ -115,24 +115,28 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   async #start(): Promise<void> {
     const parts = await openParts(this.#options, this.#ended.signal);
+    let link: ControlLink | null = null;
     try {
-      this.#running = this.#assemble(parts);
+      this.#ended.signal.throwIfAborted();
+      link = this.#openLink(parts.credential);
+      this.#running = this.#assemble(parts, link);
+      const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
+      this.#logger.info(
+        { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
+        'agent runs',
+      );
+      this.#alarm.now();
     } catch (error) {
-      await closeParts(parts).catch(() => {});
+      this.#running = null;
+      this.#alarm.clear();
+      await everyStep([async () => link?.close(), () => closeParts(parts)]).catch(() => {});
       throw error;
     }
-    this.#ended.signal.throwIfAborted();
-    const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
-    this.#logger.info(
-      { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
-      'agent runs',
-    );
-    this.#alarm.now();
   }
 
-  #assemble(parts: Parts): Running {
+  #assemble(parts: Parts, link: ControlLink): Running {
     const { credential, endpoint } = parts;
-    const control = new Control(credential, this.#openLink(credential));
+    const control = new Control(credential, link);
     const announcements = new Announcements(credential, control);
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, seconds, candidates: () => endpoint.candidates },

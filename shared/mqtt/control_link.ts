@@ -183,6 +183,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   }
 
   #onConnect(): void {
+    if (this.#closed) return;
     this.#onlineSince = performance.now();
     this.#lastFailure = undefined;
     this.#leaving.clear();

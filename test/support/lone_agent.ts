@@ -63,6 +63,11 @@ export class LoneFleet {
   }
   readonly #agents: HandOfTheTest[] = [];
 
+  /** Who hears the connections of its agents; an error is heard for as long as the caller's connection lasts. */
+  get listeners(): number {
+    return this.#agents.reduce((sum, mqtt) => sum + mqtt.listenerCount('message') + mqtt.listenerCount('connect'), 0);
+  }
+
   /** The group's rollouts from now on, for every agent that is online and any that comes. */
   publish(...rollouts: Rollout[]): void {
     const at = Math.floor(Date.now() / 1000);

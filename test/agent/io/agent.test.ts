@@ -98,6 +98,21 @@ describe('starting an agent', () => {
     await (await Store.open(store)).close();
   });
 
+  it('that fails once all is open leaves nothing open either: not the store, the port, or a part in the connection', async () => {
+    const { fleet, image, store } = await setUp();
+    const listen = { host: '127.0.0.1', port: await freePort() };
+    const full = (): never => {
+      throw new Error('the log is full');
+    };
+    const logger = { debug() {}, info: full, warn() {}, error() {} };
+    const agent = fleet.agent(store, { seeds: [image], listen, logger });
+    await expect(agent.start()).rejects.toThrow('the log is full');
+    expect(fleet.listeners).toBe(0);
+    expect(agent.status().online).toBe(false);
+    await agent.stop();
+    await expectFree(store, listen.port);
+  });
+
   it('is ended by stopping it meanwhile: nothing stays open, and what comes too late is closed', async () => {
     const { fleet, image, store } = await setUp();
     const listen = { host: '127.0.0.1', port: await freePort() };
