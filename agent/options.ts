@@ -38,11 +38,20 @@ export interface AgentOptions {
 
 const milliseconds = z.number().min(0).max(86_400_000);
 
+/** Objects that come from elsewhere: as much of their shape is looked at as tells them from something else. */
+const withFunctions = (...names: readonly string[]) =>
+  z.custom(
+    (value) => typeof value === 'object' && value !== null && names.every((name) => isFunction(value, name)),
+    `not an object with the functions ${names.join(', ')}`,
+  );
+const isFunction = (value: object, name: string): boolean => typeof Reflect.get(value, name) === 'function';
+const loaded = z.object(
+  { identity: z.object({ id: z.string(), role: z.string() }) },
+  'neither a path nor what loadCredential gives',
+);
+
 const schema = z.strictObject({
-  credential: z.union([
-    z.string().min(1),
-    z.custom<Credential>((value) => typeof value === 'object' && value !== null),
-  ]),
+  credential: z.union([z.string().min(1), loaded], 'neither a path nor what loadCredential gives'),
   store: z.string().min(1),
   seeds: z.array(z.string().min(1)).optional(),
   listen: z
@@ -52,11 +61,11 @@ const schema = z.strictObject({
     .string()
     .regex(/^mqtts?:\/\/\S+$/, 'not mqtts://host:port')
     .optional(),
-  mqtt: z.unknown().optional(),
+  mqtt: withFunctions('on', 'publish', 'subscribe').optional(),
   joinWindowMs: milliseconds.optional(),
   statusIntervalMs: milliseconds.optional(),
   limits: limitsSchema.optional(),
-  logger: z.unknown().optional(),
+  logger: withFunctions('debug', 'info', 'warn', 'error').optional(),
 });
 
 /** @throws E_CONFIG, naming every option that is missing, unknown or out of range */

@@ -19,6 +19,9 @@ describe('the options of an agent', () => {
       },
     ],
     ['an IPv6 address', { listen: { host: '::1' } }],
+    ['a loaded credential', { credential: { identity: { id: 'cam-1', role: 'device' } } }],
+    ['an MQTT client', { mqtt: { on() {}, publish() {}, subscribe() {} } }],
+    ['a logger with more than is needed', { logger: { debug() {}, info() {}, warn() {}, error() {}, trace() {} } }],
   ])('are taken: %s', (_, more) => {
     expect(codeOf(() => new Agent({ ...GOOD, ...more }))).toBe('accepted');
   });
@@ -35,6 +38,14 @@ describe('the options of an agent', () => {
     ['a text for milliseconds', { joinWindowMs: '1s' }],
     ['negative milliseconds', { statusIntervalMs: -1 }],
     ['no number', { statusIntervalMs: Number.NaN }],
+    ['a credential that is empty', { credential: {} }],
+    ['a credential of nobody', { credential: { identity: {} } }],
+    ['a credential with an id that is none', { credential: { identity: { id: 1, role: 'device' } } }],
+    ['a number for an MQTT client', { mqtt: 5 }],
+    ['null for an MQTT client', { mqtt: null }],
+    ['an MQTT client that cannot subscribe', { mqtt: { on() {}, publish() {} } }],
+    ['a number for a logger', { logger: 5 }],
+    ['a logger that cannot warn', { logger: { debug() {}, info() {}, error() {} } }],
   ])('are refused with E_CONFIG: %s', (_, more) => {
     expect(codeOf(() => new Agent({ ...GOOD, ...more } as AgentOptions))).toBe('E_CONFIG');
   });
@@ -42,6 +53,9 @@ describe('the options of an agent', () => {
   it('are refused by name', () => {
     expect(() => new Agent({ ...GOOD, stor: 1, joinWindowMs: '1s' } as unknown as AgentOptions)).toThrow(
       /joinWindowMs.*stor/,
+    );
+    expect(() => new Agent({ ...GOOD, logger: {}, mqtt: {}, credential: {} } as unknown as AgentOptions)).toThrow(
+      /credential: .*mqtt: not an object with the functions on, publish, subscribe; logger: /,
     );
   });
 });
