@@ -176,6 +176,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     link.on('online', () => {
       this.#logger.info({ broker: link.broker }, 'broker connected');
       this.emit('online');
+      this.#running?.control.online(now());
       this.#status.changed();
       for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(now());
       this.#alarm.now();
@@ -248,7 +249,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
-    const { announcements } = running;
+    const { announcements, control } = running;
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
@@ -260,6 +261,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       announcements.tick(transfer, at, seconds());
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
+    const groups = control.tick(at);
+    if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);
     deadline = Math.min(deadline, this.#status.due);
     this.#alarm.by(deadline);

@@ -17,6 +17,10 @@ type Message = Parameters<typeof encodeMessage>[0];
  * an answer is made again after 10 s: 3.2 a second. Of one artifact a device announces itself less often than that (P-10.1).
  */
 const SHARE: Allowance = { burst: 64, perSecond: 4 };
+/** While a group says nothing: a new device's place in the broker's access list is there within seconds of its enrolment. */
+const ASK_AGAIN_MS = 10_000;
+/** So long after it first was online a person is told which groups said nothing. */
+const TELL_SILENT_MS = 30_000;
 /** Refused by this device's clock, which may be what is wrong: the same message may be good later. */
 const BY_THE_CLOCK: readonly ErrorCode[] = ['E_MESSAGE_TIME', 'E_CERT_EXPIRED'];
 
@@ -38,6 +42,9 @@ export class Control {
   readonly #readable: readonly string[];
   /** Groups that said nothing yet, or nothing that could be taken. */
   readonly #silent: Set<string>;
+  /** Monotonic ms; from when it first was online. */
+  #askDue = Number.POSITIVE_INFINITY;
+  #tellDue: number | undefined;
   readonly #signals = new TokenBuckets(SHARE);
   readonly #haves = new TokenBuckets(SHARE);
   readonly #refusals = new Tally();
@@ -101,6 +108,24 @@ export class Control {
   askAgain(): void {
     for (const group of this.#silent)
       this.link.subscribe(topics.trust(this.#credential.prefix, group), TOPICS.trust.qos);
+  }
+
+  /** The broker is there, and was asked for everything just now. @param now monotonic ms */
+  online(now: number): void {
+    this.#askDue = now + ASK_AGAIN_MS;
+    this.#tellDue ??= now + TELL_SILENT_MS;
+  }
+
+  /** @param now monotonic ms @returns the groups that said nothing, once, where that is to be told. */
+  tick(now: number): readonly string[] {
+    if (!this.link.online) return [];
+    if (now >= this.#askDue) {
+      this.#askDue = now + ASK_AGAIN_MS;
+      this.askAgain();
+    }
+    if (now < (this.#tellDue ?? Number.POSITIVE_INFINITY)) return [];
+    this.#tellDue = Number.POSITIVE_INFINITY;
+    return [...this.#silent];
   }
 
   signal(to: MeshPeer, payload: Uint8Array): void {

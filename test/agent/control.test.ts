@@ -27,10 +27,11 @@ beforeAll(async () => {
   credential = fleet.credential(device);
 });
 
-function control(): { control: Control; subscribed: string[] } {
+function control(): { control: Control; subscribed: string[]; link: { online: boolean } } {
   const subscribed: string[] = [];
-  const link = Object.assign(new EventEmitter(), { subscribe: (filter: string) => subscribed.push(filter) });
-  return { control: new Control(credential, link as unknown as ControlLink), subscribed };
+  const subscribe = (filter: string): number => subscribed.push(filter);
+  const link = Object.assign(new EventEmitter(), { online: true, subscribe });
+  return { control: new Control(credential, link as unknown as ControlLink), subscribed, link };
 }
 
 describe('Control', () => {
@@ -42,6 +43,48 @@ describe('Control', () => {
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toEqual([all]);
+  });
+
+  it('asks again each 10 s while it is online and a group says nothing', () => {
+    const { control: asked, subscribed, link } = control();
+    const [cameras, all] = ['cameras', 'all'].map((group) => topics.trust(PREFIX, group));
+    const times: number[] = [];
+    const until = (end: number): void => {
+      for (let at = (times.at(-1) ?? START) + 1000; at <= end; at += 1000) {
+        subscribed.length = 0;
+        asked.tick(at);
+        if (subscribed.length > 0) times.push(at);
+      }
+    };
+    asked.tick(START);
+    asked.online(START);
+    until(START + 35_000);
+    expect(times).toEqual([10_000, 20_000, 30_000].map((ms) => START + ms));
+    asked.heardOf('cameras', true);
+    asked.tick(START + 40_000);
+    expect(subscribed).toEqual([all]);
+    asked.unheard('cameras');
+    subscribed.length = 0;
+    link.online = false;
+    asked.tick(START + 90_000);
+    expect(subscribed).toEqual([]);
+    link.online = true;
+    asked.online(START + 100_000);
+    asked.tick(START + 109_999);
+    expect(subscribed).toEqual([]);
+    asked.tick(START + 110_000);
+    expect(new Set(subscribed)).toEqual(new Set([cameras, all]));
+  });
+
+  it('tells once, 30 s after it first was online, which groups said nothing', () => {
+    const { control: asked } = control();
+    asked.online(START);
+    asked.heardOf('all', true);
+    expect(asked.tick(START + 29_999)).toEqual([]);
+    asked.online(START + 29_999);
+    expect(asked.tick(START + 30_000)).toEqual(['cameras']);
+    asked.online(START + 40_000);
+    expect(asked.tick(START + 100_000)).toEqual([]);
   });
 
   it('P-3.4: takes a message of its own shard, and not one that it could not have subscribed to', () => {

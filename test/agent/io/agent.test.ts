@@ -192,6 +192,21 @@ describe('starting an agent', () => {
   });
 });
 
+describe('a device whose group says nothing', () => {
+  it('says so once, half a minute after it came online', async () => {
+    const { fleet, store } = await setUp();
+    const told: object[] = [];
+    const logger = { debug() {}, info: (fields: object) => void told.push(fields), warn() {}, error() {} };
+    const agent = fleet.agent(store, { logger, statusIntervalMs: 10 });
+    await agent.start();
+    await vi.waitFor(() => expect(told).toContainEqual({ broker: expect.any(String) }));
+    const { now } = performance;
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 30_000);
+    onTestFinished(() => later.mockRestore());
+    await vi.waitFor(() => expect(told).toContainEqual({ groups: ['default'] }), { timeout: 5000 });
+  });
+});
+
 describe('a device that has the bytes already', () => {
   it('completes every name and version of them with no peer, also after a restart with another name', async () => {
     const { fleet, sample, image, store } = await setUp();
