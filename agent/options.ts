@@ -94,7 +94,7 @@ export interface AgentEvents {
   rollout: [{ name: string; version: string; artifact: string; size: number }];
   /** At most once per status interval. */
   progress: [RolloutProgress];
-  /** For each name and version; also when an agent starts again with what it has, or mended a file: compare with what is installed. */
+  /** For each name and version; also when an agent starts again with what it has, or mended a file: compare with what is installed. Not at a seed for a file of `seeds`. */
   complete: [CompletedArtifact];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];

@@ -22,7 +22,7 @@ export interface Parts {
 
 /**
  * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
- * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_*, E_STORE_*, E_SOCKET
+ * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_STORE_*, E_SOCKET
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal): Promise<Parts> {
   const { credential: given, listen = {} } = options;
@@ -71,7 +71,7 @@ export async function everyStep(steps: readonly (() => Promise<unknown>)[]): Pro
 
 function checkRole({ identity: { id, role } }: Credential): void {
   if (role === 'device' || role === 'seed') return;
-  throw new ChunkmeshError('E_BUNDLE', `the bundle is of ${id}, a ${role}; an agent needs one of a device or a seed`);
+  throw new ChunkmeshError('E_BUNDLE_ROLE', `the bundle is of ${id}, role ${role}; an agent is a device or a seed`);
 }
 
 /** A large file takes minutes to index, and a wish to stop does not wait for that: the file is then closed when it comes. */

@@ -88,7 +88,10 @@ export function listenAddress(text: string): { host?: string; port?: number } {
   const number = digits === undefined ? undefined : Number(digits);
   const isHost = v6 === undefined ? isIPv4(v4) || (v4 === '' && number !== undefined) : isIPv6(v6);
   if (!isHost || (number ?? 0) > PORT_LIMIT) {
-    throw new ChunkmeshError('E_ARGUMENT', `address ${quoted(text)} is not of the form 0.0.0.0:51554 or [::]:51554`);
+    throw new ChunkmeshError(
+      'E_ARGUMENT',
+      `--listen, or the setting "listen": ${quoted(text)} is not an address and port, as 0.0.0.0:51554 or [::]:51554; names are not looked up`,
+    );
   }
   const host = v6 ?? v4;
   return { ...(host !== '' && { host }), ...(number !== undefined && { port: number }) };

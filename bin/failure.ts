@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ChunkmeshError } from '../shared/errors.js';
+import { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 
 /** What the command line says when it ends badly: the code, what was wrong, what to do. A stack only where it was asked for. */
 
@@ -22,8 +22,12 @@ export function toChunkmeshError(error: unknown): ChunkmeshError {
   return new ChunkmeshError('E_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error });
 }
 
+/** Said in full by its message: the cause is about how the lock is made, which is nothing that a person could act on. */
+const SELF_CONTAINED: readonly ErrorCode[] = ['E_STORE_LOCKED'];
+
 function causeOf(error: ChunkmeshError): string | undefined {
   const { cause } = error;
+  if (SELF_CONTAINED.includes(error.code)) return undefined;
   if (!(cause instanceof Error) || cause.message === '' || error.message.includes(cause.message)) return undefined;
   return cause.message.split('\n')[0];
 }

@@ -38,6 +38,7 @@ export const ERROR_TABLE = {
     'Choose another id, use the bundle that was made, or make a new one with --renew.',
   ),
   E_BUNDLE: row(EXIT.input, false, 'Make the bundle anew with `chunkmesh enroll --renew`.'),
+  E_BUNDLE_ROLE: row(EXIT.input, false, "Use a bundle of a device or a seed, from the fleet's `devices/`."),
   E_KEY_FILE_MODE: row(
     EXIT.trust,
     false,

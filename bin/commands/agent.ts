@@ -42,7 +42,7 @@ export function addAgent(program: Command): void {
     .option('--bundle <file>', 'credential bundle of this device (required)')
     .option('--store <folder>', 'where artifacts are kept; one agent at a time (required)')
     .option('--seed <file>', 'a file that this device has already and may serve; may be repeated', collect)
-    .option('--listen <host:port>', 'UDP address (default: 0.0.0.0 and any free port)')
+    .option('--listen <host:port>', 'UDP address, no name (default: 0.0.0.0 and any free port)')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(
       fromEnvironment(new Option('--config <file>', 'settings as JSON'), 'CHUNKMESH_CONFIG').argParser(
@@ -51,12 +51,12 @@ export function addAgent(program: Command): void {
     )
     .option(
       '--status-interval <ms>',
-      'shortest time between status messages (default: 2000)',
+      `shortest time between status messages, ${LEAST_MS} to ${HOUR_MS} (default: 2000)`,
       integer('--status-interval', LEAST_MS, HOUR_MS),
     )
     .option(
       '--join-window <ms>',
-      'join a new rollout after a random part of this (default: 1000)',
+      `join a new rollout after a random part of this, ${LEAST_MS} to ${HOUR_MS} (default: 1000)`,
       integer('--join-window', LEAST_MS, HOUR_MS),
     )
     .option(

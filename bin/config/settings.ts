@@ -66,7 +66,7 @@ export const SETTINGS: readonly SettingRow[] = [
     key: 'listen',
     environment: 'CHUNKMESH_LISTEN',
     flag: '--listen <host:port>',
-    meaning: 'UDP address; port 0 is any free one',
+    meaning: 'UDP address, no name; port 0 is any free one',
     fallback: '0.0.0.0:0',
   },
   {
@@ -80,14 +80,14 @@ export const SETTINGS: readonly SettingRow[] = [
     key: 'statusIntervalMs',
     environment: 'CHUNKMESH_STATUS_INTERVAL_MS',
     flag: '--status-interval <ms>',
-    meaning: 'shortest time between two status messages while something moves',
+    meaning: 'shortest time between two status messages while something moves; 50 to 3600000',
     fallback: '2000',
   },
   {
     key: 'joinWindowMs',
     environment: 'CHUNKMESH_JOIN_WINDOW_MS',
     flag: '--join-window <ms>',
-    meaning: 'a new rollout is joined after a random part of this (P-10.1)',
+    meaning: 'a new rollout is joined after a random part of this (P-10.1); 50 to 3600000',
     fallback: '1000',
   },
   {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Agent } from '../../agent/agent.js';
 import type { AgentOptions } from '../../agent/options.js';
+import type { Credential } from '../../shared/identity/bundle.js';
 import { codeOf } from '../support/members.js';
 
 const GOOD: AgentOptions = { credential: 'cam-1.json', store: 'store' };
@@ -48,6 +49,15 @@ describe('the options of an agent', () => {
     ['a logger that cannot warn', { logger: { debug() {}, info() {}, error() {} } }],
   ])('are refused with E_CONFIG: %s', (_, more) => {
     expect(codeOf(() => new Agent({ ...GOOD, ...more } as AgentOptions))).toBe('E_CONFIG');
+  });
+
+  it('with the bundle of an operator are refused at the start, with a remedy that helps', async () => {
+    const credential = { identity: { id: 'op-1', role: 'operator' } } as Credential;
+    await expect(new Agent({ ...GOOD, credential }).start()).rejects.toMatchObject({
+      code: 'E_BUNDLE_ROLE',
+      message: expect.stringContaining('op-1, role operator'),
+      remedy: expect.stringContaining('devices/'),
+    });
   });
 
   it('are refused by name', () => {

@@ -33,6 +33,10 @@ describe('listenAddress', () => {
   it.each(['', ':', '::1', '127.0.0.1:', '127.0.0.1:65536', 'a:b', '[]:1'])('refuses %j', (text) => {
     expect(() => listenAddress(text)).toThrow(coded('E_ARGUMENT') as Error);
   });
+
+  it('names the flag, the setting and what is wanted', () => {
+    expect(() => listenAddress('localhost:0')).toThrow(/--listen.*"listen".*"localhost:0".*0\.0\.0\.0:51554.*names/);
+  });
 });
 
 describe('brokerAddress', () => {

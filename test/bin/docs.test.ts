@@ -35,6 +35,16 @@ describe('docs/OPERATIONS.md', () => {
     expect(lines.filter((line) => /^\| `[A-Za-z]+` \| `CHUNKMESH_/.test(line))).toHaveLength(SETTINGS.length);
   });
 
+  it('says, as --help does, from what to what a time may be', () => {
+    const options = program.commands.find((command) => command.name() === 'agent')?.options ?? [];
+    const times = SETTINGS.filter(({ flag }) => flag.endsWith('<ms>'));
+    expect(times).toHaveLength(2);
+    for (const { flag, meaning } of times) {
+      expect(meaning).toContain('50 to 3600000');
+      expect(options.find((option) => option.flags === flag)?.description).toContain('50 to 3600000');
+    }
+  });
+
   it('has every exit status', () => {
     for (const status of [...Object.values(EXIT), INTERRUPTED, READER_LEFT]) {
       expect(lines.some((line) => line.startsWith(`| ${status} | `))).toBe(true);

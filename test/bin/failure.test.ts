@@ -30,6 +30,15 @@ describe('describeFailure', () => {
     expect(describeFailure(said, plain).text).not.toContain('cause:');
   });
 
+  it('keeps the address of a lock to itself', () => {
+    const cause = new Error('listen EADDRINUSE: address already in use \0chunkmesh/store/1:2');
+    const error = new ChunkmeshError('E_STORE_LOCKED', '/store is used by another agent', { cause });
+    expect(describeFailure(error, plain).text).toMatch(
+      /^E_STORE_LOCKED: \/store is used by another agent\nwhat to do: /,
+    );
+    expect(describeFailure(error, { json: true, verbose: false }).text).not.toContain('EADDRINUSE');
+  });
+
   it('turns what commander refuses into bad input', () => {
     const error = new CommanderError(
       1,
