@@ -19,6 +19,8 @@ type Message = Parameters<typeof encodeMessage>[0];
 const SHARE: Allowance = { burst: 64, perSecond: 4 };
 /** While a group says nothing: a new device's place in the broker's access list is there within seconds of its enrolment. */
 const ASK_AGAIN_MS = 10_000;
+/** For so long after it came online; then with each status only, lest a fleet whose group has no rollout asks its broker for ever. */
+const ASK_OFTEN_MS = 60_000;
 /** So long after it first was online a person is told which groups said nothing. */
 const TELL_SILENT_MS = 30_000;
 /** Refused by this device's clock, which may be what is wrong: the same message may be good later. */
@@ -44,6 +46,7 @@ export class Control {
   readonly #silent: Set<string>;
   /** Monotonic ms; from when it first was online. */
   #askDue = Number.POSITIVE_INFINITY;
+  #askOftenUntil = Number.NEGATIVE_INFINITY;
   #tellDue: number | undefined;
   readonly #signals = new TokenBuckets(SHARE);
   readonly #haves = new TokenBuckets(SHARE);
@@ -113,6 +116,7 @@ export class Control {
   /** The broker is there, and was asked for everything just now. @param now monotonic ms */
   online(now: number): void {
     this.#askDue = now + ASK_AGAIN_MS;
+    this.#askOftenUntil = now + ASK_OFTEN_MS;
     this.#tellDue ??= now + TELL_SILENT_MS;
   }
 
@@ -120,7 +124,7 @@ export class Control {
   tick(now: number): readonly string[] {
     if (!this.link.online) return [];
     if (now >= this.#askDue) {
-      this.#askDue = now + ASK_AGAIN_MS;
+      this.#askDue = now < this.#askOftenUntil ? now + ASK_AGAIN_MS : Number.POSITIVE_INFINITY;
       this.askAgain();
     }
     if (now < (this.#tellDue ?? Number.POSITIVE_INFINITY)) return [];

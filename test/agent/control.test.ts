@@ -76,6 +76,18 @@ describe('Control', () => {
     expect(new Set(subscribed)).toEqual(new Set([cameras, all]));
   });
 
+  it('asks so often for a minute only', () => {
+    const { control: asked, subscribed } = control();
+    asked.online(START);
+    let times = 0;
+    for (let at = START; at < START + 3_600_000; at += 1000) {
+      subscribed.length = 0;
+      asked.tick(at);
+      if (subscribed.length > 0) times++;
+    }
+    expect(times).toBe(6);
+  });
+
   it('tells once, 30 s after it first was online, which groups said nothing', () => {
     const { control: asked } = control();
     asked.online(START);
