@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../shared/errors.js';
 import { Hours } from './hours.js';
+import { MAX_RATE, MIN_RATE } from './rates.js';
 import { Foreground } from './transport/congestion/foreground.js';
 import { Scavenger } from './transport/congestion/scavenger.js';
 import { RateCap } from './transport/rate_cap.js';
@@ -20,10 +21,6 @@ export interface Limits {
   readonly hours?: string | undefined;
 }
 
-/** Less would not carry what a session needs to stay alive. */
-const MIN_RATE = 1_000;
-/** What LIMIT can say, and a little less: more is no limit (P-7.12). */
-const MAX_RATE = 4_000_000_000;
 /** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
 const DIVIDE_MS = 250;
 /** Over less than this a rate is chance. */

@@ -1,7 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { MAX_RATE, MIN_RATE } from '../agent/rates.js';
 import { isVersion } from '../shared/control/ids.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import { MAX_RATE, MIN_RATE, parseRate, RATE_WANTED } from './config/rate.js';
+import { parseRate, RATE_WANTED } from './config/rate.js';
 
 /** Parsers of what is typed: each names the option in what it refuses. */
 

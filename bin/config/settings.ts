@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.js';
-import { rate } from './rate.js';
+import { parseRate, RATE_WANTED } from './rate.js';
 
 /** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
 
@@ -10,6 +10,13 @@ const milliseconds = z.preprocess(
   (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
   z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'),
 );
+
+const rate = z.union([z.string(), z.number()]).transform((value, context) => {
+  const parsed = parseRate(String(value));
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: RATE_WANTED });
+  return z.NEVER;
+});
 
 export interface SettingRow {
   /** Key in the file. */

@@ -2,6 +2,7 @@ import type { CongestionController, MakeController } from '../../agent/transport
 import { Session, type SessionEvents } from '../../agent/transport/session.js';
 import { SessionKey } from '../../shared/crypto/box.js';
 import type { CryptoProvider } from '../../shared/crypto/provider.js';
+import { QUIET } from '../support/quiet_events.js';
 import type { Host, Port } from './host.js';
 import { Meter, type Path } from './path.js';
 import type { World } from './world.js';
@@ -119,7 +120,7 @@ export class Bulk {
 
   #serving(): SessionEvents {
     return {
-      ...quiet,
+      ...QUIET,
       onRequest: (number, offset, length) => {
         this.sender.serve(number, offset, chunk.subarray(0, length));
       },
@@ -127,17 +128,6 @@ export class Bulk {
   }
 
   #asking(): SessionEvents {
-    return { ...quiet, onData: (_chunk, _offset, bytes) => this.#take(bytes.length) };
+    return { ...QUIET, onData: (_chunk, _offset, bytes) => this.#take(bytes.length) };
   }
 }
-
-const quiet: SessionEvents = {
-  onOpen() {},
-  onRequest() {},
-  onCancel() {},
-  onReject() {},
-  onData() {},
-  onHave() {},
-  onPeers() {},
-  onClosed() {},
-};

@@ -17,6 +17,7 @@ import {
 } from '../../../shared/crypto/box.js';
 import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
+import { QUIET } from '../../support/quiet_events.js';
 
 const LOOPBACK = '127.0.0.1';
 const CHUNK_BYTES = 2_000_000;
@@ -42,17 +43,6 @@ async function stranger(): Promise<{ socket: Socket; received: Buffer[] }> {
   return { socket, received };
 }
 
-const silent: SessionEvents = {
-  onOpen() {},
-  onRequest() {},
-  onCancel() {},
-  onReject() {},
-  onData() {},
-  onHave() {},
-  onPeers() {},
-  onClosed() {},
-};
-
 function attach(
   at: Endpoint,
   candidates: readonly Candidate[],
@@ -73,7 +63,7 @@ function attach(
     token: () => new Uint8Array(randomBytes(8)),
     maxDatagramBytes: MAX_DATAGRAM_BYTES,
     fragmentsAreSeen: at.seesFragments,
-    events: { ...silent, ...events },
+    events: { ...QUIET, ...events },
   });
   at.attach(localId, session, candidates, () => {});
   return session;

@@ -111,6 +111,19 @@ class Stage {
   }
 }
 
+/** @returns what lets the hand-over that waits go on. */
+function holdBack(stored: FakeStored): () => void {
+  let go = (): void => {};
+  const finish = stored.finish.bind(stored);
+  stored.finish = async (as) => {
+    await new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    return finish(as);
+  };
+  return () => go();
+}
+
 /** All that needs no clock has happened. */
 async function settled(): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve();
@@ -293,14 +306,7 @@ describe('several rollouts of one artifact', () => {
 
   it('that comes while another is handed over is not forgotten, and one that is gone by then is not told', async () => {
     const stored = new FakeStored(index, chunks);
-    let go = (): void => {};
-    const finish = stored.finish.bind(stored);
-    stored.finish = async (as) => {
-      await new Promise<void>((resolve) => {
-        go = resolve;
-      });
-      return finish(as);
-    };
+    const go = holdBack(stored);
     const stage = new Stage(stored);
     void stage.holding.start();
     await settled();
@@ -363,14 +369,7 @@ describe('stopping', () => {
 
   it('waits for a hand-over, for which the start did not', async () => {
     const stored = new FakeStored(index, chunks);
-    let go = (): void => {};
-    const finish = stored.finish.bind(stored);
-    stored.finish = async (as) => {
-      await new Promise<void>((resolve) => {
-        go = resolve;
-      });
-      return finish(as);
-    };
+    const go = holdBack(stored);
     const stage = new Stage(stored);
     await stage.holding.start();
     await settled();
