@@ -1,9 +1,10 @@
 import { type FileHandle, link, lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
-import { copyHeld, openData, proveClaims, proveWhole, takeMissing } from './data_file.js';
+import type { ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
+import { copyHeld, openData, proveClaims, takeMissing } from './data_file.js';
 import { closingOnError, openHint, openIfThere, temporaryPath } from './disk.js';
 import { JournalFile, readClaims } from './journal_file.js';
+import { isWhole } from './verify.js';
 
 /** The paths of one artifact. */
 export interface ArtifactPlace {
@@ -115,8 +116,8 @@ async function openWhole(path: string, index: ArtifactIndex): Promise<FileHandle
   const handle = await openHint(path);
   if (handle === undefined) return undefined;
   return closingOnError(handle, async () => {
-    const right = (await handle.stat()).size === index.size;
-    if (right && (await proveWhole(handle, index, new Bitfield(index.chunkCount)))) return handle;
+    const { size } = await handle.stat();
+    if (size === index.size && (await isWhole(handle, index))) return handle;
     await handle.close();
     return undefined;
   });

@@ -1,11 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import {
-  decodeJournal,
-  encodeJournal,
-  encodeJournalRecord,
-  JOURNAL_RECORD_BYTES,
-  MAX_JOURNAL_BYTES,
-} from '../../store/journal.js';
+import { decodeJournal, encodeJournal, encodeJournalRecord, MAX_JOURNAL_BYTES } from '../../store/journal.js';
 import { openIfThere, readAt, replaceFile, writeAt } from './disk.js';
 
 /** What the journal at `path` claims; nothing where there is none. Each claim is still to be proved. */
@@ -26,6 +20,10 @@ export class JournalFile {
   readonly #artifact: string;
   readonly #handle: FileHandle;
   #end: number;
+  /** Records that wait for the write under way, and the one that will take them all. */
+  #waiting: Buffer[] = [];
+  #next: Promise<void> | null = null;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(artifact: string, handle: FileHandle, end: number) {
     this.#artifact = artifact;
@@ -40,11 +38,14 @@ export class JournalFile {
     return new JournalFile(artifact, await open(path, 'r+'), bytes.length);
   }
 
-  /** A record has its own place, so that one that fails to be written leaves a hole and spoils none of the others. */
-  async append(chunk: number): Promise<void> {
-    const at = this.#end;
-    this.#end += JOURNAL_RECORD_BYTES;
-    await writeAt(this.#handle, encodeJournalRecord(this.#artifact, chunk), at);
+  /** What comes while a write is under way goes together in the next: a call to the disk costs more than a record. */
+  append(chunk: number): Promise<void> {
+    this.#waiting.push(encodeJournalRecord(this.#artifact, chunk));
+    if (this.#next === null) {
+      this.#next = this.#writing.then(() => this.#write());
+      this.#writing = this.#next.catch(() => undefined);
+    }
+    return this.#next;
   }
 
   async sync(): Promise<void> {
@@ -53,5 +54,15 @@ export class JournalFile {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+
+  /** Records have their own place, so that a write that fails leaves a hole and spoils none of the others. */
+  #write(): Promise<void> {
+    const at = this.#end;
+    const records = this.#waiting.length === 1 ? (this.#waiting[0] as Buffer) : Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#next = null;
+    this.#end += records.length;
+    return writeAt(this.#handle, records, at);
   }
 }

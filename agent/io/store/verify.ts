@@ -38,6 +38,18 @@ export async function readVerified(
   return hash.digest().equals(index.chunkHash(i));
 }
 
+/** Whether the bytes from the start of the file on are the artifact, by the hash of the whole (P-9.6). */
+export async function isWhole(handle: FileHandle, index: ArtifactIndex): Promise<boolean> {
+  const slice = Buffer.allocUnsafe(SLICE_BYTES);
+  const hash = createHash('sha256');
+  for (let at = 0; at < index.size; at += SLICE_BYTES) {
+    const part = slice.subarray(0, Math.min(SLICE_BYTES, index.size - at));
+    if ((await readOrNothing(handle, part, at)) < part.length) return false;
+    hash.update(part);
+  }
+  return hash.digest().equals(index.sha256);
+}
+
 /** Reads chunks one after the other, each shown in slices to `see`; whether each is what the index says. */
 export class ChunkReader {
   readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
@@ -56,18 +68,18 @@ export class ChunkReader {
     const hash = createHash('sha256');
     for (let at = 0; at < length; at += SLICE_BYTES) {
       const slice = this.#slice.subarray(0, Math.min(SLICE_BYTES, length - at));
-      if ((await this.#read(slice, offset + at)) < slice.length) return false;
+      if ((await readOrNothing(this.#handle, slice, offset + at)) < slice.length) return false;
       hash.update(slice);
       await see?.(slice, offset + at);
     }
     return hash.digest().equals(this.#index.chunkHash(i));
   }
+}
 
-  /** A sector that cannot be read is a chunk that is not held, and no reason to know nothing of the others. */
-  async #read(slice: Buffer, position: number): Promise<number> {
-    return readAt(this.#handle, slice, position).catch((error: unknown) => {
-      if (systemCode(error) === 'EIO') return 0;
-      throw error;
-    });
-  }
+/** A sector that cannot be read is a chunk that is not held, and no reason to know nothing of the others. */
+async function readOrNothing(handle: FileHandle, slice: Buffer, position: number): Promise<number> {
+  return readAt(handle, slice, position).catch((error: unknown) => {
+    if (systemCode(error) === 'EIO') return 0;
+    throw error;
+  });
 }
