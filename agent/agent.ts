@@ -16,6 +16,7 @@ import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
 import { StatusClock, statusMessage } from './status.js';
+import { ChunkBuffers } from './swarm/chunk_buffers.js';
 import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
@@ -51,6 +52,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #rollouts: Rollouts;
   readonly #alarm = new Alarm(() => this.#tick());
   readonly #throttle: Throttle;
+  readonly #buffers = new ChunkBuffers();
   readonly #ended = new AbortController();
   #running: Running | null = null;
   /** The host's own, as of the last look. */
@@ -225,7 +227,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #transferHost(running: Running): TransferHost {
     return {
-      ...{ now, random, logger: this.#logger },
+      ...{ now, random, logger: this.#logger, buffers: this.#buffers },
       wake: () => running.endpoint.wake(),
       changed: () => {
         this.#status.changed();

@@ -5,8 +5,9 @@ export class Assembly {
   readonly #ranges: number[] = [];
   #received = 0;
 
-  constructor(length: number) {
-    this.bytes = Buffer.allocUnsafe(length);
+  /** @param bytes as many as the chunk has, to be written over. */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
   }
 
   get complete(): boolean {

@@ -155,6 +155,7 @@ export class Swarm {
     for (const peer of this.#peers.values()) if (now >= peer.restUntil) peer.restUntil = 0;
     this.#measure(now);
     this.#findFree();
+    this.#picker.leaveOut(this.#held);
     let ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
     ready.sort((a, b) => a.failures - b.failures);
     // One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks.

@@ -146,7 +146,7 @@ export class Fetch {
     }
     let assembly = link.assemblies.get(chunk);
     if (assembly === undefined) {
-      assembly = new Assembly(this.#lengthOf(chunk));
+      assembly = new Assembly(this.#bufferFor(chunk));
       link.assemblies.set(chunk, assembly);
     }
     if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
@@ -217,9 +217,21 @@ export class Fetch {
 
   #discard(link: Link, chunk: number): void {
     const assembly = link.assemblies.get(chunk);
-    // One that is complete is being verified, and counted then.
-    if (assembly !== undefined && !assembly.complete) this.counters.wasted += assembly.received;
     link.assemblies.delete(chunk);
+    // One that is complete is being verified, and counted then.
+    if (assembly === undefined || assembly.complete) return;
+    this.counters.wasted += assembly.received;
+    this.#giveBack(chunk, assembly.bytes);
+  }
+
+  /** The index is kept by who installs it. */
+  #bufferFor(chunk: number): Buffer {
+    const length = this.#lengthOf(chunk);
+    return chunk === INDEX_CHUNK ? Buffer.allocUnsafe(length) : this.#host.buffers.take(length);
+  }
+
+  #giveBack(chunk: number, bytes: Buffer): void {
+    if (chunk !== INDEX_CHUNK) this.#host.buffers.give(bytes);
   }
 
   #lengthOf(chunk: number): number {
@@ -235,6 +247,7 @@ export class Fetch {
       })
       .finally(() => {
         this.#writing.delete(settled);
+        this.#giveBack(chunk, bytes);
         this.schedule();
       });
     this.#writing.add(settled);

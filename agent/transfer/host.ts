@@ -1,5 +1,6 @@
 import type { ChunkmeshError } from '../../shared/errors.js';
 import type { CompletedArtifact, Logger } from '../options.js';
+import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
 
 /** What the transfers of one agent share: its clocks, its randomness, and whom they tell. */
 export interface TransferHost {
@@ -8,6 +9,7 @@ export interface TransferHost {
   /** Uniform in [0, 1). */
   random(): number;
   readonly logger: Logger;
+  readonly buffers: ChunkBuffers;
   /** Something is queued in a session, or a deadline moved. */
   wake(): void;
   /** Progress that the operator should see in time. */

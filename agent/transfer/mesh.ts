@@ -68,6 +68,7 @@ export class Mesh {
       session,
       () => this.#owner.shelf(),
       () => host.wake(),
+      host.buffers,
     );
     const nothing = { assemblies: new Map<number, Assembly>(), open: false, received: 0, verified: 0, named: 0 };
     later.link = { peer, session, serving, since: host.now(), ...nothing };

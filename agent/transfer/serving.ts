@@ -2,6 +2,7 @@ import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import { INDEX_CHUNK, MAX_SESSION_REQUESTS } from '../../shared/limits.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import type { ChunkSource } from '../io/store/chunk_source.js';
+import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
 import type { Session } from '../transport/session.js';
 
 /** Answering the requests of one session from what is held (P-7.4, P-7.8, P-9.8). */
@@ -28,6 +29,7 @@ export class Serving {
   readonly #session: Session;
   readonly #shelf: () => Shelf;
   readonly #wake: () => void;
+  readonly #buffers: ChunkBuffers;
   #queue: Request[] = [];
   #current: Request | null = null;
   #cancelled = false;
@@ -36,10 +38,11 @@ export class Serving {
   #kept: { readonly chunk: number; readonly bytes: Uint8Array } | null = null;
   readonly #account: ReadAccount;
 
-  constructor(session: Session, shelf: () => Shelf, wake: () => void) {
+  constructor(session: Session, shelf: () => Shelf, wake: () => void, buffers: ChunkBuffers) {
     this.#session = session;
     this.#shelf = shelf;
     this.#wake = wake;
+    this.#buffers = buffers;
     this.#account = new ReadAccount(session);
   }
 
@@ -100,15 +103,27 @@ export class Serving {
 
   async #serve({ chunk, offset, length }: Request): Promise<void> {
     const bytes = await this.#read(chunk);
-    if (this.#closed || this.#cancelled) return;
+    if (this.#closed || this.#cancelled) {
+      if (typeof bytes !== 'number') this.#giveBack(chunk, bytes);
+      return;
+    }
     if (typeof bytes === 'number') {
       this.#reject(chunk, bytes);
       return;
     }
-    this.#kept = length < bytes.length ? { chunk, bytes } : null;
+    const isWhole = length === bytes.length;
+    this.#kept = isWhole ? null : { chunk, bytes };
     this.#account.acknowledged();
-    this.#session.serve(chunk, offset, rangeOf(bytes, offset, length));
+    // The session keeps what it serves: a view of a few bytes would keep the whole chunk.
+    const served = isWhole ? bytes : Uint8Array.from(bytes.subarray(offset, offset + length));
+    const done = (): void => (isWhole ? this.#giveBack(chunk, bytes) : undefined);
+    if (!this.#session.serve(chunk, offset, served, done)) done();
     this.#account.changed();
+  }
+
+  /** What was read for one request is not looked at any more. The index is not ours. */
+  #giveBack(chunk: number, bytes: Uint8Array): void {
+    if (chunk !== INDEX_CHUNK && bytes !== this.#kept?.bytes) this.#buffers.give(bytes);
   }
 
   #reject(chunk: number, reason: RejectReason): void {
@@ -126,9 +141,10 @@ export class Serving {
     if (this.#kept?.chunk === chunk) return this.#kept.bytes;
     const size = shelf.index.chunkLength(chunk);
     if (!this.#account.read(size)) return REJECT.busy; // P-7.8
-    const bytes = Buffer.allocUnsafe(size);
-    const verified = await shelf.source.readChunk(chunk, bytes).catch(() => false);
-    return verified ? bytes : REJECT.notHeld;
+    const bytes = this.#buffers.take(size);
+    if (await shelf.source.readChunk(chunk, bytes).catch(() => false)) return bytes;
+    this.#buffers.give(bytes);
+    return REJECT.notHeld;
   }
 }
 
@@ -165,9 +181,4 @@ class ReadAccount {
   changed(): void {
     this.#pending = this.#session.pendingServeBytes;
   }
-}
-
-/** The session keeps what it serves: a view of a few bytes would keep the whole chunk. */
-function rangeOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
-  return length === bytes.length ? bytes : Uint8Array.from(bytes.subarray(offset, offset + length));
 }

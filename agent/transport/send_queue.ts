@@ -13,12 +13,24 @@ export class HeldRequest {
   readonly length: number;
   served = 0;
   acked = 0;
-  over = false;
+  /** Told once it is over. */
+  readonly done: (() => void)[] = [];
+  #over = false;
 
   constructor(chunk: number, offset: number, length: number) {
     this.chunk = chunk;
     this.offset = offset;
     this.length = length;
+  }
+
+  /** Answered in full, or dropped: what was to answer it is not looked at any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  end(): void {
+    this.#over = true;
+    for (const tell of this.done) tell();
   }
 }
 
@@ -71,7 +83,7 @@ export class SendQueue {
     const requests = this.#held.get(chunk);
     if (requests === undefined) return false;
     for (const held of requests) {
-      held.over = true;
+      held.end();
       this.#pendingBytes -= held.served - held.acked;
     }
     this.#heldCount -= requests.length;
@@ -81,12 +93,13 @@ export class SendQueue {
   }
 
   /** False where no held request goes on at `offset`, as after a CANCEL, or where too much is pending. */
-  serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
+  serve(chunk: number, offset: number, bytes: Uint8Array, done?: () => void): boolean {
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > MAX_PENDING_SERVE_BYTES) return false;
     const held = this.#held
       .get(chunk)
       ?.find((one) => one.offset + one.served === offset && one.served + bytes.length <= one.length);
     if (held === undefined || bytes.length === 0) return false;
+    if (done !== undefined) held.done.push(done);
     held.served += bytes.length;
     this.#pendingBytes += bytes.length;
     this.#parts.push({ held, offset, bytes });
@@ -145,7 +158,7 @@ export class SendQueue {
     held.acked += length;
     this.#pendingBytes -= length;
     if (held.acked < held.length) return;
-    held.over = true;
+    held.end();
     this.#heldCount--;
     const left = (this.#held.get(held.chunk) ?? []).filter((one) => one !== held);
     if (left.length === 0) this.#held.delete(held.chunk);

@@ -148,11 +148,12 @@ export class Session {
   }
 
   /**
-   * Answers a request of the peer's, or the next part of one. `bytes` are kept by reference until they are acknowledged.
-   * False where no request goes on at `offset`, as after a CANCEL, or where MAX_PENDING_SERVE_BYTES are pending.
+   * Answers a request of the peer's, or the next part of one. `bytes` are kept by reference until the request is over.
+   * @param done called when it is, once, if true was returned; never where the session ends first.
+   * @returns false where no request goes on at `offset`, as after a CANCEL, or where MAX_PENDING_SERVE_BYTES are pending.
    */
-  serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
-    return this.#isLive && this.#outbox.queue.serve(chunk, offset, bytes);
+  serve(chunk: number, offset: number, bytes: Uint8Array, done?: () => void): boolean {
+    return this.#isLive && this.#outbox.queue.serve(chunk, offset, bytes, done);
   }
 
   /** Tells the peer of chunks held (P-7.6): bit `i`, most significant first, is chunk `first + i`. Only news is sent. */

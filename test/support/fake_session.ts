@@ -10,7 +10,9 @@ export class FakeSession {
   readonly cancels: number[] = [];
   readonly rejects: number[] = [];
   readonly reasons = new Set<RejectReason>();
-  readonly served: { chunk: number; offset: number; bytes: Uint8Array }[] = [];
+  readonly served: { chunk: number; offset: number; bytes: Uint8Array; done?: (() => void) | undefined }[] = [];
+  /** What `serve` says. */
+  takes = true;
   haves = 0;
   closed: EndReason | null = null;
   /** Until the test says that it arrived. */
@@ -43,10 +45,10 @@ export class FakeSession {
     this.pendingServeBytes = 0;
   }
 
-  serve(chunk: number, offset: number, bytes: Uint8Array): boolean {
-    this.served.push({ chunk, offset, bytes });
-    this.pendingServeBytes += bytes.length;
-    return true;
+  serve(chunk: number, offset: number, bytes: Uint8Array, done?: () => void): boolean {
+    this.served.push({ chunk, offset, bytes, done });
+    if (this.takes) this.pendingServeBytes += bytes.length;
+    return this.takes;
   }
 
   have(): void {

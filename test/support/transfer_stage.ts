@@ -1,3 +1,4 @@
+import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { RolloutProgress } from '../../shared/control/messages.js';
@@ -39,6 +40,7 @@ export class TransferStage {
         now: () => this.now,
         random: () => random.next(),
         logger: silent,
+        buffers: new ChunkBuffers(),
         wake: () => this.wakes++,
         changed: () => {},
         completed: () => {

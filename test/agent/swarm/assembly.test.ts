@@ -10,7 +10,7 @@ describe('Assembly', () => {
     const piece = fc.record({ offset: fc.nat(299), length: fc.integer({ min: 1, max: 60 }) });
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
-        const assembly = new Assembly(300);
+        const assembly = new Assembly(Buffer.alloc(300));
         const seen = new Set<number>();
         for (const { offset, length } of pieces) {
           const before = seen.size;
@@ -26,7 +26,7 @@ describe('Assembly', () => {
   });
 
   it('takes nothing past its end and nothing empty', () => {
-    const assembly = new Assembly(10);
+    const assembly = new Assembly(Buffer.alloc(10));
     expect(assembly.add(5, new Uint8Array(6))).toBe(0);
     expect(assembly.add(10, new Uint8Array(1))).toBe(0);
     expect(assembly.add(0, new Uint8Array(0))).toBe(0);

@@ -34,6 +34,21 @@ describe('Picker', () => {
     expect(firsts.size).toBeGreaterThan(30);
   });
 
+  it('passes over what is held, and comes back to what was lost', () => {
+    const picker = new Picker(1000, seededRandom(3));
+    const held = new Bitfield(1000);
+    const missing = (chunk: number): boolean => !held.get(chunk);
+    for (let i = 0; i < 999; i++) {
+      picker.leaveOut(held);
+      held.set(picker.pick(Bitfield.full(1000), missing));
+    }
+    const last = held.nextMissing();
+    held.set(500 === last ? 501 : 500, false);
+    held.set(last);
+    picker.leaveOut(held);
+    expect(picker.pick(Bitfield.full(1000), missing)).toBe(held.nextMissing());
+  });
+
   it('orders every chunk exactly once', () => {
     const picker = new Picker(257, seededRandom(7));
     const left = Bitfield.full(257);

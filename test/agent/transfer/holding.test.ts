@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ChunkSource } from '../../../agent/io/store/chunk_source.js';
 import type { StoredArtifact } from '../../../agent/io/store/stored_artifact.js';
+import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
 import type { NamedRollout } from '../../../agent/transfer/hand_overs.js';
 import { Holding, type HoldingOptions } from '../../../agent/transfer/holding.js';
 import { type Link, Links } from '../../../agent/transfer/link.js';
@@ -45,6 +46,7 @@ class Stage {
         },
         random: () => 0,
         logger: { debug() {}, info() {}, warn() {}, error() {} },
+        buffers: new ChunkBuffers(),
         wake() {},
         changed() {},
         completed: ({ name, version, path }) => this.told.push(`complete ${name} ${version} ${path}`),

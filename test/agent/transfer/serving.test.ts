@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
 import { Serving } from '../../../agent/transfer/serving.js';
 import type { SessionEvents } from '../../../agent/transport/session_types.js';
 import { REJECT } from '../../../shared/wire/frames/reject.js';
@@ -22,16 +23,19 @@ class Reads extends MemoryArtifact {
 let stored: Reads;
 let session: FakeSession;
 let serving: Serving;
+let buffers: ChunkBuffers;
 
 beforeEach(() => {
   stored = new Reads(SAMPLE);
   for (let i = 0; i < CHUNKS; i++) stored.held.set(i);
   session = new FakeSession({} as SessionEvents);
   const shelf = { source: stored.real, index: SAMPLE.index };
+  buffers = new ChunkBuffers();
   serving = new Serving(
     session.real,
     () => shelf,
     () => {},
+    buffers,
   );
 });
 
@@ -96,5 +100,34 @@ describe('Serving', () => {
       }
     }
     expect(session.rejects).toEqual([]);
+  });
+
+  it('uses the memory of a chunk again once its request is over, and no sooner', async () => {
+    await ask(0, 0, CHUNK_BYTES);
+    expect(buffers.spareBytes).toBe(0);
+    session.served[0]?.done?.();
+    expect(buffers.spareBytes).toBe(CHUNK_BYTES);
+    await ask(1, 0, CHUNK_BYTES);
+    expect(session.served[1]?.bytes.buffer).toBe(session.served[0]?.bytes.buffer);
+  });
+
+  it('uses it again where the session does not take it, or the chunk is wrong', async () => {
+    session.takes = false;
+    await ask(0, 0, CHUNK_BYTES);
+    expect(buffers.spareBytes).toBe(CHUNK_BYTES);
+    stored.held.set(1);
+    stored.readChunk = async () => false;
+    serving.request(1, 0, CHUNK_BYTES);
+    await new Promise(setImmediate);
+    expect(buffers.spareBytes).toBe(CHUNK_BYTES);
+  });
+
+  it('keeps the chunk that it serves in parts', async () => {
+    await ask(0, 0, 1000);
+    session.served[0]?.done?.();
+    expect(buffers.spareBytes).toBe(0);
+    await ask(0, 1000, 1000);
+    expect(stored.count).toBe(1);
+    expect(session.served[1]?.bytes).toEqual(Uint8Array.from(SAMPLE.chunk(0).subarray(1000, 2000)));
   });
 });

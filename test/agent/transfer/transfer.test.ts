@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
 import type { NamedRollouts } from '../../../agent/transfer/hand_overs.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
@@ -24,6 +25,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       now: () => clock.now,
       random: () => 0.5,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
+      buffers: new ChunkBuffers(),
       ...{ wake() {}, changed() {}, completed() {}, warning() {} },
     },
     async *ownFiles() {},

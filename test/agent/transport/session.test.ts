@@ -398,12 +398,16 @@ describe('P-7.4 P-7.5 P-7.8 requests', () => {
     expect(session.serve(1, 0, Buffer.alloc(10))).toBe(false);
     expect(session.serve(1, 50, Buffer.alloc(21))).toBe(false);
     expect(session.serve(1, 50, Buffer.alloc(0))).toBe(false);
-    expect(session.serve(1, 50, Buffer.alloc(5))).toBe(true);
-    expect(session.serve(1, 50, Buffer.alloc(5))).toBe(false);
+    let over = 0;
+    const done = (): void => void over++;
+    expect(session.serve(1, 50, Buffer.alloc(5), done)).toBe(true);
+    expect(session.serve(1, 50, Buffer.alloc(5), done)).toBe(false);
+    expect(over).toBe(0);
     expect(session.pendingServeBytes).toBe(5);
     peer.send(`07${u32(1)}`);
     expect(peer.events.at(-1)).toBe('cancel 1');
     expect(session.pendingServeBytes).toBe(0);
+    expect(over).toBe(1);
     expect(session.serve(1, 55, Buffer.alloc(5))).toBe(false);
     peer.at(100).read();
     expect(peer.frames.some((frame) => frame.startsWith('data'))).toBe(false);

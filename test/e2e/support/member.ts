@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { Endpoint } from '../../../agent/io/endpoint.js';
 import { Agreements, offerHash } from '../../../agent/swarm/agreement.js';
+import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
 import { Serving } from '../../../agent/transfer/serving.js';
 import { Session } from '../../../agent/transport/session.js';
 import type { EndReason } from '../../../agent/transport/session_types.js';
@@ -213,7 +214,7 @@ export class Member extends EventEmitter<MemberEvents> {
         },
       },
     });
-    const serving = new Serving(session, () => ({ source: this.#source, index }), wake);
+    const serving = new Serving(session, () => ({ source: this.#source, index }), wake, new ChunkBuffers());
     const { candidates, session: remoteId } = theirs;
     const agreed: Agreed = {
       ...{ device, session, remoteId, candidates },
