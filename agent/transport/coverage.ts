@@ -24,6 +24,7 @@ export class Coverage {
   }
 
   #absorb(): void {
+    if (this.#islands.length === 0) return;
     let reached = 0;
     for (const [from, to] of this.#islands) {
       if (from > this.#prefix) break;

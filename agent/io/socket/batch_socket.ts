@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Libc } from './libc.js';
-import { ReceiveBatch } from './receive_batch.js';
+import { ReceiveBatch, SOL_UDP, UDP_GRO } from './receive_batch.js';
 import { SendBatch } from './send_batch.js';
 import { encodeSockaddr, type Family, familyNumber } from './sockaddr.js';
 import { type Address, askBuffers, type DatagramListener, type UdpSocket } from './udp_socket.js';
@@ -18,6 +18,7 @@ const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
+const INT_BYTES = 4;
 /** Datagrams leave whole or not at all, whatever the kernel has heard of the path: what RFC 8899 wants of it. */
 const PMTUDISC_PROBE = 3;
 
@@ -37,13 +38,13 @@ export class BatchSocket implements UdpSocket {
   #blocked = false;
   #closed = false;
 
-  private constructor(socket: Socket, sending: SendBatch, receiving: ReceiveBatch, onDatagram: DatagramListener) {
+  private constructor(libc: Libc, fd: number, family: Family, socket: Socket, listener: DatagramListener) {
     this.#socket = socket;
-    this.#sending = sending;
-    this.#receiving = receiving;
+    this.#sending = new SendBatch(libc, fd, family);
+    this.#receiving = new ReceiveBatch(libc, fd, listener, () => !this.#closed);
     socket.on('message', (bytes, { address, port }) => {
-      onDatagram(bytes, { host: address, port });
-      this.#receiving.drain(onDatagram, () => !this.#closed);
+      this.#receiving.takeRead(bytes, { host: address, port });
+      this.#receiving.drain();
     });
     // What a host refuses (ICMP, a route that is gone) is a lost datagram; the socket lives on.
     socket.on('error', () => {
@@ -54,13 +55,14 @@ export class BatchSocket implements UdpSocket {
   }
 
   /** @throws an error with the system's `code` where the address is not of this host or the port is taken. */
-  static async open(libc: Libc, host: string, port: number, onDatagram: DatagramListener): Promise<BatchSocket> {
+  static async open(libc: Libc, host: string, port: number, listener: DatagramListener): Promise<BatchSocket> {
     const family: Family = isIP(host) === 6 ? 6 : 4;
     const fd = checked(libc, libc.socket(familyNumber(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
     let handedOver = false;
     try {
       forbidFragments(libc, fd, family);
+      takeTogether(libc, fd);
       const sockaddr = encodeSockaddr({ host, port }, family);
       checked(libc, libc.bind(fd, sockaddr, sockaddr.length));
       const listening = once(socket, 'listening');
@@ -74,7 +76,7 @@ export class BatchSocket implements UdpSocket {
       socket.close();
       throw error;
     }
-    return new BatchSocket(socket, new SendBatch(libc, fd, family), new ReceiveBatch(libc, fd), onDatagram);
+    return new BatchSocket(libc, fd, family, socket, listener);
   }
 
   get isBlocked(): boolean {
@@ -133,10 +135,20 @@ function forbidFragments(libc: Libc, fd: number, family: Family): void {
   if (family === 6) setOption(libc, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
 }
 
+/** What the sender's kernel, a card or this one has as one packet comes as one message (udp(7)). */
+function takeTogether(libc: Libc, fd: number): void {
+  // Kernels before 5.0 do not know it, and then each datagram comes alone.
+  libc.setsockopt(fd, SOL_UDP, UDP_GRO, int(1), INT_BYTES);
+}
+
 function setOption(libc: Libc, fd: number, level: number, name: number, value: number): void {
-  const bytes = Buffer.alloc(4);
+  checked(libc, libc.setsockopt(fd, level, name, int(value), INT_BYTES));
+}
+
+function int(value: number): Buffer {
+  const bytes = Buffer.alloc(INT_BYTES);
   bytes.writeInt32LE(value);
-  checked(libc, libc.setsockopt(fd, level, name, bytes, bytes.length));
+  return bytes;
 }
 
 function checked(libc: Libc, result: number): number {

@@ -9,8 +9,16 @@ export interface Address {
   readonly port: number;
 }
 
-/** `bytes` is good until the call returns. `from` is the same object as long as datagrams come from the same address. */
-export type DatagramListener = (bytes: Buffer, from: Address) => void;
+/** Whoever a socket hands to what arrives. */
+export interface DatagramListener {
+  /** `bytes` is good until the call returns. `from` is the same object as long as datagrams come from the same address. */
+  onDatagram(bytes: Buffer, from: Address): void;
+  /**
+   * Of datagrams of one length, the last one shorter or not, that the kernel left together without telling the length: where the second
+   * one starts; the end of `bytes` where there is but one, as far as can be told.
+   */
+  secondStart(bytes: Buffer): number;
+}
 
 export interface UdpSocket {
   readonly kind: 'dgram' | 'batch';
