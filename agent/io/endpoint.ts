@@ -1,7 +1,6 @@
 import type { Candidate } from '../../shared/control/messages.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { MAX_DATAGRAM_BYTES } from '../../shared/limits.js';
-import { FIRST_BYTE, hasSessionId, isDatagram, MIN_DATAGRAM_BYTES, sessionIdHead } from '../../shared/wire/datagram.js';
+import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
 import { MAX_PATHS } from '../transport/paths.js';
 import type { Session } from '../transport/session.js';
 import { isUsable, ownCandidates } from './candidates.js';
@@ -66,17 +65,10 @@ export class Endpoint {
 
   /** @throws E_SOCKET where the address is not of this host or the port is taken. */
   static async open(host: string, port: number): Promise<Endpoint> {
-    const later: { listener?: DatagramListener } = {};
-    const listener: DatagramListener = {
-      onDatagram: (bytes, from) => later.listener?.onDatagram(bytes, from),
-      secondStart: (bytes) => later.listener?.secondStart(bytes) ?? bytes.length,
-    };
+    const later: { take?: DatagramListener } = {};
     try {
-      const endpoint = new Endpoint(await openSocket(host, port, listener));
-      later.listener = {
-        onDatagram: (bytes, from) => endpoint.#onDatagram(bytes, from),
-        secondStart: (bytes) => endpoint.#secondStart(bytes),
-      };
+      const endpoint = new Endpoint(await openSocket(host, port, (bytes, from) => later.take?.(bytes, from)));
+      later.take = (bytes, from) => endpoint.#onDatagram(bytes, from);
       return endpoint;
     } catch (cause) {
       throw new ChunkmeshError('E_SOCKET', `UDP ${host}:${port}: ${systemCode(cause) ?? 'cannot be bound'}`, { cause });
@@ -168,25 +160,11 @@ export class Endpoint {
 
   /** P-6.6: what cannot be a datagram of a session costs one look-up. */
   #sessionOf(bytes: Buffer): Attached | undefined {
-    return isDatagram(bytes) ? this.#sessionAt(bytes, 0) : undefined;
-  }
-
-  /** Whose datagram begins at `at`, its first byte aside. */
-  #sessionAt(bytes: Buffer, at: number): Attached | undefined {
-    const some = this.#byHead.get(sessionIdHead(bytes, at + 1));
+    if (!isDatagram(bytes)) return undefined;
+    const some = this.#byHead.get(sessionIdHead(bytes, 1));
     if (some === undefined) return undefined;
-    for (const attached of some) if (hasSessionId(bytes, attached.localId, at)) return attached;
+    for (const attached of some) if (hasSessionId(bytes, attached.localId)) return attached;
     return undefined;
-  }
-
-  /** The ids of sessions are known here, and nothing else has them: what is sealed looks like chance. */
-  #secondStart(bytes: Buffer): number {
-    const end = Math.min(bytes.length - MIN_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES);
-    let at = bytes.indexOf(FIRST_BYTE, MIN_DATAGRAM_BYTES);
-    for (; at >= 0 && at <= end; at = bytes.indexOf(FIRST_BYTE, at + 1)) {
-      if (this.#sessionAt(bytes, at) !== undefined) return at;
-    }
-    return bytes.length;
   }
 
   /** One flush a turn: the datagrams that arrived together are answered together. */

@@ -3,16 +3,16 @@
  * most of what a process has.
  */
 
-/** What a buffer's size is rounded up to: chunks differ (P-9.3), and one buffer is to fit many. */
-const GRAIN_BYTES = 16 * 1024;
+/** The smallest chunk but a last one (P-9.3). */
+const MIN_BUFFER_BYTES = 16 * 1024;
 /** Kept for later. More are in use at times, and go to the garbage collector. */
-export const MAX_SPARE_BYTES = 4 * 1024 * 1024;
-/** A larger one is for an artifact of gigabytes, whose chunks come seldom enough. */
-export const MAX_SPARE_BUFFER_BYTES = 256 * 1024;
+export const MAX_SPARE_BYTES = 8 * 1024 * 1024;
+/** The largest chunk of an artifact of 6 GiB (P-9.2, P-9.3). Larger ones come seldom enough. */
+export const MAX_SPARE_BUFFER_BYTES = 2 * 1024 * 1024;
 
 export class ChunkBuffers {
-  /** By size in grains. */
-  readonly #spare: Buffer[][] = [];
+  /** By size, each a power of two: chunks differ (P-9.3), and one buffer is to fit many. */
+  readonly #spare = new Map<number, Buffer[]>();
   #spareBytes = 0;
 
   get spareBytes(): number {
@@ -21,11 +21,11 @@ export class ChunkBuffers {
 
   /** A buffer of so many bytes, with anything in it. */
   take(length: number): Buffer {
-    const grains = Math.ceil(length / GRAIN_BYTES);
-    const spare = this.#spare[grains]?.pop();
-    if (spare !== undefined) this.#spareBytes -= spare.length;
-    const whole = spare ?? Buffer.allocUnsafeSlow(grains * GRAIN_BYTES);
-    return whole.length === length ? whole : whole.subarray(0, length);
+    const size = length > MAX_SPARE_BUFFER_BYTES ? length : sizeFor(length);
+    const spare = this.#spare.get(size)?.pop();
+    if (spare !== undefined) this.#spareBytes -= size;
+    const whole = spare ?? Buffer.allocUnsafeSlow(size);
+    return size === length ? whole : whole.subarray(0, length);
   }
 
   /** @param bytes from `take`, which nobody looks at any more. Once. */
@@ -33,10 +33,15 @@ export class ChunkBuffers {
     const { buffer } = bytes;
     const size = buffer.byteLength;
     if (size > MAX_SPARE_BUFFER_BYTES || this.#spareBytes + size > MAX_SPARE_BYTES) return;
-    const grains = size / GRAIN_BYTES;
-    const row = this.#spare[grains] ?? [];
+    const row = this.#spare.get(size) ?? [];
     row.push(Buffer.from(buffer));
-    this.#spare[grains] = row;
+    this.#spare.set(size, row);
     this.#spareBytes += size;
   }
+}
+
+function sizeFor(length: number): number {
+  let size = MIN_BUFFER_BYTES;
+  while (size < length) size *= 2;
+  return size;
 }

@@ -37,9 +37,8 @@ export function sessionIdHead(bytes: Uint8Array, at = 0): number {
   return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
-/** @param at where the datagram begins. */
-export function hasSessionId(bytes: Uint8Array, id: Uint8Array, at = 0): boolean {
-  for (let i = 0; i < SESSION_ID_BYTES; i++) if (bytes[at + SESSION_ID_AT + i] !== id[i]) return false;
+export function hasSessionId(bytes: Uint8Array, id: Uint8Array): boolean {
+  for (let i = 0; i < SESSION_ID_BYTES; i++) if (bytes[SESSION_ID_AT + i] !== id[i]) return false;
   return true;
 }
 

@@ -1,82 +1,66 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { Libc } from './libc.js';
+import type { Libc, PollHandle } from './libc.js';
 import { ReceiveBatch, SOL_UDP, UDP_GRO } from './receive_batch.js';
 import { SendBatch } from './send_batch.js';
-import { encodeSockaddr, type Family, familyNumber } from './sockaddr.js';
-import { type Address, askBuffers, type DatagramListener, type UdpSocket } from './udp_socket.js';
+import { decodeSockaddr, encodeSockaddr, type Family, familyNumber, MAX_SOCKADDR_BYTES } from './sockaddr.js';
+import { type Address, type DatagramListener, SOCKET_BUFFER_BYTES, type UdpSocket } from './udp_socket.js';
 
 /** Numbers of Linux, the same on every machine of libc.ts. */
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
-const INT_BYTES = 4;
 /** Datagrams leave whole or not at all, whatever the kernel has heard of the path: what RFC 8899 wants of it. */
 const PMTUDISC_PROBE = 3;
+const INT_BYTES = 4;
 
-/**
- * A socket of Linux that moves many datagrams in one system call, and forbids fragments. Node watches it: its `message` says that
- * something has arrived, and brings the first of it.
- */
+/** A socket of Linux that moves many datagrams in one system call, and forbids fragments. Nobody else may be bound beside it. */
 export class BatchSocket implements UdpSocket {
   readonly kind = 'batch';
   readonly seesFragments = true;
   readonly bound: { readonly address: string; readonly port: number };
   readonly grantedReceiveBytes: number;
   sendErrors = 0;
-  readonly #socket: Socket;
+  readonly #libc: Libc;
+  readonly #fd: number;
   readonly #sending: SendBatch;
   readonly #receiving: ReceiveBatch;
+  readonly #poll: PollHandle;
+  #isDrainDue = false;
   #blocked = false;
   #closed = false;
 
-  private constructor(libc: Libc, fd: number, family: Family, socket: Socket, listener: DatagramListener) {
-    this.#socket = socket;
+  private constructor(libc: Libc, fd: number, family: Family, bound: Address, onDatagram: DatagramListener) {
+    this.#libc = libc;
+    this.#fd = fd;
     this.#sending = new SendBatch(libc, fd, family);
-    this.#receiving = new ReceiveBatch(libc, fd, listener, () => !this.#closed);
-    socket.on('message', (bytes, { address, port }) => {
-      this.#receiving.takeRead(bytes, { host: address, port });
-      this.#receiving.drain();
-    });
-    // What a host refuses (ICMP, a route that is gone) is a lost datagram; the socket lives on.
-    socket.on('error', () => {
-      this.sendErrors++;
-    });
-    this.bound = socket.address();
-    this.grantedReceiveBytes = askBuffers(socket);
+    this.#receiving = new ReceiveBatch(libc, fd, onDatagram, () => !this.#closed);
+    this.bound = { address: bound.host, port: bound.port };
+    this.grantedReceiveBytes = getOption(libc, fd, SOL_SOCKET, SO_RCVBUF);
+    this.#poll = libc.poll(fd, () => this.#onReadable());
   }
 
   /** @throws an error with the system's `code` where the address is not of this host or the port is taken. */
-  static async open(libc: Libc, host: string, port: number, listener: DatagramListener): Promise<BatchSocket> {
+  static async open(libc: Libc, host: string, port: number, onDatagram: DatagramListener): Promise<BatchSocket> {
     const family: Family = isIP(host) === 6 ? 6 : 4;
     const fd = checked(libc, libc.socket(familyNumber(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-    let handedOver = false;
     try {
       forbidFragments(libc, fd, family);
-      takeTogether(libc, fd);
+      askOfKernel(libc, fd);
       const sockaddr = encodeSockaddr({ host, port }, family);
       checked(libc, libc.bind(fd, sockaddr, sockaddr.length));
-      const listening = once(socket, 'listening');
-      socket.bind({ fd, exclusive: true });
-      handedOver = true;
-      await listening;
-      // Node lets the address be used again by whoever asks, of any user: he would get every datagram.
-      setOption(libc, fd, SOL_SOCKET, SO_REUSEADDR, 0);
+      return new BatchSocket(libc, fd, family, boundAddress(libc, fd), onDatagram);
     } catch (error) {
-      if (!handedOver) libc.close(fd);
-      socket.close();
+      libc.close(fd);
       throw error;
     }
-    return new BatchSocket(libc, fd, family, socket, listener);
   }
 
   get isBlocked(): boolean {
@@ -123,26 +107,48 @@ export class BatchSocket implements UdpSocket {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
-    await once(this.#socket, 'close');
+    this.#poll.close();
+    this.#libc.close(this.#fd);
+  }
+
+  /** In a callback of Node's own, in this turn still: what throws, or promises, in the other goes unseen. */
+  #onReadable(): void {
+    if (this.#isDrainDue) return;
+    this.#isDrainDue = true;
+    setImmediate(() => {
+      this.#isDrainDue = false;
+      if (!this.#closed) this.#receiving.drain();
+    });
   }
 }
 
 function forbidFragments(libc: Libc, fd: number, family: Family): void {
   // A socket of IPv6 takes IPv4 addresses too.
-  setOption(libc, fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
-  if (family === 6) setOption(libc, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+  checked(libc, libc.setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, int(PMTUDISC_PROBE), INT_BYTES));
+  if (family === 6) checked(libc, libc.setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, int(PMTUDISC_PROBE), INT_BYTES));
 }
 
-/** What the sender's kernel, a card or this one has as one packet comes as one message (udp(7)). */
-function takeTogether(libc: Libc, fd: number): void {
-  // Kernels before 5.0 do not know it, and then each datagram comes alone.
+/** What is good to have, and goes without saying where it is refused. */
+function askOfKernel(libc: Libc, fd: number): void {
+  for (const name of [SO_SNDBUF, SO_RCVBUF]) libc.setsockopt(fd, SOL_SOCKET, name, int(SOCKET_BUFFER_BYTES), INT_BYTES);
+  // What the sender's kernel, a card or this one has as one packet comes as one message (udp(7)); kernels before 5.0 do not know it.
   libc.setsockopt(fd, SOL_UDP, UDP_GRO, int(1), INT_BYTES);
 }
 
-function setOption(libc: Libc, fd: number, level: number, name: number, value: number): void {
-  checked(libc, libc.setsockopt(fd, level, name, int(value), INT_BYTES));
+function boundAddress(libc: Libc, fd: number): Address {
+  const sockaddr = Buffer.alloc(MAX_SOCKADDR_BYTES);
+  checked(libc, libc.getsockname(fd, sockaddr, int(sockaddr.length)));
+  const bound = decodeSockaddr(sockaddr);
+  if (bound === null) throw new TypeError('bound to an address of no known family');
+  return bound;
+}
+
+function getOption(libc: Libc, fd: number, level: number, name: number): number {
+  const value = int(0);
+  checked(libc, libc.getsockopt(fd, level, name, value, int(INT_BYTES)));
+  return value.readInt32LE();
 }
 
 function int(value: number): Buffer {

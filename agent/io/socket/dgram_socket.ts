@@ -31,9 +31,9 @@ export class DgramSocket implements UdpSocket {
   #next = 0;
   #lastFrom: Address = { host: '', port: 0 };
 
-  private constructor(socket: Socket, listener: DatagramListener) {
+  private constructor(socket: Socket, onDatagram: DatagramListener) {
     this.#socket = socket;
-    socket.on('message', (bytes, from) => listener.onDatagram(bytes, this.#addressOf(from)));
+    socket.on('message', (bytes, from) => onDatagram(bytes, this.#addressOf(from)));
     // A send that a host refuses (ICMP, a route that is gone) is a lost datagram; the socket lives on.
     socket.on('error', () => {
       this.sendErrors++;
@@ -43,7 +43,7 @@ export class DgramSocket implements UdpSocket {
   }
 
   /** @throws what the system says where the address is not of this host or the port is taken. */
-  static async open(host: string, port: number, listener: DatagramListener): Promise<DgramSocket> {
+  static async open(host: string, port: number, onDatagram: DatagramListener): Promise<DgramSocket> {
     const socket = createSocket({
       type: isIP(host) === 6 ? 'udp6' : 'udp4',
       // Every destination is a literal: the default would go through getaddrinfo for each datagram.
@@ -58,7 +58,7 @@ export class DgramSocket implements UdpSocket {
       socket.close();
       throw error;
     }
-    return new DgramSocket(socket, listener);
+    return new DgramSocket(socket, onDatagram);
   }
 
   get seesFragments(): boolean {

@@ -9,6 +9,8 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer, length: number): number;
   setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number;
+  getsockname(fd: number, address: Buffer, length: Buffer): number;
   sendmsg(fd: number, header: Buffer, flags: number): number;
   recvmmsg(fd: number, headers: Buffer, count: number, flags: number, timeout: null): number;
   close(fd: number): number;
@@ -16,6 +18,12 @@ export interface Libc {
   errno(): number;
   /** Where the bytes of a buffer lie. They stay there; who holds the address must hold the buffer. */
   addressOf(buffer: Buffer): bigint;
+  /** Calls when there is something to read, by Node's own event loop. Close it before the descriptor. */
+  poll(fd: number, onReadable: () => void): PollHandle;
+}
+
+export interface PollHandle {
+  close(): void;
 }
 
 /** What is used of the package, whose own types say `any`. */
@@ -23,6 +31,7 @@ interface Koffi {
   load(path: null): { func(definition: string): (...values: unknown[]) => number };
   errno(): number;
   address(buffer: Buffer): bigint;
+  readonly node?: { poll?(fd: number, onReadable: () => void): PollHandle };
 }
 
 /** Where the layouts in this folder, and the numbers of options, are those of the kernel. */
@@ -33,16 +42,22 @@ export function loadLibc(): Libc | null {
   if (process.platform !== 'linux' || !KNOWN_MACHINES.includes(process.arch) || endianness() !== 'LE') return null;
   try {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const poll = koffi.node?.poll;
+    // Versions before 2.15 do not have it.
+    if (typeof poll !== 'function') return null;
     const libc = koffi.load(null);
     return {
       socket: libc.func('int socket(int domain, int type, int protocol)'),
       bind: libc.func('int bind(int fd, void *address, unsigned int length)'),
       setsockopt: libc.func('int setsockopt(int fd, int level, int name, void *value, unsigned int length)'),
+      getsockopt: libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+      getsockname: libc.func('int getsockname(int fd, void *address, void *length)'),
       sendmsg: libc.func('long sendmsg(int fd, void *header, int flags)'),
       recvmmsg: libc.func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)'),
       close: libc.func('int close(int fd)'),
       errno: () => koffi.errno(),
       addressOf: (buffer) => koffi.address(buffer),
+      poll,
     };
   } catch {
     // An optional dependency: its absence is a state of the machine, not a fault.

@@ -9,7 +9,7 @@ export function isBatchUnwanted(choice: string | undefined): boolean {
 }
 
 /** The fastest socket that this machine has. @throws an error with the system's `code`. */
-export async function openSocket(host: string, port: number, listener: DatagramListener): Promise<UdpSocket> {
+export async function openSocket(host: string, port: number, onDatagram: DatagramListener): Promise<UdpSocket> {
   const libc = isBatchUnwanted(process.env.CHUNKMESH_SOCKET) ? null : loadLibc();
-  return libc === null ? DgramSocket.open(host, port, listener) : BatchSocket.open(libc, host, port, listener);
+  return libc === null ? DgramSocket.open(host, port, onDatagram) : BatchSocket.open(libc, host, port, onDatagram);
 }

@@ -9,16 +9,8 @@ export interface Address {
   readonly port: number;
 }
 
-/** Whoever a socket hands to what arrives. */
-export interface DatagramListener {
-  /** `bytes` is good until the call returns. `from` is the same object as long as datagrams come from the same address. */
-  onDatagram(bytes: Buffer, from: Address): void;
-  /**
-   * Of datagrams of one length, the last one shorter or not, that the kernel left together without telling the length: where the second
-   * one starts; the end of `bytes` where there is but one, as far as can be told.
-   */
-  secondStart(bytes: Buffer): number;
-}
+/** `bytes` is good until the call returns. `from` is the same object as long as datagrams come from the same address. */
+export type DatagramListener = (bytes: Buffer, from: Address) => void;
 
 export interface UdpSocket {
   readonly kind: 'dgram' | 'batch';
@@ -41,7 +33,7 @@ export interface UdpSocket {
 }
 
 /** Asked of the kernel; what it grants is logged. A burst of a few milliseconds must fit. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+export const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export const addressOf = ([host, port]: Candidate): Address => ({ host, port });
 
