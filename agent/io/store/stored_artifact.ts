@@ -35,6 +35,7 @@ export class StoredArtifact implements ChunkSource {
   readonly #expected: ExpectedArtifact;
   readonly #place: ArtifactPlace;
   readonly #syncer: Syncer;
+  readonly #partPath: string;
   readonly #onClose: () => void;
   readonly #busy = new Set<Promise<unknown>>();
   /** Chunks written since the last sync began. */
@@ -57,7 +58,8 @@ export class StoredArtifact implements ChunkSource {
     this.#ready = [ready];
     this.#onClose = onClose;
     this.held = new Bitfield(expected.chunks);
-    this.#syncer = new Syncer(join(place.folder, 'data.part'), () => this.#sync());
+    this.#partPath = join(place.folder, 'data.part');
+    this.#syncer = new Syncer(this.#partPath, () => this.#sync());
   }
 
   /**
@@ -99,7 +101,7 @@ export class StoredArtifact implements ChunkSource {
    * @throws ChunkmeshError E_INDEX_INVALID; E_DISK_FULL and E_STORE_IO, after which it can be tried again.
    */
   installIndex(bytes: Uint8Array): Promise<void> {
-    this.#installing ??= this.#run('index', async () => {
+    this.#installing ??= this.#run(join(this.#place.folder, 'index'), async () => {
       if (this.#index !== undefined) return;
       const index = decodeIndex(bytes, this.#expected);
       await writeIndex(this.#place.folder, index);
@@ -116,7 +118,7 @@ export class StoredArtifact implements ChunkSource {
    * @throws ChunkmeshError E_CHUNK_WRONG, with nothing written; E_DISK_FULL and E_STORE_IO, with the chunk not held.
    */
   writeChunk(i: number, bytes: Uint8Array): Promise<void> {
-    return this.#run('data.part', async () => {
+    return this.#run(this.#partPath, async () => {
       const { index, files } = this.#opened();
       if (this.held.get(i)) return;
       this.#syncer.check();
@@ -134,7 +136,7 @@ export class StoredArtifact implements ChunkSource {
 
   async readChunk(i: number, into: Buffer): Promise<boolean> {
     if (this.#closing !== undefined || !this.held.get(i)) return false;
-    return this.#run('data', async () => {
+    return this.#run(this.#partPath, async () => {
       const { index, files } = this.#opened();
       if (!this.held.get(i)) return false;
       try {
@@ -158,7 +160,7 @@ export class StoredArtifact implements ChunkSource {
    */
   async finish(as: ReadyName): Promise<string> {
     if (!this.held.isFull) throw new ChunkmeshError('E_INTERNAL', 'finish was called with chunks missing');
-    return this.#run('data.part', () =>
+    return this.#run(this.#partPath, () =>
       this.#inTurn(async () => {
         const flush = (): Promise<void> => this.#syncer.flush();
         const path = await handOver({ place: this.#place, held: this.held, ...this.#opened(), flush }, as);
@@ -245,10 +247,11 @@ export class StoredArtifact implements ChunkSource {
     return { index, files };
   }
 
-  async #run<T>(name: string, work: () => Promise<T>): Promise<T> {
+  /** @param path of the file that errors name. */
+  async #run<T>(path: string, work: () => Promise<T>): Promise<T> {
     while (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
     if (this.#closing !== undefined) throw this.#closed();
-    const running = storing(join(this.#place.folder, name), work);
+    const running = storing(path, work);
     this.#busy.add(running);
     try {
       return await running;

@@ -3,9 +3,9 @@ import { storeError } from './store_error.js';
 
 /** What power loss may cost is bounded by both: chunks that are fetched once more, never wrong ones. */
 const SYNC_MS = 1000;
-const SYNC_BYTES = 16 * 2 ** 20;
+const SYNC_BYTES = 64 * 2 ** 20;
 
-/** Writes reach the disk about once a second, or every 16 MiB, without any write waiting for it. */
+/** Writes reach the disk about once a second, or every 64 MiB, without any write waiting for it. */
 export class Syncer {
   readonly #sync: () => Promise<void>;
   readonly #what: string;

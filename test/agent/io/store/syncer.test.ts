@@ -29,10 +29,10 @@ describe('the syncer', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('syncs at once at 16 MiB', async () => {
+  it('syncs at once at 64 MiB', async () => {
     const sync = vi.fn(async () => undefined);
     const syncer = new Syncer('file', sync);
-    syncer.wrote(16 * MIB - 1);
+    syncer.wrote(64 * MIB - 1);
     await vi.advanceTimersByTimeAsync(0);
     expect(sync).toHaveBeenCalledTimes(0);
     syncer.wrote(1);
