@@ -134,7 +134,10 @@ export class Mesh {
       onRequest: (chunk, offset, length) => linked((link) => link.serving.request(chunk, offset, length)),
       onCancel: (chunk) => linked((link) => link.serving.cancel(chunk)),
       onReject: (chunk, reason) => linked((link) => fetch()?.onReject(link, chunk, reason)),
-      onData: (chunk, offset, bytes) => linked((link) => fetch()?.onData(link, chunk, offset, bytes)),
+      // Once for each datagram: without the closure that the others cost.
+      onData: (chunk, offset, bytes) => {
+        if (later.link !== undefined) fetch()?.onData(later.link, chunk, offset, bytes);
+      },
       onHave: (first, bits) => linked((link) => this.#onHave(link, first, bits)),
       onPeers: (peers) =>
         linked((link) => {
