@@ -156,8 +156,10 @@ export class Background implements CongestionController, Member {
 
   /** §4.1: once a round trip, for it takes one to see what a change did. */
   #onRound(): void {
-    const { queueMs, baseMs } = this.delay;
     if (this.#state !== 'steady') return;
+    const { baseMs } = this.delay;
+    // What waited all through the round: a process that stands still for some milliseconds delays a few ACKs, and is no queue.
+    const queueMs = this.#round.hasRtt ? Math.max(0, this.#round.minRttMs - baseMs) : 0;
     const over = queueMs / this.targetMs - 1;
     // Never by more than empties a queue that is all its own: below that the path would stand idle.
     if (over > 0) this.#window *= 1 - Math.min(over, queueMs / (baseMs + queueMs), 0.5);
