@@ -51,8 +51,8 @@ class Rounds {
   }
 }
 
-describe('draft-irtf-iccrg-ledbat-plus-plus, the background controller', () => {
-  it('§4.3 grows by a third each round trip of 50 ms, and ends its slow start at three quarters of the target', () => {
+describe('draft-irtf-iccrg-ledbat-plus-plus-01, the background controller', () => {
+  it('§4.1, §4.2 grows by a third each round trip of 50 ms, and ends its slow start at three quarters of the target', () => {
     const rounds = new Rounds(new Scavenger());
     rounds.play(50);
     const { windowBytes } = rounds.controller;
@@ -74,7 +74,7 @@ describe('draft-irtf-iccrg-ledbat-plus-plus, the background controller', () => {
     expect(rounds.controller.windowBytes).toBeGreaterThan(0.5 * before);
   });
 
-  it('§4.1 gives way once a round trip, by no more than empties a queue that is all its own', () => {
+  it('§4.3 gives way once a round trip, by no more than empties a queue that is all its own', () => {
     const rounds = new Rounds(new Scavenger()).settle();
     expect(rounds.controller.state).toBe('steady');
     const before = rounds.controller.windowBytes;
