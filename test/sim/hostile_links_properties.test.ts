@@ -95,7 +95,7 @@ it('P-6 to P-8: two sessions over any link move the bytes that were asked for, e
     ),
     runs(150),
   );
-}, 60_000);
+}, 3_600_000);
 
 it('P-8.1: over a link that loses up to a tenth either way everything comes, and is known to have come', () => {
   const milder = links.map((link) => ({
@@ -115,4 +115,4 @@ it('P-8.1: over a link that loses up to a tenth either way everything comes, and
     }),
     runs(60),
   );
-}, 60_000);
+}, 3_600_000);
