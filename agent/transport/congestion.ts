@@ -20,7 +20,7 @@ export interface AckSample {
   inFlightAtSend: number;
   /**
    * Bytes acknowledged per millisecond over the packet's flight, 0 where unknown: the slower of how fast they were sent and
-   * how fast they were acknowledged (draft-ietf-ccwg-bbr §4.1), so that ACKs that come bunched tell no more than was sent.
+   * how fast they were acknowledged (draft-ietf-ccwg-bbr-06 §4.1), so that ACKs that come bunched tell no more than was sent.
    */
   deliveryRate: number;
   /** Whether the packet was sent while there was less to send than the window let. */

@@ -3,8 +3,11 @@ import { SENT_RECORDS } from './sent_packets.js';
 
 /** Bytes given to `serve` and not yet acknowledged: one largest chunk (P-9.3) always fits, whatever else waits. */
 export const MAX_PENDING_SERVE_BYTES = 32 * 1024 * 1024;
-/** Ranges that wait to be sent again: each was in flight, and none is sent anew while one waits. A power of two. */
-const MAX_RESENDS = SENT_RECORDS;
+/**
+ * Room for ranges that wait to be sent again: as many as can be in flight. More wait where large ones were lost, sent again in
+ * parts, and lost again: then room is made, which ends, since no byte is in two ranges.
+ */
+const RESENDS = SENT_RECORDS;
 
 /** A request of the peer's that is held: taken, and not yet answered in full. */
 export class HeldRequest {
@@ -47,9 +50,9 @@ export class SendQueue {
   #heldCount = 0;
   #parts: ServePart[] = [];
   #partSent = 0;
-  readonly #resendPart: (ServePart | null)[] = new Array<ServePart | null>(MAX_RESENDS).fill(null);
-  readonly #resendOffset = new Uint32Array(MAX_RESENDS);
-  readonly #resendLength = new Uint32Array(MAX_RESENDS);
+  #resendPart: (ServePart | null)[] = new Array<ServePart | null>(RESENDS).fill(null);
+  #resendOffset = new Uint32Array(RESENDS);
+  #resendLength = new Uint32Array(RESENDS);
   #resendHead = 0;
   #resendCount = 0;
   #pendingBytes = 0;
@@ -145,7 +148,8 @@ export class SendQueue {
   /** P-8.2: a range still wanted is sent again. */
   onLost(part: ServePart, offset: number, length: number): void {
     if (part.held.over) return;
-    const slot = (this.#resendHead + this.#resendCount) % MAX_RESENDS;
+    if (this.#resendCount === this.#resendPart.length) this.#makeRoom();
+    const slot = (this.#resendHead + this.#resendCount) % this.#resendPart.length;
     this.#resendPart[slot] = part;
     this.#resendOffset[slot] = offset;
     this.#resendLength[slot] = length;
@@ -167,7 +171,25 @@ export class SendQueue {
 
   #popResend(): void {
     this.#resendPart[this.#resendHead] = null;
-    this.#resendHead = (this.#resendHead + 1) % MAX_RESENDS;
+    this.#resendHead = (this.#resendHead + 1) % this.#resendPart.length;
     this.#resendCount--;
   }
+  /** Twice as much, the oldest first. */
+  #makeRoom(): void {
+    const count = this.#resendPart.length;
+    const head = this.#resendHead;
+    const parts = [...this.#resendPart.slice(head), ...this.#resendPart.slice(0, head)];
+    this.#resendPart = parts.concat(new Array<ServePart | null>(count).fill(null));
+    this.#resendOffset = unrolled(this.#resendOffset, head);
+    this.#resendLength = unrolled(this.#resendLength, head);
+    this.#resendHead = 0;
+  }
+}
+
+/** A full ring that begins at `head`, in order, with as much room again behind it. */
+function unrolled(ring: Uint32Array, head: number): Uint32Array<ArrayBuffer> {
+  const wider = new Uint32Array(2 * ring.length);
+  wider.set(ring.subarray(head));
+  wider.set(ring.subarray(0, head), ring.length - head);
+  return wider;
 }

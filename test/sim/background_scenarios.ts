@@ -1,12 +1,15 @@
 import { Scavenger } from '../../agent/transport/congestion/scavenger.js';
-import { Host } from './host.js';
+import { Host, type HostOptions } from './host.js';
 import type { LinkOptions } from './link.js';
 import { Bench, background, type Figure, linkOf, RTT_MS, type Scenario } from './scenario.js';
 
-function alone(link: LinkOptions, least: number, ms = 25_000) {
+/** As real processes are that read, hash and write. */
+const PAUSING: HostOptions = { pauses: { everyMs: 80, forMs: 6 } };
+
+function alone(link: LinkOptions, least: number, ms = 25_000, hosts: [HostOptions?, HostOptions?] = []) {
   return (seed: number): Figure[] => {
     const bench = new Bench(seed, link);
-    const bulk = bench.bulk(background());
+    const bulk = bench.bulk(background(), {}, hosts);
     bench.world.run(3000);
     const queue = bench.watchQueue(ms);
     return [
@@ -93,6 +96,11 @@ function left(seed: number): Figure[] {
 export const backgroundScenarios: readonly Scenario[] = [
   { name: 'alone, no loss', seeds: 3, run: alone(linkOf(100, 1), 90) },
   { name: 'alone, 0.1 % loss', seeds: 3, run: alone(linkOf(100, 1, { loss: 0.001 }), 80, 15_000) },
+  {
+    name: 'alone, 0.1 % loss, processes that pause',
+    seeds: 3,
+    run: alone(linkOf(100, 1, { loss: 0.001 }), 80, 15_000, [PAUSING, PAUSING]),
+  },
   { name: 'alone, 1 % loss', seeds: 3, run: alone(linkOf(100, 1, { loss: 0.01 }), 50, 15_000) },
   { name: 'alone, 5 % loss', long: true, seeds: 3, run: alone(linkOf(100, 1, { loss: 0.05 }), 0, 15_000) },
   { name: 'alone, queue of 4 RTT', long: true, seeds: 3, run: alone(linkOf(100, 4), 90) },

@@ -42,6 +42,8 @@ export interface Port {
 export interface HostOptions {
   /** The process handles nothing from the first to the second. */
   readonly stall?: readonly [fromMs: number, toMs: number];
+  /** Now and then the process handles nothing for so long: it collects garbage, hashes, waits for a disk. Milliseconds. */
+  readonly pauses?: { readonly everyMs: number; readonly forMs: number };
   /** What the process spends on each datagram, sent or received. */
   readonly cpuMs?: number;
   /** What the socket keeps while the process is busy. */
@@ -70,6 +72,7 @@ export class Host implements Target<Datagram> {
   #armedAt = Number.POSITIVE_INFINITY;
   #timerAt = Number.POSITIVE_INFINITY;
   #freeAt = 0;
+  #pauseAt = 0;
 
   constructor(world: World, options: HostOptions = {}) {
     this.#world = world;
@@ -104,9 +107,17 @@ export class Host implements Target<Datagram> {
     if (this.#turnPending) return;
     this.#turnPending = true;
     const { stall } = this.#options;
-    let at = Math.max(now, this.#freeAt);
+    let at = this.#afterPause(Math.max(now, this.#freeAt));
     if (stall !== undefined && at >= stall[0] && at < stall[1]) at = stall[1];
     this.#world.schedule(at, this.#turn, null);
+  }
+
+  #afterPause(at: number): number {
+    const { pauses } = this.#options;
+    if (pauses === undefined || at < this.#pauseAt) return at;
+    const end = this.#pauseAt + pauses.forMs;
+    this.#pauseAt = Math.max(at, end) + 2 * pauses.everyMs * this.#world.random.next();
+    return Math.max(at, end);
   }
 
   #onTimer(now: number, at: number): void {

@@ -6,7 +6,7 @@ import { type Member, MIN_TARGET_MS, type Scavenger, TARGET_MS } from './scaveng
 
 /** From this window on the target falls as the window grows: the bytes that one flow keeps queued stay the same. */
 const SCALE_DATAGRAMS = 128;
-/** §4.3: slow start ends at this part of the target. */
+/** §4.1: slow start ends at this part of the target. */
 const SLOW_START_SHARE = 0.75;
 /** Fast growth leaves in bursts: less queue than this share of this much is no end. Milliseconds. */
 const MIN_SLOW_START_TARGET_MS = 8;
@@ -14,7 +14,7 @@ const MIN_SLOW_START_TARGET_MS = 8;
 const MAX_GAIN_DIVISOR = 16;
 /** §4.4: round trips from the end of the slow start to the slowdown, and round trips of it. */
 const SLOWDOWN_ROUNDS = 2;
-/** §4.4: what one flow keeps in flight at least. Datagrams. */
+/** §4.3: what one flow keeps in flight at least. Datagrams. */
 const MIN_WINDOW_DATAGRAMS = 2;
 /** RFC 9002 §7.7 */
 const PACING_GAIN = 1.25;
@@ -29,7 +29,7 @@ const MAX_RANDOM_LOSS = 0.05;
 type State = 'slowStart' | 'ramp' | 'steady' | 'still';
 
 /**
- * The background controller: LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus), which takes what others leave and gives way to
+ * The background controller: LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus-01), which takes what others leave and gives way to
  * them. Where it differs, docs/TRANSPORT.md says why: a loss without a queue is not congestion, one with a queue lowers the
  * target, and the sessions of an agent are one flow.
  */
@@ -154,10 +154,12 @@ export class Background implements CongestionController, Member {
     }
   }
 
-  /** §4.1: once a round trip, for it takes one to see what a change did. */
+  /** §4.3: once a round trip, for it takes one to see what a change did. */
   #onRound(): void {
-    const { queueMs, baseMs } = this.delay;
     if (this.#state !== 'steady') return;
+    const { baseMs } = this.delay;
+    // What waited all through the round: a process that stands still for some milliseconds delays a few ACKs, and is no queue.
+    const queueMs = this.#round.hasRtt ? Math.max(0, this.#round.minRttMs - baseMs) : 0;
     const over = queueMs / this.targetMs - 1;
     // Never by more than empties a queue that is all its own: below that the path would stand idle.
     if (over > 0) this.#window *= 1 - Math.min(over, queueMs / (baseMs + queueMs), 0.5);

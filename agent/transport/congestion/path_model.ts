@@ -1,14 +1,14 @@
 import type { AckSample } from '../congestion.js';
 import type { RoundTally } from './round_tally.js';
 
-/** draft-ietf-ccwg-bbr §2.8: how long a shortest round trip is believed... */
+/** draft-ietf-ccwg-bbr-06 §2.16.1, §2.16.2: how long a shortest round trip is believed... */
 const MIN_RTT_WINDOW_MS = 10_000;
 /** ...and after how long without seeing one like it the sender makes room to see one. */
 const PROBE_RTT_AFTER_MS = 5000;
 /** A round trip within this of the shortest shows that it still holds, and spares a pause to look. */
 const MIN_RTT_SEEN_SHARE = 1 / 32;
 const MIN_RTT_SEEN_MS = 0.25;
-/** draft-ietf-ccwg-bbr §2.8: rounds for which what ACKs brought beyond the model is remembered. */
+/** draft-ietf-ccwg-bbr-06 §2.12: rounds for which what ACKs brought beyond the model is remembered. */
 const EXTRA_ACKED_ROUNDS = 10;
 /**
  * What a process sends or reads between two turns of its timers, twice over: on a path shorter than that the window must
@@ -27,7 +27,7 @@ export class PathModel {
   minRttMs = Number.POSITIVE_INFINITY;
   /** The share lost in rounds that ended with no queue. */
   lossRate = 0;
-  /** Most bytes that ACKs brought beyond the model of late: ACKs come bunched (draft-ietf-ccwg-bbr §4.5.9). */
+  /** Most bytes that ACKs brought beyond the model of late: ACKs come bunched (draft-ietf-ccwg-bbr-06 §5.5.9). */
   extraAcked = 0;
   /** The best rate of this cycle of probing, and of the one before. */
   #rate = 0;

@@ -1,7 +1,7 @@
 import type { CongestionController, MakeController } from '../congestion.js';
 import { Background } from './background.js';
 
-/** draft-irtf-iccrg-ledbat-plus-plus §4.1: the queueing delay that is aimed at, at most. */
+/** draft-irtf-iccrg-ledbat-plus-plus-01 §4.5: the queueing delay that is aimed at, at most. */
 export const TARGET_MS = 60;
 /** And at least, where the path's own unrest is less. */
 export const MIN_TARGET_MS = 2;
@@ -11,7 +11,7 @@ const OVERFLOW_SHARE = 0.5;
 const TARGET_RISE = 0.25;
 /** A session that sent nothing for this long takes no part. */
 const ACTIVE_MS = 2000;
-/** draft-irtf-iccrg-ledbat-plus-plus §4.4: between slowdowns, times as long as one takes... */
+/** draft-irtf-iccrg-ledbat-plus-plus-01 §4.4: between slowdowns, times as long as one takes... */
 const SLOWDOWN_INTERVAL = 9;
 /** ...and no less than this. */
 const MIN_SLOWDOWN_INTERVAL_MS = 8000;

@@ -206,7 +206,7 @@ describe('P-8.1 recovery', () => {
     ]);
   });
 
-  it('draft-ietf-ccwg-bbr §4.1 believes no rate above that at which the bytes were sent, however ACKs come bunched', () => {
+  it('draft-ietf-ccwg-bbr-06 §4.1 believes no rate above that at which the bytes were sent, however ACKs come bunched', () => {
     const { recovery, controller } = setUp();
     recovery.appLimited = false;
     for (let i = 0; i < 20; i++) recovery.onSent(i * 10, 1200, true);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Background } from '../../../../agent/transport/congestion/background.js';
 import { MIN_TARGET_MS, Scavenger, TARGET_MS } from '../../../../agent/transport/congestion/scavenger.js';
-import { DATAGRAM, rttOf, sampleOf } from './samples.js';
+import { DATAGRAM, rttOf as rttEstimatorOf, sampleOf } from './samples.js';
 
 const MAX = 3072 * DATAGRAM;
 
@@ -17,11 +17,15 @@ class Rounds {
     this.controller.onPacketSent(now);
   }
 
-  play(rttMs: number): void {
-    this.now += rttMs;
+  /** @param rtt of all, or of each ACK of so many. */
+  play(rtt: number | ((ack: number, acks: number) => number)): void {
+    const rttOf = typeof rtt === 'number' ? () => rtt : rtt;
+    const longest = rttOf(1, 1);
+    this.now += longest;
     const prior = this.delivered;
     const acks = Math.max(1, Math.round(this.controller.windowBytes / DATAGRAM / 8));
     for (let i = 0; i < acks; i++) {
+      const rttMs = rttOf(i, acks);
       this.controller.onPacketSent(this.now);
       this.controller.onAcked(this.now, this.now - rttMs, DATAGRAM, true);
       const ackedBytes = Math.min(8 * DATAGRAM, this.controller.windowBytes);
@@ -47,8 +51,8 @@ class Rounds {
   }
 }
 
-describe('draft-irtf-iccrg-ledbat-plus-plus, the background controller', () => {
-  it('§4.3 grows by a third each round trip of 50 ms, and ends its slow start at three quarters of the target', () => {
+describe('draft-irtf-iccrg-ledbat-plus-plus-01, the background controller', () => {
+  it('§4.1, §4.2 grows by a third each round trip of 50 ms, and ends its slow start at three quarters of the target', () => {
     const rounds = new Rounds(new Scavenger());
     rounds.play(50);
     const { windowBytes } = rounds.controller;
@@ -70,7 +74,7 @@ describe('draft-irtf-iccrg-ledbat-plus-plus, the background controller', () => {
     expect(rounds.controller.windowBytes).toBeGreaterThan(0.5 * before);
   });
 
-  it('§4.1 gives way once a round trip, by no more than empties a queue that is all its own', () => {
+  it('§4.3 gives way once a round trip, by no more than empties a queue that is all its own', () => {
     const rounds = new Rounds(new Scavenger()).settle();
     expect(rounds.controller.state).toBe('steady');
     const before = rounds.controller.windowBytes;
@@ -79,6 +83,16 @@ describe('draft-irtf-iccrg-ledbat-plus-plus, the background controller', () => {
     expect(rounds.controller.windowBytes).toBeGreaterThan(before * (50 / (50 + 1.2 * TARGET_MS)));
     for (let i = 0; i < 20; i++) rounds.play(150);
     expect(rounds.controller.windowBytes).toBe(2 * DATAGRAM);
+  });
+
+  it('takes ACKs that come late in a round whose others are in time for no queue', () => {
+    const late = new Rounds(new Scavenger()).settle();
+    const before = late.controller.windowBytes;
+    for (let i = 0; i < 30; i++) late.play((ack, acks) => (ack < acks / 3 ? 50 : 200));
+    expect(late.controller.windowBytes).toBeGreaterThanOrEqual(before);
+    const queued = new Rounds(new Scavenger()).settle();
+    for (let i = 0; i < 30; i++) queued.play(200);
+    expect(queued.controller.windowBytes).toBeLessThan(before / 2);
   });
 
   it('takes a loss without a queue for no congestion', () => {
@@ -121,7 +135,7 @@ describe('the sessions of an agent are one flow', () => {
     const sessions = Array.from({ length: 12 }, () => new Rounds(scavenger));
     expect(sessions[11]?.controller.windowBytes).toBe(DATAGRAM);
     for (let i = 0; i < 40; i++) for (const session of sessions) session.play(i < 2 ? 50 : 300);
-    const rate = sessions.reduce((sum, { controller }) => sum + controller.pacingRate(rttOf(300)), 0);
+    const rate = sessions.reduce((sum, { controller }) => sum + controller.pacingRate(rttEstimatorOf(300)), 0);
     expect(rate).toBeLessThan((2.2 * 2 * DATAGRAM) / 300);
   });
 

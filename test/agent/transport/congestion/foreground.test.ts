@@ -28,7 +28,7 @@ function settled(): Rounds {
   return rounds;
 }
 
-describe('draft-ietf-ccwg-bbr, the foreground controller', () => {
+describe('draft-ietf-ccwg-bbr-06, the foreground controller', () => {
   it('RFC 9002 §7.2 begins with ten datagrams, at 2.77 of them a round trip', () => {
     const controller = new Foreground(DATAGRAM, MAX);
     expect(controller.windowBytes).toBe(12_000);
@@ -36,7 +36,7 @@ describe('draft-ietf-ccwg-bbr, the foreground controller', () => {
     expect(new Foreground(8952, MAX).windowBytes).toBe(4 * 8952);
   });
 
-  it('§4.3.1 ends its startup when three rounds bring no more', () => {
+  it('§5.3.1 ends its startup when three rounds bring no more', () => {
     const rounds = new Rounds();
     for (const rate of [500, 1500, 4500, 12_500, 12_500, 12_500]) rounds.play(rate, 50);
     expect(rounds.controller.state).toBe('startup');
@@ -44,7 +44,7 @@ describe('draft-ietf-ccwg-bbr, the foreground controller', () => {
     expect(rounds.controller.state).not.toBe('startup');
   });
 
-  it('§4.3.1 does not end it for rounds that the application limited', () => {
+  it('§5.3.1 does not end it for rounds that the application limited', () => {
     const { controller } = new Rounds();
     for (let i = 1; i < 20; i++) {
       const round = { delivered: i * 1e4, priorDelivered: (i - 1) * 1e4, deliveryRate: 200, rttMs: 50 };
@@ -68,7 +68,7 @@ describe('draft-ietf-ccwg-bbr, the foreground controller', () => {
     expect(rounds.controller.model.lossRate).toBeGreaterThan(0.04);
   });
 
-  it('§4.5.10 takes it for congestion on a path that lost nothing before', () => {
+  it('§5.5.10 takes it for congestion on a path that lost nothing before', () => {
     const rounds = settled();
     rounds.play(10_000, 90, 60);
     expect(rounds.controller.bandwidth).toBeLessThan(12_500);

@@ -9,7 +9,7 @@ function modelOf(rate: number, rttMs: number): PathModel {
   return model;
 }
 
-describe('draft-ietf-ccwg-bbr §4.5 the model of a path', () => {
+describe('draft-ietf-ccwg-bbr-06 §5.5 the model of a path', () => {
   it('remembers the best rate of this cycle and the one before', () => {
     const model = modelOf(1000, 50);
     model.onAck(sampleOf({ deliveryRate: 800 }));
@@ -64,7 +64,7 @@ describe('draft-ietf-ccwg-bbr §4.5 the model of a path', () => {
     expect(model.lossRate).toBeCloseTo(0.05, 3);
   });
 
-  it('§4.5.9 remembers what ACKs brought beyond the model, for a while', () => {
+  it('§5.5.9 remembers what ACKs brought beyond the model, for a while', () => {
     const model = modelOf(1000, 50);
     model.onAck(sampleOf({ now: 10, ackedBytes: 1000 }));
     model.onAck(sampleOf({ now: 10, ackedBytes: 20_000 }));
