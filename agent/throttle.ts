@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { Role } from '../shared/control/topics.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { Hours } from './hours.js';
+import { METERED, type Metered } from './metered.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
 import { Foreground } from './transport/congestion/foreground.js';
 import { Scavenger } from './transport/congestion/scavenger.js';
@@ -19,6 +21,8 @@ export interface Limits {
   readonly peerDownRate?: number | undefined;
   /** As `22:00-06:00`, in the device's own time: outside of these nothing is fetched or served, save what is urgent (P-4.1). */
   readonly hours?: string | undefined;
+  /** For a link that costs money by the byte: `fetch` or `urgent`, and nothing is served. Default `off`. */
+  readonly metered?: Metered | undefined;
 }
 
 /** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
@@ -36,6 +40,7 @@ export const limitsSchema = z.strictObject({
   peerUpRate: rate,
   peerDownRate: rate,
   hours: z.string().optional(),
+  metered: z.enum(METERED).optional(),
 });
 
 interface Watched {
@@ -63,13 +68,18 @@ export class Throttle {
     this.set(now, limits);
   }
 
-  /** In force at once, for sessions that are there too. @throws E_CONFIG, with the ones before still in force */
-  set(now: number, limits: Limits): void {
-    const parsed = limitsSchema.safeParse(limits);
+  /**
+   * In force at once, for sessions that are there too.
+   * @param role the device's, where it is known. @throws E_CONFIG, with the ones before still in force
+   */
+  set(now: number, given: Limits, role?: Role): void {
+    const parsed = limitsSchema.safeParse(given);
     if (!parsed.success) {
-      const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+      const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`);
       throw new ChunkmeshError('E_CONFIG', `limits: ${faults.join('; ')}`);
     }
+    const limits = parsed.data;
+    checkRole(limits, role);
     this.#hours = limits.hours === undefined ? null : new Hours(limits.hours);
     this.#limits = limits;
     this.#up.set(now, limits.upRate ?? Number.POSITIVE_INFINITY);
@@ -78,9 +88,23 @@ export class Throttle {
     this.tick(now);
   }
 
-  /** Whether what is not urgent may run at this time of the day. */
+  /** A copy of what is in force. */
+  get limits(): Limits {
+    return { ...this.#limits };
+  }
+
+  get metered(): Metered {
+    return this.#limits.metered ?? 'off';
+  }
+
+  /** As `set`, for limits that were given before the device's role was known. @throws E_CONFIG */
+  checkRole(role: Role): void {
+    checkRole(this.#limits, role);
+  }
+
+  /** Whether what is not urgent may run at this time of the day, over this link. */
   isOpen(at: Date): boolean {
-    return this.#hours?.isOpen(at) ?? true;
+    return this.metered !== 'urgent' && (this.#hours?.isOpen(at) ?? true);
   }
 
   /** For a session that is about to begin. @param urgent it goes ahead of other traffic instead of after it */
@@ -163,6 +187,12 @@ export class Throttle {
       if (!this.#watched.some((one) => one.device === device)) this.#peers.delete(device);
     }
   }
+}
+
+/** A seed that serves nobody is none, and the fleet behind it would wait without a word. */
+function checkRole({ metered = 'off' }: Limits, role: Role | undefined): void {
+  if (role !== 'seed' || metered === 'off') return;
+  throw new ChunkmeshError('E_CONFIG', `metered: ${metered} is for devices; a seed is there to serve`);
 }
 
 function isNews(before: number, now: number): boolean {

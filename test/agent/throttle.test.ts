@@ -130,11 +130,49 @@ describe('Throttle', () => {
     { peerUpRate: Number.NaN },
     { peerDownRate: 5e9 },
     { hours: 'night' },
+    { metered: 'on' },
+    { metered: true },
+    { metered: '' },
     { up: 5_000 },
+    undefined,
+    null,
   ])('E_CONFIG: refuses %j, and goes on with what was', (limits) => {
     const throttle = new Throttle(0, { upRate: 5_000 });
     expect(() => throttle.set(1, limits as Limits)).toThrowError(expect.objectContaining({ code: 'E_CONFIG' }));
     expect(throttle.sessionOptions(1, 'x', false).caps?.[0]?.bytesPerSecond).toBe(5_000);
+    expect([throttle.limits, throttle.metered]).toEqual([{ upRate: 5_000 }, 'off']);
+  });
+
+  it('keeps what it was given, whatever becomes of the object', () => {
+    const limits = { peerUpRate: 5_000 };
+    const throttle = new Throttle(0, limits);
+    limits.peerUpRate = 1;
+    Object.assign(throttle.limits, { peerUpRate: 2 });
+    expect(throttle.sessionOptions(1, 'x', false).caps?.[1]?.bytesPerSecond).toBe(5_000);
+  });
+
+  it('over a metered link lets run by its setting, within its hours, and is as before once it is off', () => {
+    const [day, night] = [new Date('2026-03-01T12:00:00'), new Date('2026-03-01T23:00:00')];
+    const throttle = new Throttle(0, { metered: 'urgent' });
+    const open = () => [throttle.isOpen(day), throttle.isOpen(night)];
+    expect(open()).toEqual([false, false]);
+    throttle.set(1, { metered: 'fetch', hours: '22:00-06:00' });
+    expect(open()).toEqual([false, true]);
+    throttle.set(2, { metered: 'urgent', hours: '22:00-06:00' });
+    expect(open()).toEqual([false, false]);
+    throttle.set(3, { metered: 'off' });
+    expect([...open(), throttle.metered]).toEqual([true, true, 'off']);
+  });
+
+  it('E_CONFIG: refuses a metered link for a seed, which is there to serve, and goes on with what was', () => {
+    const refused = expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining('metered: fetch') });
+    const throttle = new Throttle(0, { upRate: 5_000 });
+    expect(() => throttle.set(1, { metered: 'fetch' }, 'seed')).toThrowError(refused);
+    expect(throttle.limits).toEqual({ upRate: 5_000 });
+    throttle.set(2, { metered: 'off' }, 'seed');
+    throttle.set(3, { metered: 'fetch' }, 'device');
+    expect(() => throttle.checkRole('seed')).toThrowError(refused);
+    throttle.checkRole('device');
   });
 
   it('knows its hours', () => {
