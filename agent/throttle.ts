@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Role } from '../shared/control/topics.js';
 import { ChunkmeshError } from '../shared/errors.js';
+import { BASE_DATAGRAM_BYTES } from '../shared/limits.js';
 import { Hours } from './hours.js';
 import { METERED, type Metered } from './metered.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
@@ -27,8 +28,12 @@ export interface Limits {
 
 /** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
 const DIVIDE_MS = 250;
-/** Over less than this a rate is chance. */
-const MIN_MEASURE_MS = 100;
+/** And not before so much of an equal share has come, 8 datagrams: what came in less time says nothing of a low rate. */
+const DIVIDE_BYTES = 8 * BASE_DATAGRAM_BYTES;
+/** And yet so often, whatever the rate: who joins is given its share at once, and who left is noticed as late as this. */
+const MAX_DIVIDE_MS = 5_000;
+/** Over less than this part of the time a rate is chance. */
+const MIN_MEASURE = 0.4;
 /** A limit that changed by less is not worth a frame: far below the 3 % in which a ceiling is held. */
 const WORTH_TELLING = 0.005;
 
@@ -136,12 +141,12 @@ export class Throttle {
   get deadline(): number {
     const { downRate, peerDownRate } = this.#limits;
     if (this.#watched.length === 0 || (downRate ?? peerDownRate) === undefined) return Number.POSITIVE_INFINITY;
-    return this.#dividedAt + DIVIDE_MS;
+    return this.#dividedAt + this.#divideMs;
   }
 
   /** P-7.12: tells each peer how much it may send. @returns whether any was told anything. */
   tick(now: number): boolean {
-    if (now < this.#dividedAt + DIVIDE_MS) return false;
+    if (now < this.#dividedAt + this.#divideMs) return false;
     this.#forgetFinished();
     this.#dividedAt = now;
     this.#measure(now);
@@ -157,9 +162,15 @@ export class Throttle {
     return told;
   }
 
+  get #divideMs(): number {
+    const { downRate = Number.POSITIVE_INFINITY } = this.#limits;
+    const share = downRate / Math.max(1, this.#watched.length);
+    return Math.min(MAX_DIVIDE_MS, Math.max(DIVIDE_MS, (DIVIDE_BYTES * 1000) / share));
+  }
+
   #measure(now: number): void {
     const elapsedMs = now - this.#measuredAt;
-    if (elapsedMs < MIN_MEASURE_MS) return;
+    if (elapsedMs < MIN_MEASURE * this.#divideMs) return;
     this.#measuredAt = now;
     for (const watched of this.#watched) {
       const { bytesReceived } = watched.session.stats;
