@@ -106,6 +106,30 @@ describe('metered: urgent', () => {
   });
 });
 
+describe('hours', () => {
+  /** A span that begins in two hours of the device's own time. */
+  const closed = (): string => {
+    const hour = (ahead: number): string => String((new Date().getHours() + ahead) % 24).padStart(2, '0');
+    return `${hour(2)}:00-${hour(3)}:00`;
+  };
+
+  it('that end stop what runs, also what comes meanwhile, and it goes on when they begin', async () => {
+    const { sample, fleet, metered: device } = await begun({ downRate: 300_000 });
+    await vi.waitFor(() => expect(row(device)?.held).toBeGreaterThan(0), PATIENCE);
+    device.agent.setLimits({ ...device.agent.limits, hours: closed() });
+    await vi.waitFor(() => expect(device.agent.status().peers).toBe(0), PATIENCE);
+    const { fromSeed = 0 } = row(device) ?? {};
+    const late = await fleet.agent('cam-2', 'device', [], { limits: { hours: closed() } });
+    await vi.waitFor(() => expect(row(late)?.state).toBe('paused'), PATIENCE);
+    await delay(LONG_ENOUGH_MS);
+    expect(row(device)).toMatchObject({ state: 'paused', fromSeed });
+    expect([saidOf(fleet, 'cam-2', 'have'), saidOf(fleet, 'cam-2', 'signal')]).toEqual([0, 0]);
+    for (const { agent } of [device, late]) agent.setLimits({});
+    for (const one of [device, late]) await one.complete('1');
+    expect((row(device)?.fromSeed ?? 0) + (row(device)?.fromPeers ?? 0)).toBe(sample.bytes.length);
+  });
+});
+
 describe('metered, of a seed', () => {
   it('is refused at the start, with nothing left open, and while it runs, with what was still in force', async () => {
     const sample = await Sample.make('metered seed');
