@@ -42,7 +42,9 @@ export class RateCap {
   onSent(now: number, bytes: number): void {
     if (this.#rate === Number.POSITIVE_INFINITY || this.#rate === 0) return;
     this.#refill(now);
-    this.#credit = Math.max(this.#credit - bytes, -Math.max(bytes, this.#rate * MAX_DEBT_MS));
+    const most = Math.max(bytes, this.#rate * MAX_DEBT_MS);
+    // What a large datagram owes is not forgiven for a small one's sake.
+    this.#credit = Math.max(this.#credit - bytes, Math.min(this.#credit, -most));
   }
 
   /** When `maySend` is true again. */

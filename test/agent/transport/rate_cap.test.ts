@@ -76,6 +76,13 @@ describe('RateCap', () => {
     expect(large.nextSendAt).toBeCloseTo(8952, 0);
   });
 
+  it('forgives a large datagram nothing for the sake of small ones that come after it', () => {
+    const cap = capOf(1_000);
+    cap.onSent(0, 8952);
+    for (let i = 0; i < 100; i++) cap.onSent(0, 60);
+    expect(cap.nextSendAt).toBeCloseTo(8952, 0);
+  });
+
   it('owes nothing for what passed at 0', () => {
     const cap = capOf(0);
     for (let i = 0; i < 10_000; i++) cap.onSent(i, 60);

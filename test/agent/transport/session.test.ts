@@ -178,6 +178,17 @@ describe('P-7.12 LIMIT', () => {
     expect(peer.frames).toContain('limit 5000');
   });
 
+  it('is not passed by DATA in the company of a PING, neither to stay alive nor at a probe timeout', () => {
+    const peer = serving();
+    peer.send(limit(100));
+    peer.read();
+    peer.frames.length = 0;
+    // One datagram of 1,200 bytes is 12 s of the limit; nothing is acknowledged, so probe timeouts come too.
+    for (let now = 10; now < 9_000; now += 10) peer.at(now).read();
+    expect(dataBytes(peer)).toBe(0);
+    expect(peer.frames).toContain('ping');
+  });
+
   it('is heeded: no DATA at 0, and on from there when it is lifted', () => {
     const peer = serving();
     peer.send(limit(0));
