@@ -10,6 +10,7 @@ import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import type { ChunkSource } from './io/store/chunk_source.js';
+import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
@@ -101,13 +102,20 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   /**
-   * What the agent may take of the network from now on, sessions that are there included.
-   * @throws E_CONFIG, with the limits before still in force
+   * What the agent may take of the network from now on, sessions that are there included. What is left out is not limited.
+   * @throws E_CONFIG, with the limits before still in force; for a seed too, where they are of a metered link
    */
   setLimits(limits: Limits): void {
-    this.#throttle.set(now(), limits);
+    const before = this.#throttle.metered;
+    this.#throttle.set(now(), limits, this.#running?.credential.identity.role);
+    if (before !== this.#throttle.metered) this.#onMetered(before);
     this.#running?.endpoint.wake();
     this.#alarm.now();
+  }
+
+  /** Those in force, to change some of: `agent.setLimits({ ...agent.limits, metered: 'fetch' })`. */
+  get limits(): Limits {
+    return this.#throttle.limits;
   }
 
   /** P-4.7 */
@@ -116,7 +124,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #start(): Promise<void> {
-    const parts = await openParts(this.#options, this.#ended.signal);
+    const believed = ({ identity }: Credential): void => this.#throttle.checkRole(identity.role);
+    const parts = await openParts(this.#options, this.#ended.signal, believed);
     let link: ControlLink | null = null;
     try {
       this.#ended.signal.throwIfAborted();
@@ -222,12 +231,14 @@ export class Agent extends EventEmitter<AgentEvents> {
         negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
       },
     });
+    transfer.pause(!this.#throttle.isOpen(new Date()));
     return transfer;
   }
 
   #transferHost(running: Running): TransferHost {
     return {
       ...{ now, random, logger: this.#logger, buffers: this.#buffers },
+      metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       changed: () => {
         this.#status.changed();
@@ -245,6 +256,17 @@ export class Agent extends EventEmitter<AgentEvents> {
   #changed(): void {
     this.#status.changed();
     this.#alarm.now();
+  }
+
+  #onMetered(before: Metered): void {
+    const { metered } = this.#throttle;
+    this.#logger.info({ metered }, 'metered mode');
+    this.#status.changed();
+    if (before !== 'off' && metered !== 'off') return;
+    for (const transfer of this.#rollouts.all()) {
+      if (metered === 'off') this.#running?.announcements.forget(transfer);
+      transfer.onMetered();
+    }
   }
 
   /** The agent's own deadlines; those of sessions are the endpoint's. */
@@ -292,7 +314,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     const transfers = this.#rollouts.all();
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
-    return statusMessage({ at: seconds(), online, agent: VERSION, peers, rollouts });
+    const { metered } = this.#throttle;
+    return statusMessage({
+      ...{ at: seconds(), online, agent: VERSION, peers, rollouts },
+      ...(metered !== 'off' && { metered }),
+    });
   }
 
   /** @param times how often the like was refused, where not each is told. */

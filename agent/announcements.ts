@@ -33,7 +33,8 @@ export class Announcements {
 
   /** Once when it joins, then as long as it is alone. */
   deadline(transfer: Transfer): number {
-    const due = transfer.lonely || !this.#announced.has(transfer);
+    // With no room, who hears of it would offer in vain.
+    const due = transfer.lonely || (transfer.room > 0 && !this.#announced.has(transfer));
     return due && this.#control.link.online && transfer.held !== null
       ? transfer.announcer.due
       : Number.POSITIVE_INFINITY;

@@ -91,7 +91,7 @@ export class Hearing {
     const have = decodeMessage('have', opened.payload);
     checkRecent(have.at, seconds());
     const peer = peerOf(opened);
-    if (!announcements.heard(transfer, peer, have, now(), random)) return;
+    if (!announcements.heard(transfer, peer, have, now(), random) || have.room === 0) return;
     // P-5.6: with room for all of them, it has no session left.
     const alone = have.room >= MAX_SESSIONS_PER_ARTIFACT;
     negotiation.offer(transfer, peer, alone ? have.at : undefined);

@@ -4,7 +4,8 @@ import { ChunkmeshError } from '../shared/errors.js';
 
 /** More make no sense of a day, and each is looked at every minute. */
 const MAX_SPANS = 24;
-const SPAN = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/;
+const DAY_MINUTES = 24 * 60;
+const SPAN = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
 
 interface Span {
   /** Minutes of the day; up to, not including, `to`. A span that goes past midnight has the smaller one last. */
@@ -35,9 +36,9 @@ export class Hours {
 
 function parseSpan(text: string): Span {
   const found = SPAN.exec(text);
-  const [, fromHour, fromMinute, toHour, toMinute] = (found ?? []).map(Number);
-  const from = (fromHour ?? 0) * 60 + (fromMinute ?? 0);
-  const to = (toHour ?? 0) * 60 + (toMinute ?? 0);
+  const minutes = (hour: string | undefined, minute: string | undefined): number => Number(hour) * 60 + Number(minute);
+  const from = minutes(found?.[1], found?.[2]);
+  const to = found?.[3] === undefined ? DAY_MINUTES : minutes(found[3], found[4]);
   if (found === null || from === to) {
     throw new ChunkmeshError('E_CONFIG', `hours: ${JSON.stringify(text.slice(0, 40))} is not as 22:00-06:00`);
   }

@@ -21,13 +21,19 @@ export interface Parts {
 }
 
 /**
+ * @param believed looks at the credential before anything else is opened, and may refuse it.
  * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
  * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_STORE_*, E_SOCKET
  */
-export async function openParts(options: AgentOptions, ended: AbortSignal): Promise<Parts> {
+export async function openParts(
+  options: AgentOptions,
+  ended: AbortSignal,
+  believed: (credential: Credential) => void = () => {},
+): Promise<Parts> {
   const { credential: given, listen = {} } = options;
   const credential = typeof given === 'string' ? await loadCredential(given) : given;
   checkRole(credential);
+  believed(credential);
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.unshift(part);

@@ -49,6 +49,7 @@ export interface StatusParts {
   readonly online: boolean;
   readonly agent: string;
   readonly peers: number;
+  readonly metered?: StatusMessage['metered'];
   readonly rollouts: readonly RolloutProgress[];
 }
 

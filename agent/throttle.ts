@@ -1,6 +1,9 @@
 import { z } from 'zod';
+import type { Role } from '../shared/control/topics.js';
 import { ChunkmeshError } from '../shared/errors.js';
+import { BASE_DATAGRAM_BYTES } from '../shared/limits.js';
 import { Hours } from './hours.js';
+import { METERED, type Metered } from './metered.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
 import { Foreground } from './transport/congestion/foreground.js';
 import { Scavenger } from './transport/congestion/scavenger.js';
@@ -19,12 +22,18 @@ export interface Limits {
   readonly peerDownRate?: number | undefined;
   /** As `22:00-06:00`, in the device's own time: outside of these nothing is fetched or served, save what is urgent (P-4.1). */
   readonly hours?: string | undefined;
+  /** For a link that costs money by the byte: `fetch` or `urgent`, and nothing is served. Default `off`. */
+  readonly metered?: Metered | undefined;
 }
 
 /** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
 const DIVIDE_MS = 250;
-/** Over less than this a rate is chance. */
-const MIN_MEASURE_MS = 100;
+/** And not before so much of an equal share has come, 8 datagrams: what came in less time says nothing of a low rate. */
+const DIVIDE_BYTES = 8 * BASE_DATAGRAM_BYTES;
+/** And yet so often, whatever the rate: who joins is given its share at once, and who left is noticed as late as this. */
+const MAX_DIVIDE_MS = 5_000;
+/** Over less than this part of the time a rate is chance. */
+const MIN_MEASURE = 0.4;
 /** A limit that changed by less is not worth a frame: far below the 3 % in which a ceiling is held. */
 const WORTH_TELLING = 0.005;
 
@@ -36,6 +45,7 @@ export const limitsSchema = z.strictObject({
   peerUpRate: rate,
   peerDownRate: rate,
   hours: z.string().optional(),
+  metered: z.enum(METERED).optional(),
 });
 
 interface Watched {
@@ -63,13 +73,18 @@ export class Throttle {
     this.set(now, limits);
   }
 
-  /** In force at once, for sessions that are there too. @throws E_CONFIG, with the ones before still in force */
-  set(now: number, limits: Limits): void {
-    const parsed = limitsSchema.safeParse(limits);
+  /**
+   * In force at once, for sessions that are there too.
+   * @param role the device's, where it is known. @throws E_CONFIG, with the ones before still in force
+   */
+  set(now: number, given: Limits, role?: Role): void {
+    const parsed = limitsSchema.safeParse(given);
     if (!parsed.success) {
-      const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+      const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`);
       throw new ChunkmeshError('E_CONFIG', `limits: ${faults.join('; ')}`);
     }
+    const limits = parsed.data;
+    checkRole(limits, role);
     this.#hours = limits.hours === undefined ? null : new Hours(limits.hours);
     this.#limits = limits;
     this.#up.set(now, limits.upRate ?? Number.POSITIVE_INFINITY);
@@ -78,9 +93,23 @@ export class Throttle {
     this.tick(now);
   }
 
-  /** Whether what is not urgent may run at this time of the day. */
+  /** A copy of what is in force. */
+  get limits(): Limits {
+    return { ...this.#limits };
+  }
+
+  get metered(): Metered {
+    return this.#limits.metered ?? 'off';
+  }
+
+  /** As `set`, for limits that were given before the device's role was known. @throws E_CONFIG */
+  checkRole(role: Role): void {
+    checkRole(this.#limits, role);
+  }
+
+  /** Whether what is not urgent may run at this time of the day, over this link. */
   isOpen(at: Date): boolean {
-    return this.#hours?.isOpen(at) ?? true;
+    return this.metered !== 'urgent' && (this.#hours?.isOpen(at) ?? true);
   }
 
   /** For a session that is about to begin. @param urgent it goes ahead of other traffic instead of after it */
@@ -112,12 +141,12 @@ export class Throttle {
   get deadline(): number {
     const { downRate, peerDownRate } = this.#limits;
     if (this.#watched.length === 0 || (downRate ?? peerDownRate) === undefined) return Number.POSITIVE_INFINITY;
-    return this.#dividedAt + DIVIDE_MS;
+    return this.#dividedAt + this.#divideMs;
   }
 
   /** P-7.12: tells each peer how much it may send. @returns whether any was told anything. */
   tick(now: number): boolean {
-    if (now < this.#dividedAt + DIVIDE_MS) return false;
+    if (now < this.#dividedAt + this.#divideMs) return false;
     this.#forgetFinished();
     this.#dividedAt = now;
     this.#measure(now);
@@ -133,9 +162,15 @@ export class Throttle {
     return told;
   }
 
+  get #divideMs(): number {
+    const { downRate = Number.POSITIVE_INFINITY } = this.#limits;
+    const share = downRate / Math.max(1, this.#watched.length);
+    return Math.min(MAX_DIVIDE_MS, Math.max(DIVIDE_MS, (DIVIDE_BYTES * 1000) / share));
+  }
+
   #measure(now: number): void {
     const elapsedMs = now - this.#measuredAt;
-    if (elapsedMs < MIN_MEASURE_MS) return;
+    if (elapsedMs < MIN_MEASURE * this.#divideMs) return;
     this.#measuredAt = now;
     for (const watched of this.#watched) {
       const { bytesReceived } = watched.session.stats;
@@ -163,6 +198,12 @@ export class Throttle {
       if (!this.#watched.some((one) => one.device === device)) this.#peers.delete(device);
     }
   }
+}
+
+/** A seed that serves nobody is none, and the fleet behind it would wait without a word. */
+function checkRole({ metered = 'off' }: Limits, role: Role | undefined): void {
+  if (role !== 'seed' || metered === 'off') return;
+  throw new ChunkmeshError('E_CONFIG', `metered: ${metered} is for devices; a seed is there to serve`);
 }
 
 function isNews(before: number, now: number): boolean {

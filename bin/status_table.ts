@@ -35,13 +35,18 @@ export function listDevices(rows: readonly DeviceRow[], roster: readonly Member[
   return [...listed.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 
+function link({ online, metered }: DeviceRow): string {
+  if (!online) return 'offline';
+  return metered === undefined ? 'online' : `metered: ${metered}`;
+}
+
 /** @param now seconds since the epoch */
 function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): string[] {
   const error = rollout?.error ? ` ${rollout.error}` : '';
   return [
     row.device,
     row.site,
-    row.online ? 'online' : 'offline',
+    link(row),
     rollout?.name ?? '-',
     rollout?.version ?? '-',
     rollout === undefined ? '-' : `${rollout.state}${error}`,

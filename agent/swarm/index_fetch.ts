@@ -13,6 +13,7 @@ export class IndexFetch {
   readonly #passed = new Set<string>();
   #askedAt = Number.NEGATIVE_INFINITY;
   #patienceMs = STALL_MS;
+  #frugal = false;
   /** Whether there is a peer that could be asked besides. */
   #hasOthers = false;
 
@@ -22,11 +23,13 @@ export class IndexFetch {
 
   /** When `schedule` is due again although nothing happens. */
   get deadline(): number {
-    return this.#hasOthers ? this.#askedAt + this.#patienceMs : Number.POSITIVE_INFINITY;
+    const patienceMs = this.#frugal ? MAX_INDEX_PATIENCE_MS : this.#patienceMs;
+    return this.#hasOthers ? this.#askedAt + patienceMs : Number.POSITIVE_INFINITY;
   }
 
-  /** Whom to ask now, if anybody, and who gives way to it. */
-  schedule(peers: readonly string[], now: number): SwarmAction[] {
+  /** Whom to ask now, if anybody, and who gives way to it. @param frugal whether every byte costs */
+  schedule(peers: readonly string[], now: number, frugal = false): SwarmAction[] {
+    this.#frugal = frugal;
     const others = peers.filter((id) => !this.#asked.has(id));
     const fresh = others.find((id) => !this.#passed.has(id));
     this.#hasOthers = others.length > 0;

@@ -22,8 +22,9 @@ export class Peer {
   restUntil = 0;
   /** Requests since its last verified chunk that another answered first, or that it rejected. */
   failures = 0;
+  /** When it last brought a chunk, or was asked for one with nothing else to bring. */
+  lastChunkAt = 0;
   #lastBytesAt = 0;
-  #lastChunkAt = 0;
   /** Bytes since #lastBytesAt. */
   #progress = 0;
 
@@ -42,7 +43,7 @@ export class Peer {
   asked(chunk: number, length: number, now: number): void {
     if (this.outstanding.size === 0) {
       this.#lastBytesAt = now;
-      this.#lastChunkAt = now;
+      this.lastChunkAt = now;
     }
     this.outstanding.set(chunk, now);
     this.outstandingBytes += length;
@@ -60,13 +61,13 @@ export class Peer {
   }
 
   delivered(length: number, now: number): void {
-    const elapsed = Math.max(1, now - this.#lastChunkAt);
+    const elapsed = Math.max(1, now - this.lastChunkAt);
     const sample = (length * 1000) / elapsed;
     this.#lastBytesAt = now;
     this.#progress = 0;
     this.failures = 0;
     this.rate = this.rate === 0 ? sample : this.rate + RATE_GAIN * (sample - this.rate);
-    this.#lastChunkAt = now;
+    this.lastChunkAt = now;
   }
 
   get stallsAt(): number {

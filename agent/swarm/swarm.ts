@@ -30,6 +30,8 @@ export interface SwarmOptions {
   readonly chunkLength: (chunk: number) => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Whether every byte costs: a chunk is then asked for again only where the first copy will hardly come. */
+  readonly frugal: () => boolean;
 }
 
 export class Swarm {
@@ -37,6 +39,7 @@ export class Swarm {
   readonly #verifying: ReadonlySet<number>;
   readonly #chunkLength: (chunk: number) => number;
   readonly #picker: Picker;
+  readonly #frugal: () => boolean;
   readonly #peers = new Map<string, Peer>();
   /** When a chunk that is not verified yet was asked, once for each peer that was asked; the latest last. */
   readonly #askedAt = new Map<number, number[]>();
@@ -47,7 +50,8 @@ export class Swarm {
   #lateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, verifying, chunkLength, random }: SwarmOptions) {
+  constructor({ held, verifying, chunkLength, random, frugal }: SwarmOptions) {
+    this.#frugal = frugal;
     this.#held = held;
     this.#verifying = verifying;
     this.#chunkLength = chunkLength;
@@ -198,6 +202,20 @@ export class Swarm {
     return Math.max(MIN_LATE_MS, Math.min(MAX_LATE_MS, expected));
   }
 
+  /** P-10.4: from when on the chunk may be asked of one more. */
+  #againAt(chunk: number, askedAt: readonly number[], now: number): number {
+    const last = askedAt.at(-1) ?? now;
+    if (!this.#frugal()) {
+      return last + (askedAt.length < MAX_COPIES_IN_ENDGAME ? ENDGAME_AGE_MS : this.#lateAfterMs(chunk));
+    }
+    // Who brings one chunk after the other comes to this one too.
+    let broughtAt = last;
+    for (const { outstanding, lastChunkAt } of this.#peers.values()) {
+      if (outstanding.has(chunk)) broughtAt = Math.max(broughtAt, lastChunkAt);
+    }
+    return broughtAt + MAX_LATE_MS;
+  }
+
   #ask(peer: Peer, now: number, actions: SwarmAction[]): boolean {
     // What is late does not count: whoever holds it back would keep the others from being asked.
     if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
@@ -239,8 +257,7 @@ export class Swarm {
     let found = -1;
     for (const [chunk, askedAt] of this.#askedAt) {
       if (!idle.have.get(chunk) || this.#held.get(chunk) || this.#verifying.has(chunk)) continue;
-      const wait = askedAt.length < MAX_COPIES_IN_ENDGAME ? ENDGAME_AGE_MS : this.#lateAfterMs(chunk);
-      const dueAt = (askedAt.at(-1) ?? now) + wait;
+      const dueAt = this.#againAt(chunk, askedAt, now);
       if (now < dueAt) this.#dueAt = Math.min(this.#dueAt, dueAt);
       else if ((askedAt[0] ?? now) < oldest) {
         oldest = askedAt[0] ?? now;

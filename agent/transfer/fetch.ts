@@ -84,6 +84,7 @@ export class Fetch {
       verifying: this.#verifying,
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
+      frugal: () => host.metered(),
     });
   }
 
@@ -195,7 +196,7 @@ export class Fetch {
     if (!this.#mayAsk) return [];
     if (this.#stored.index !== undefined) return this.swarm.schedule(now);
     const open = [...this.#links.opened()].map((link) => link.peer.device);
-    return this.#index.schedule(open, now);
+    return this.#index.schedule(open, now, this.#host.metered());
   }
 
   #act({ kind, peer, chunk }: SwarmAction): void {
@@ -307,8 +308,9 @@ export class Fetch {
     this.#events.changed(null);
   }
 
-  /** P-7.6: every open session learns of a chunk as soon as it is held. */
+  /** P-7.6: every open session learns of a chunk as soon as it is held, where it may ask for it. */
   tellHeld(chunk: number): void {
+    if (this.#host.metered()) return;
     for (const { session } of this.#links.all()) session.have(chunk, ONE_CHUNK);
     this.#host.wake();
   }

@@ -10,6 +10,8 @@ export interface TransferHost {
   random(): number;
   readonly logger: Logger;
   readonly buffers: ChunkBuffers;
+  /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
+  metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */
   wake(): void;
   /** Progress that the operator should see in time. */

@@ -2,6 +2,7 @@ import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import { MAX_HAVE_BYTES, MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
+import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
@@ -75,7 +76,7 @@ export class Mesh {
     this.links.add(later.link);
     // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
     this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
-    this.#tellAllHeld(session);
+    if (!host.metered()) this.#tellAllHeld(session);
     const pump = (): void => {
       serving.pump();
       this.#owner.fetch()?.pump();
@@ -95,9 +96,29 @@ export class Mesh {
     this.#owner.host.wake();
   }
 
-  /** Two devices that both hold everything make room for others. */
+  /** Two devices that both hold everything make room for others; who serves nobody has no use for any. */
   dropUseless(): void {
-    for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
+    if (this.#owner.host.metered()) for (const link of [...this.links.all()]) this.drop(link, CLOSE.done);
+    else for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
+  }
+
+  /** Who asks is told busy, and who gives nothing gone; or everyone is told what is held. */
+  onMetered(): void {
+    const metered = this.#owner.host.metered();
+    for (const link of [...this.links.all()]) {
+      if (!metered) this.#tellAllHeld(link.session);
+      else if (this.#mayGive(link)) link.serving.withdraw();
+      else this.drop(link, CLOSE.noRoom);
+    }
+  }
+
+  /** Whether the peer holds what is missing here, or has not said yet. */
+  #mayGive(link: Link): boolean {
+    const [held, fetch] = [this.#owner.held(), this.#owner.fetch()];
+    if (held === null || fetch === null || held.isFull) return false;
+    const there = fetch.swarm.peers.get(link.peer.device)?.have.toBytes() ?? new Uint8Array();
+    const here = held.toBytes();
+    return !link.open || there.some((byte, i) => (byte & ~(here[i] ?? 0)) !== 0);
   }
 
   /**
@@ -131,7 +152,7 @@ export class Mesh {
     const { fetch, peerNamed } = this.#owner;
     return {
       onOpen: () => linked((link) => this.#onOpen(link)),
-      onRequest: (chunk, offset, length) => linked((link) => link.serving.request(chunk, offset, length)),
+      onRequest: (chunk, offset, length) => linked((link) => this.#onRequest(link, chunk, offset, length)),
       onCancel: (chunk) => linked((link) => link.serving.cancel(chunk)),
       onReject: (chunk, reason) => linked((link) => fetch()?.onReject(link, chunk, reason)),
       // Once for each datagram: without the closure that the others cost.
@@ -156,6 +177,12 @@ export class Mesh {
     this.#owner.fetch()?.schedule();
     this.#owner.host.changed();
     this.#owner.host.wake();
+  }
+
+  /** P-7.8 */
+  #onRequest({ serving, session }: Link, chunk: number, offset: number, length: number): void {
+    if (this.#owner.host.metered()) session.reject(chunk, REJECT.busy);
+    else serving.request(chunk, offset, length);
   }
 
   #tellAllHeld(session: Session): void {

@@ -62,6 +62,15 @@ export class Serving {
     this.#cancelled ||= this.#current?.chunk === chunk;
   }
 
+  /** Nothing is served now: whatever was asked for is refused. */
+  withdraw(): void {
+    this.#queue = [];
+    this.#kept = null;
+    this.#cancelled = true;
+    this.#session.rejectAll(REJECT.busy);
+    this.#account.changed();
+  }
+
   close(): void {
     this.#closed = true;
     this.#queue = [];

@@ -1,4 +1,4 @@
-import type { Bitfield } from '../../shared/artifact/bitfield.js';
+import { Bitfield } from '../../shared/artifact/bitfield.js';
 import { digestLacks, digestOffers, makeDigest } from '../../shared/artifact/digest.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
@@ -101,6 +101,14 @@ export class Transfer {
     this.#host.changed();
   }
 
+  /** The link costs money by the byte from now on, or no longer. */
+  onMetered(): void {
+    this.#mesh.onMetered();
+    // Others have not heard of what is held here.
+    if (!this.#host.metered()) this.announcer.restart(this.#host.now());
+    this.#host.wake();
+  }
+
   get complete(): boolean {
     return this.#holding.complete;
   }
@@ -127,6 +135,7 @@ export class Transfer {
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
+    if (this.held.isFull && this.#host.metered()) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
@@ -151,13 +160,15 @@ export class Transfer {
     if (held === null) return null;
     // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
     const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
-    return { t: 'have', at, held: held.count, room: Math.min(most, this.room), digest: makeDigest(held) };
+    const told = this.#host.metered() ? new Bitfield(held.length) : held;
+    return { t: 'have', at, held: told.count, room: Math.min(most, this.room), digest: makeDigest(told) };
   }
 
-  /** P-10.2: whether either side holds what the other lacks. */
+  /** P-10.2: whether either side holds what the other lacks, and would give it. */
   isOfInterest(have: HaveMessage): boolean {
     const { held } = this;
-    return held !== null && (digestLacks(have, held) || digestOffers(have, held));
+    if (held === null) return false;
+    return digestOffers(have, held) || (!this.#host.metered() && digestLacks(have, held));
   }
 
   /** As Mesh.connect. */
@@ -183,7 +194,7 @@ export class Transfer {
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
     const rows = this.#holding.progress();
-    return this.#paused ? rows.map((row) => (row.state === 'fetching' ? { ...row, state: 'paused' } : row)) : rows;
+    return this.#paused ? rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused' } : row)) : rows;
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */
@@ -215,3 +226,5 @@ export class Transfer {
     this.#left();
   }
 }
+
+const waitsForPeers = ({ state }: RolloutProgress): boolean => state === 'indexing' || state === 'fetching';

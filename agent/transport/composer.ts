@@ -100,16 +100,20 @@ export class Composer {
     const probing = recovery.probesOwed > 0;
     const wanted = !this.#outbox.isEmpty && !recovery.isHalted;
     // P-7.12: what keeps a session alive passes every ceiling.
-    const maySend = probing || (this.pingOwed && recovery.windowIsOpen) || (wanted && recovery.maySend(now));
+    const paced = wanted && recovery.maySend(now);
+    const maySend = probing || paced || (this.pingOwed && recovery.windowIsOpen);
     if (!maySend && this.#acks.deadline > now) return 0;
     this.path = this.#paths.active;
     if (maySend && !probing) {
       const probeBytes = this.#mtu.due(now);
-      if (probeBytes > 0 && this.#outbox.queue.pendingBytes > 0) return this.#mtuProbe(now, into, probeBytes);
+      if (probeBytes > 0 && paced && probeBytes <= recovery.cappedDatagramBytes && this.#outbox.queue.pendingBytes > 0)
+        return this.#mtuProbe(now, into, probeBytes);
     }
     const acked = this.#acks.waiting > 0 && this.#acks.fill(now, ackFrame);
     const start = acked ? encodeAck(into, SEAL_OVERHEAD_BYTES, ackFrame) : SEAL_OVERHEAD_BYTES;
-    const end = maySend ? this.#writeContent(now, into, start, probing) : this.#afterPlainAck(now, into, start);
+    const end = maySend
+      ? this.#writeContent(now, into, start, probing, paced || !recovery.isCapped(now))
+      : this.#afterPlainAck(now, into, start);
     if (end === SEAL_OVERHEAD_BYTES) return 0;
     const eliciting = end > start;
     recovery.appLimited = this.#outbox.isEmpty || recovery.isCapped(now);
@@ -126,12 +130,16 @@ export class Composer {
     return Math.min(paced, this.#acks.deadline);
   }
 
-  #writeContent(now: number, into: Buffer, start: number, probing: boolean): number {
+  #writeContent(now: number, into: Buffer, start: number, probing: boolean, mayPass: boolean): number {
     let at = start;
     if (this.pingOwed) at = this.#writePing(now, into, at);
     this.pingOwed = false;
     const small = probing && this.#recovery.loss.probeCount >= SMALL_PROBES_FROM;
-    if (!this.#recovery.isHalted) at = this.#outbox.write(into, at, small ? BASE_DATAGRAM_BYTES : this.#mtu.bytes);
+    // P-7.12: what passes a ceiling is a PING, and not what may wait.
+    if (mayPass) {
+      const most = small ? BASE_DATAGRAM_BYTES : Math.min(this.#mtu.bytes, this.#recovery.cappedDatagramBytes);
+      at = this.#outbox.write(into, at, most);
+    }
     // RFC 9002 §6.2.4: a probe asks for acknowledgement even with nothing to say.
     if (probing && at === start) at = this.#writePing(now, into, at);
     if (probing) this.#recovery.probesOwed--;

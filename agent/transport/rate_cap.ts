@@ -1,3 +1,5 @@
+import { MAX_DATAGRAM_BYTES } from '../../shared/limits.js';
+
 /** Credit is kept for this long: a timer that comes late loses nothing, and a cap is exceeded by no more than this at once. */
 const MAX_CREDIT_MS = 50;
 /** And no more than this is owed: what may not wait, ACKs for one, is charged too, and must not keep all else waiting for ever. */
@@ -17,9 +19,12 @@ export class RateCap {
   set(now: number, bytesPerSecond: number): void {
     const rate = bytesPerSecond / 1000;
     if (rate === this.#rate) return;
+    // What was saved at one rate is not worth the same at another. What is owed stays owed, in bytes: a share of a low rate changes
+    // more often than it sends a datagram, and would else begin anew each time.
+    this.#refill(now);
     this.#rate = rate;
-    // What was saved, or owed, at one rate is not worth the same at another.
-    this.#credit = 0;
+    this.#credit = Math.max(Math.min(this.#credit, 0), -Math.max(MAX_DATAGRAM_BYTES, rate * MAX_DEBT_MS));
+    if (rate === Number.POSITIVE_INFINITY) this.#credit = 0;
     this.#at = now;
   }
 
@@ -37,7 +42,9 @@ export class RateCap {
   onSent(now: number, bytes: number): void {
     if (this.#rate === Number.POSITIVE_INFINITY || this.#rate === 0) return;
     this.#refill(now);
-    this.#credit = Math.max(this.#credit - bytes, -Math.max(bytes, this.#rate * MAX_DEBT_MS));
+    const most = Math.max(bytes, this.#rate * MAX_DEBT_MS);
+    // What a large datagram owes is not forgiven for a small one's sake.
+    this.#credit = Math.max(this.#credit - bytes, Math.min(this.#credit, -most));
   }
 
   /** When `maySend` is true again. */
@@ -49,7 +56,7 @@ export class RateCap {
   }
 
   #refill(now: number): void {
-    if (now <= this.#at) return;
+    if (now <= this.#at || this.#rate === Number.POSITIVE_INFINITY) return;
     this.#credit = Math.min(this.#credit + (now - this.#at) * this.#rate, this.#rate * MAX_CREDIT_MS);
     this.#at = now;
   }

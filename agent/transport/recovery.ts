@@ -1,4 +1,4 @@
-import { MAX_PACKET_NUMBER } from '../../shared/limits.js';
+import { BASE_DATAGRAM_BYTES, MAX_PACKET_NUMBER } from '../../shared/limits.js';
 import type { AckFrame } from '../../shared/wire/frames/ack.js';
 import type { AckSample, CongestionController } from './congestion.js';
 import { LossDetector } from './loss.js';
@@ -16,6 +16,8 @@ const SPURIOUS_DEPTH_PACKETS = 128;
 const LATE_TIMER_MS = 20;
 /** How long what has arrived has to be read in. */
 const LATE_TIMER_GRACE_MS = 1;
+/** No datagram is larger than what every ceiling gives in this time: over 5 s, one more or less is 2 %. */
+const CAPPED_DATAGRAM_MS = 100;
 /** P-6.4: packet numbers kept for saying goodbye. */
 const CLOSING_NUMBERS = 16;
 /** RFC 9002 §7.8: with less than this left of the window, the window is what limits. */
@@ -115,6 +117,13 @@ export class Recovery {
   isCapped(now: number): boolean {
     for (const cap of this.#caps) if (!cap.maySend(now)) return true;
     return false;
+  }
+
+  /** The largest datagram that suits every ceiling. */
+  get cappedDatagramBytes(): number {
+    let bytesPerSecond = Number.POSITIVE_INFINITY;
+    for (const cap of this.#caps) bytesPerSecond = Math.min(bytesPerSecond, cap.bytesPerSecond);
+    return Math.max(BASE_DATAGRAM_BYTES, Math.floor((bytesPerSecond * CAPPED_DATAGRAM_MS) / 1000));
   }
 
   /** When the pacer, and every ceiling, next lets a full datagram go. */
@@ -230,7 +239,7 @@ export class Recovery {
     }
     this.loss.probeCount++;
     this.probesOwed = PROBES_PER_TIMEOUT;
-    if (!this.isHalted) this.#passOn(PROBES_PER_TIMEOUT);
+    if (!this.isCapped(now)) this.#passOn(PROBES_PER_TIMEOUT);
   }
 
   get #dueAt(): number {

@@ -77,6 +77,11 @@ export class SendQueue {
     return 'taken';
   }
 
+  /** Those of which requests are held. */
+  get chunks(): readonly number[] {
+    return [...this.#held.keys()];
+  }
+
   holds(chunk: number): boolean {
     return this.#held.has(chunk);
   }

@@ -147,6 +147,11 @@ export class Session {
     if (this.#isLive) this.#outbox.reject(chunk, reason);
   }
 
+  /** Refuses all that the peer asked for and does not have yet. */
+  rejectAll(reason: RejectReason): void {
+    if (this.#isLive) for (const chunk of this.#outbox.queue.chunks) this.#outbox.reject(chunk, reason);
+  }
+
   /**
    * Answers a request of the peer's, or the next part of one. `bytes` are kept by reference until the request is over.
    * @param done called when it is, once, if true was returned; never where the session ends first.

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { brokerAddress, collect, integer, path, rateArgument } from '../arguments.js';
+import { METERED, type Metered } from '../../agent/metered.js';
+import { brokerAddress, choice, collect, integer, path, rateArgument } from '../arguments.js';
 import type { AgentSettings } from '../config/settings.js';
 import { fromEnvironment } from './fleet_option.js';
 
@@ -9,7 +10,7 @@ const LEAST_MS = 50;
 const EXAMPLES = `
 Settings come from flags, then CHUNKMESH_* variables, then the file of --config; docs/OPERATIONS.md lists them.
 SIGTERM or Ctrl-C ends it cleanly and keeps its state; a second one ends it at once.
-SIGUSR2 has it read rates and hours anew from the file of --config.
+SIGUSR2 has it read rates, hours and the metered mode anew from the file of --config.
 
 Examples:
   $ chunkmesh agent --bundle /etc/chunkmesh/cam-1.json --store /var/lib/chunkmesh
@@ -30,6 +31,7 @@ export interface AgentFlags {
   peerUpRate?: number;
   peerDownRate?: number;
   hours?: string;
+  metered?: Metered;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
   json?: true;
@@ -76,6 +78,11 @@ export function addAgent(program: Command): void {
       rateArgument('--peer-down-rate'),
     )
     .option('--hours <spans>', 'when it fetches and serves what is not urgent, as 22:00-06:00 (default: always)')
+    .option(
+      '--metered <mode>',
+      'off, fetch or urgent: over a link that costs money by the byte, serve nobody (default: off)',
+      choice('--metered', METERED),
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { Hours } from '../../agent/hours.js';
+import { METERED } from '../../agent/metered.js';
+import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
+import { ChunkmeshError } from '../../shared/errors.js';
 import { LOG_LEVELS } from '../log.js';
 import { parseRate, RATE_WANTED } from './rate.js';
 
@@ -13,9 +17,18 @@ const milliseconds = z.preprocess(
 
 const rate = z.union([z.string(), z.number()]).transform((value, context) => {
   const parsed = parseRate(String(value));
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: RATE_WANTED });
+  if (parsed !== undefined && parsed >= MIN_RATE && parsed <= MAX_RATE) return parsed;
+  context.addIssue({ code: 'custom', message: `not a rate from 1k to 4G: ${RATE_WANTED}` });
   return z.NEVER;
+});
+
+const hours = z.string().superRefine((text, context) => {
+  try {
+    new Hours(text);
+  } catch (error) {
+    if (!(error instanceof ChunkmeshError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
 });
 
 export interface SettingRow {
@@ -42,7 +55,8 @@ export const schema = z
     downRate: rate,
     peerUpRate: rate,
     peerDownRate: rate,
-    hours: z.string(),
+    hours,
+    metered: z.enum(METERED),
     logLevel: z.enum(LOG_LEVELS),
   })
   .partial();
@@ -132,6 +146,13 @@ export const SETTINGS: readonly SettingRow[] = [
     meaning:
       'when it fetches and serves what is not urgent, as `22:00-06:00`, several with commas between; its own time',
     fallback: 'always',
+  },
+  {
+    key: 'metered',
+    environment: 'CHUNKMESH_METERED',
+    flag: '--metered <mode>',
+    meaning: `for a link that costs money by the byte, one of ${METERED.join(', ')}: serve nobody, fetch all or what is urgent`,
+    fallback: 'off',
   },
   {
     key: 'logLevel',

@@ -10,13 +10,14 @@ import { createLogger } from '../log.js';
 import { output } from '../output.js';
 
 /** Of flags or settings: they have the same names. */
-function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours }: Limits): Limits {
+function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered }: Limits): Limits {
   return {
     ...(upRate !== undefined && { upRate }),
     ...(downRate !== undefined && { downRate }),
     ...(peerUpRate !== undefined && { peerUpRate }),
     ...(peerDownRate !== undefined && { peerDownRate }),
     ...(hours !== undefined && { hours }),
+    ...(metered !== undefined && { metered }),
   };
 }
 
@@ -72,7 +73,42 @@ async function readLimitsAnew(agent: Agent, flags: AgentFlags, logger: Logger): 
   }
 }
 
+/** `SIGUSR2`, from the first moment: who tells of a network that came up may be early, and the signal would end the process. */
+class Signalled {
+  #early = false;
+  #act: () => void = () => {
+    this.#early = true;
+  };
+  readonly #onSignal = (): void => this.#act();
+
+  constructor() {
+    process.on('SIGUSR2', this.#onSignal);
+  }
+
+  /** From now on, and at once where it came before. One after the other: what was read last is what counts. */
+  do(act: () => Promise<void>): void {
+    let acting = Promise.resolve();
+    this.#act = () => {
+      acting = acting.then(act);
+    };
+    if (this.#early) this.#act();
+  }
+
+  end(): void {
+    process.off('SIGUSR2', this.#onSignal);
+  }
+}
+
 export async function runAgent(flags: AgentFlags): Promise<void> {
+  const signalled = new Signalled();
+  try {
+    await run(flags, signalled);
+  } finally {
+    signalled.end();
+  }
+}
+
+async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
   const settings = await resolved(flags);
   const { bundle, store, seeds, listen, broker, statusIntervalMs, joinWindowMs, logLevel = 'info' } = settings;
   const logger = createLogger(logLevel);
@@ -90,7 +126,7 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);
-  process.on('SIGUSR2', () => void readLimitsAnew(agent, flags, logger));
+  signalled.do(() => readLimitsAnew(agent, flags, logger));
   const stop = stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
   // A wish to stop does not wait for the start to end.
   const why = await Promise.race([stop, agent.start().then(() => stop)]);

@@ -22,6 +22,8 @@ export interface DeviceRow {
   /** Version of the agent. */
   readonly agent: string;
   readonly peers: number;
+  /** Its link costs money by the byte: it serves nobody (P-4.7). */
+  readonly metered?: 'fetch' | 'urgent';
   /** When the newest report was signed, seconds since the epoch. */
   readonly at: number;
   readonly rollouts: readonly RolloutRow[];
@@ -67,6 +69,7 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
     online: message.online,
     agent: message.agent,
     peers: message.peers,
+    ...(message.metered !== undefined && { metered: message.metered }),
     at: message.at,
     rollouts: message.rollouts.map((rollout) => ({
       ...rollout,

@@ -105,6 +105,7 @@ const status = z.object({
   online: z.boolean(),
   agent: printable,
   peers: count,
+  metered: z.enum(['fetch', 'urgent']).optional(),
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
 });
 

@@ -19,6 +19,7 @@ describe('the options of an agent', () => {
         statusIntervalMs: 1,
       },
     ],
+    ['limits', { limits: { upRate: 1_000, hours: '22:00-06:00', metered: 'urgent' } }],
     ['an IPv6 address', { listen: { host: '::1' } }],
     ['a loaded credential', { credential: { identity: { id: 'cam-1', role: 'device' } } }],
     ['an MQTT client', { mqtt: { on() {}, publish() {}, subscribe() {} } }],
@@ -45,6 +46,9 @@ describe('the options of an agent', () => {
     ['a number for an MQTT client', { mqtt: 5 }],
     ['null for an MQTT client', { mqtt: null }],
     ['an MQTT client that cannot subscribe', { mqtt: { on() {}, publish() {} } }],
+    ['a rate of 0', { limits: { upRate: 0 } }],
+    ['hours that are none', { limits: { hours: 'night' } }],
+    ['a metered link of a kind that is none', { limits: { metered: 'lte' } }],
     ['a number for a logger', { logger: 5 }],
     ['a logger that cannot warn', { logger: { debug() {}, info() {}, error() {} } }],
   ])('are refused with E_CONFIG: %s', (_, more) => {

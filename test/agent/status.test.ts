@@ -78,5 +78,7 @@ describe('P-4.7 statusMessage', () => {
 
   it('has its fields in the order of the protocol', () => {
     expect(Object.keys(of(0))).toEqual(['t', 'at', 'online', 'agent', 'peers', 'rollouts']);
+    const metered = statusMessage({ at: 1, online: true, agent: '0.1.0', peers: 2, metered: 'fetch', rollouts: [] });
+    expect(Object.keys(metered)).toEqual(['t', 'at', 'online', 'agent', 'peers', 'metered', 'rollouts']);
   });
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Limits, Throttle } from '../../agent/throttle.js';
 import { Foreground } from '../../agent/transport/congestion/foreground.js';
+import { RateCap } from '../../agent/transport/rate_cap.js';
 import type { Session } from '../../agent/transport/session.js';
+import { SeededRandom } from '../sim/random.js';
 
 const NONE = Number.POSITIVE_INFINITY;
 
@@ -37,6 +39,35 @@ class Peer {
   }
 }
 
+/** One that obeys, in whole datagrams, from a time of its own on and with a pause now and then. */
+class CappedPeer extends Peer {
+  readonly #cap = new RateCap();
+  readonly #random: SeededRandom;
+  #now = 0;
+  #pausesUntil: number;
+
+  constructor(random: SeededRandom) {
+    super();
+    this.#random = random;
+    this.#pausesUntil = random.next() * 3000;
+  }
+
+  override limitPeer(bytesPerSecond: number): void {
+    super.limitPeer(bytesPerSecond);
+    this.#cap.set(this.#now, bytesPerSecond);
+  }
+
+  send(now: number): void {
+    this.#now = now;
+    while (now >= this.#pausesUntil && this.#cap.maySend(now)) {
+      const bytes = 700 + Math.floor(this.#random.next() * 500);
+      this.#cap.onSent(now, bytes);
+      this.bytesReceived += bytes;
+      if (this.#random.next() < 0.002) this.#pausesUntil = now + this.#random.next() * 1000;
+    }
+  }
+}
+
 function run(throttle: Throttle, peers: Peer[], fromMs: number, toMs: number): number {
   const before = peers.reduce((sum, peer) => sum + peer.bytesReceived, 0);
   for (let now = fromMs; now < toMs; now += 10) {
@@ -66,6 +97,24 @@ describe('Throttle', () => {
       expect(off(run(throttle, peers, 2000, 7000), 1_000_000)).toBeLessThan(0.03);
     }
   });
+
+  it.each([20_000, 50_000, 200_000])(
+    'P-7.12: holds %d bytes a second too, among 12 that send a datagram now and then, and tells them seldom',
+    (downRate) => {
+      const random = new SeededRandom(7);
+      const peers = Array.from({ length: 12 }, () => new CappedPeer(random));
+      const throttle = new Throttle(0, { downRate });
+      for (const [i, peer] of peers.entries()) throttle.watch(0, `peer-${i}`, peer.session);
+      const received = (): number => peers.reduce((sum, peer) => sum + peer.bytesReceived, 0);
+      for (let now = 0, before = 0; now <= 60_000; now++) {
+        for (const peer of peers) peer.send(now);
+        throttle.tick(now);
+        if (now === 10_000) before = received();
+        if (now === 60_000) expect(off((received() - before) / 50, downRate)).toBeLessThan(0.03);
+      }
+      expect(peers.reduce((sum, peer) => sum + peer.told.length, 0)).toBeLessThan(60 * 10);
+    },
+  );
 
   it('changes a rate while it runs, and lifts it', () => {
     const peers = [new Peer(), new Peer()];
@@ -130,11 +179,49 @@ describe('Throttle', () => {
     { peerUpRate: Number.NaN },
     { peerDownRate: 5e9 },
     { hours: 'night' },
+    { metered: 'on' },
+    { metered: true },
+    { metered: '' },
     { up: 5_000 },
+    undefined,
+    null,
   ])('E_CONFIG: refuses %j, and goes on with what was', (limits) => {
     const throttle = new Throttle(0, { upRate: 5_000 });
     expect(() => throttle.set(1, limits as Limits)).toThrowError(expect.objectContaining({ code: 'E_CONFIG' }));
     expect(throttle.sessionOptions(1, 'x', false).caps?.[0]?.bytesPerSecond).toBe(5_000);
+    expect([throttle.limits, throttle.metered]).toEqual([{ upRate: 5_000 }, 'off']);
+  });
+
+  it('keeps what it was given, whatever becomes of the object', () => {
+    const limits = { peerUpRate: 5_000 };
+    const throttle = new Throttle(0, limits);
+    limits.peerUpRate = 1;
+    Object.assign(throttle.limits, { peerUpRate: 2 });
+    expect(throttle.sessionOptions(1, 'x', false).caps?.[1]?.bytesPerSecond).toBe(5_000);
+  });
+
+  it('over a metered link lets run by its setting, within its hours, and is as before once it is off', () => {
+    const [day, night] = [new Date('2026-03-01T12:00:00'), new Date('2026-03-01T23:00:00')];
+    const throttle = new Throttle(0, { metered: 'urgent' });
+    const open = () => [throttle.isOpen(day), throttle.isOpen(night)];
+    expect(open()).toEqual([false, false]);
+    throttle.set(1, { metered: 'fetch', hours: '22:00-06:00' });
+    expect(open()).toEqual([false, true]);
+    throttle.set(2, { metered: 'urgent', hours: '22:00-06:00' });
+    expect(open()).toEqual([false, false]);
+    throttle.set(3, { metered: 'off' });
+    expect([...open(), throttle.metered]).toEqual([true, true, 'off']);
+  });
+
+  it('E_CONFIG: refuses a metered link for a seed, which is there to serve, and goes on with what was', () => {
+    const refused = expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining('metered: fetch') });
+    const throttle = new Throttle(0, { upRate: 5_000 });
+    expect(() => throttle.set(1, { metered: 'fetch' }, 'seed')).toThrowError(refused);
+    expect(throttle.limits).toEqual({ upRate: 5_000 });
+    throttle.set(2, { metered: 'off' }, 'seed');
+    throttle.set(3, { metered: 'fetch' }, 'device');
+    expect(() => throttle.checkRole('seed')).toThrowError(refused);
+    throttle.checkRole('device');
   });
 
   it('knows its hours', () => {

@@ -88,6 +88,17 @@ describe('environment', () => {
     }
   });
 
+  it('refuses what an agent may take of the network where it stands, not later', () => {
+    for (const [key, value] of Object.entries({ METERED: 'on', HOURS: '22-06', UP_RATE: '0', PEER_DOWN_RATE: '5G' })) {
+      const name = { METERED: 'metered', HOURS: 'hours', UP_RATE: 'upRate', PEER_DOWN_RATE: 'peerDownRate' }[key];
+      expect(() => environmentSettings({ [`CHUNKMESH_${key}`]: value })).toThrow(`environment: ${name}: `);
+    }
+    for (const metered of ['Fetch', 'true', true, 1, null, ['fetch']]) {
+      expect(() => parseSettings({ metered }, 'file')).toThrow(/^file: metered: .*"off"\|"fetch"\|"urgent"/);
+    }
+    expect(environmentSettings({ CHUNKMESH_METERED: 'urgent' })).toEqual({ metered: 'urgent' });
+  });
+
   it('refuses a value by the name of its setting', () => {
     expect(() => environmentSettings({ CHUNKMESH_LOG_LEVEL: 'loud' })).toThrow(/^environment: logLevel: /);
   });

@@ -76,6 +76,13 @@ describe('status', () => {
     expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +12 s ago$/);
   });
 
+  it('says of a device over a metered link that it is, as long as it is there', () => {
+    const metered = { ...row, metered: 'urgent' as const };
+    expect(formatStatus(listDevices([metered], []), 1012)).toMatch(/ metered: urgent +firmware /);
+    expect(formatStatus(listDevices([{ ...metered, online: false }], []), 1012)).toMatch(/ offline +firmware /);
+    expect(statusJson({ device: 'cam-1', site: 'hall', row: metered })).toMatchObject({ metered: 'urgent' });
+  });
+
   it('lists who of the roster was never seen, and nobody but devices and seeds', () => {
     const member = { site: 'yard', groups: [], fingerprint: '', notAfter: 0 };
     const roster = [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished, vi } from 'vitest';
 import { Agent } from '../../agent/agent.js';
-import type { CompletedArtifact, Logger } from '../../agent/options.js';
+import type { CompletedArtifact, Limits, Logger } from '../../agent/options.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
 import { type Role, topics } from '../../shared/control/topics.js';
@@ -49,6 +49,12 @@ export class Watched {
   }
 }
 
+interface MadeWith {
+  /** As `Watched.store`, where not a new one is meant. */
+  readonly store?: string;
+  readonly limits?: Limits;
+}
+
 export class CaptiveFleet {
   readonly broker = new CaptiveBroker();
   readonly issuer: Issuer;
@@ -86,7 +92,12 @@ export class CaptiveFleet {
   }
 
   /** Started; stopped with the test. */
-  async agent(id: string, role: Role = 'device', seeds: readonly Sample[] = [], store?: string): Promise<Watched> {
+  async agent(
+    id: string,
+    role: Role = 'device',
+    seeds: readonly Sample[] = [],
+    { store, limits }: MadeWith = {},
+  ): Promise<Watched> {
     const credential = this.issuer.credential(await this.member(id, role), [this.publisher]);
     const folder = store ?? (await temporaryFolder());
     const paths = await Promise.all(
@@ -101,6 +112,7 @@ export class CaptiveFleet {
         ...{ credential, logger, seeds: paths, store: join(folder, 'store') },
         ...{ mqtt: this.broker.connect(id), listen: { host: '127.0.0.1' } },
         ...{ joinWindowMs: 10, statusIntervalMs: STATUS_INTERVAL_MS },
+        ...(limits !== undefined && { limits }),
       });
     }, folder);
     onTestFinished(() => watched.agent.stop());
@@ -109,12 +121,17 @@ export class CaptiveFleet {
   }
 
   /** A trust message with one rollout of that version, sealed. */
-  trust(seq: number, sample: Sample, version: string, over: Partial<TrustMessage> = {}): Uint8Array {
+  trust(
+    seq: number,
+    sample: Sample,
+    version: string,
+    { urgent, ...over }: Partial<TrustMessage> & { urgent?: true } = {},
+  ): Uint8Array {
     const { artifact, size, chunkCount: chunks } = sample.index;
     const named = { name: 'firmware', version, artifact: new Uint8Array(Buffer.from(artifact, 'hex')) };
     const message: TrustMessage = {
       ...{ t: 'trust', v: 1, fleet: FLEET, group: GROUP, seq, at: NOW, expires: NOW + 86_400 },
-      rollouts: [{ ...named, size, chunks, shards: 1 }],
+      rollouts: [{ ...named, size, chunks, shards: 1, ...(urgent && { urgent }) }],
       ...over,
     };
     return sealEnvelope(TRUST_TOPIC, encodeMessage(message), this.publisher);

@@ -45,6 +45,15 @@ export class FakeSession {
     this.pendingServeBytes = 0;
   }
 
+  /** How often all that the test asked for was refused. */
+  rejectedAll = 0;
+
+  rejectAll(reason: RejectReason): void {
+    this.rejectedAll++;
+    this.reasons.add(reason);
+    this.pendingServeBytes = 0;
+  }
+
   serve(chunk: number, offset: number, bytes: Uint8Array, done?: () => void): boolean {
     this.served.push({ chunk, offset, bytes, done });
     if (this.takes) this.pendingServeBytes += bytes.length;

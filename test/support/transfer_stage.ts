@@ -21,6 +21,7 @@ async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 
 export class TransferStage {
   now = 0;
+  metered = false;
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -41,6 +42,7 @@ export class TransferStage {
         random: () => random.next(),
         logger: silent,
         buffers: new ChunkBuffers(),
+        metered: () => this.metered,
         wake: () => this.wakes++,
         changed: () => {},
         completed: () => {
@@ -57,9 +59,10 @@ export class TransferStage {
     });
   }
 
-  /** @param indexed whether it has the index already */
-  static async start(sample: Sample, { indexed = true, seed = 1 } = {}): Promise<TransferStage> {
+  /** @param indexed whether it has the index already; @param held how many chunks, the first ones */
+  static async start(sample: Sample, { indexed = true, seed = 1, held = 0 } = {}): Promise<TransferStage> {
     const stage = new TransferStage(sample, seed);
+    for (let chunk = 0; chunk < held; chunk++) await stage.stored.writeChunk(chunk, sample.chunk(chunk));
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
     await stage.transfer.start();
     return stage;

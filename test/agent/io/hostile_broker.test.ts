@@ -179,7 +179,7 @@ describe('a broker that is hostile', () => {
     await device.agent.stop();
     // What it retains is now the older one.
     fleet.publish(older);
-    const again = await fleet.agent('cam-1', 'device', [], device.store);
+    const again = await fleet.agent('cam-1', 'device', [], { store: device.store });
     hostile('cam-1');
     await delay(200);
     const codes = (by: Watched): string[] => [...new Set(by.warnings.map(({ code }) => code))].sort();

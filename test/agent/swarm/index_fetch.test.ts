@@ -98,4 +98,17 @@ describe('IndexFetch', () => {
     expect(scheduled(fetch, ['a', 'b'], 2)).toBe('');
     expect(fetch.deadline).toBe(1 + STALL_MS);
   });
+
+  it('P-10.4: over a metered link asks another only after MAX_INDEX_PATIENCE_MS, or once the first said no', () => {
+    const fetch = new IndexFetch();
+    fetch.schedule(['a', 'b', 'c'], 0, true);
+    expect(fetch.deadline).toBe(MAX_INDEX_PATIENCE_MS);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS - 1, true)).toEqual([]);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS, true)).toHaveLength(1);
+    for (const peer of ['a', 'b']) fetch.failed(peer);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + 1, true)).toHaveLength(1);
+    // What was asked sparingly is asked as ever once the link is another.
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + STALL_MS, false)).toEqual([]);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + STALL_MS + 1, false)).toHaveLength(1);
+  });
 });

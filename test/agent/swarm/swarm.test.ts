@@ -21,10 +21,18 @@ function seededRandom(seed: number): () => number {
 
 const CHUNK = 64 * 1024;
 
-function make(chunks: number, length = CHUNK): { swarm: Swarm; held: Bitfield; verifying: Set<number> } {
+function make(
+  chunks: number,
+  length = CHUNK,
+  frugal = false,
+): { swarm: Swarm; held: Bitfield; verifying: Set<number> } {
   const held = new Bitfield(chunks);
   const verifying = new Set<number>();
-  return { held, verifying, swarm: new Swarm({ held, verifying, chunkLength: () => length, random: seededRandom(1) }) };
+  return {
+    held,
+    verifying,
+    swarm: new Swarm({ held, verifying, chunkLength: () => length, random: seededRandom(1), frugal: () => frugal }),
+  };
 }
 
 function join(swarm: Swarm, id: string, have: Bitfield): void {
@@ -171,6 +179,36 @@ describe('Swarm', () => {
       if (requests(swarm.schedule(at)).length > 0) asked.push(at);
     }
     expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBe(late);
+  });
+
+  it('P-10.4: over a metered link asks for nothing twice of who brings chunk after chunk, however deep its pipeline', () => {
+    const { swarm, held } = make(4, CHUNK, true);
+    join(swarm, 'a', Bitfield.full(4));
+    const asked = requests(swarm.schedule(0), 'a');
+    expect(asked).toHaveLength(4);
+    join(swarm, 'b', Bitfield.full(4));
+    for (const [i, chunk] of asked.entries()) {
+      const now = (i + 1) * (MAX_LATE_MS - 1);
+      for (let at = now - MAX_LATE_MS; at <= now; at += 1000) {
+        swarm.onBytes('a', STALL_BYTES, at);
+        expect(swarm.schedule(at)).toEqual([]);
+      }
+      expect(verify(swarm, held, 'a', chunk, now)).toEqual([]);
+    }
+    expect(swarm.complete).toBe(true);
+  });
+
+  it('P-10.4: over a metered link asks one more each time that nobody who was asked brought a chunk in MAX_LATE_MS', () => {
+    const { swarm } = make(1, CHUNK, true);
+    const peers = ['a', 'b', 'c'];
+    for (const peer of peers) join(swarm, peer, Bitfield.full(1));
+    const askedAt: number[] = [];
+    for (let now = 0; now < 10 * MAX_LATE_MS; now += 500) {
+      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 1000, now);
+      for (const { kind } of swarm.schedule(now)) if (kind === 'request') askedAt.push(now);
+      if (askedAt.length < 3) expect(swarm.nextDeadline()).toBeLessThanOrEqual(now + MAX_LATE_MS);
+    }
+    expect(askedAt).toEqual([0, MAX_LATE_MS, 2 * MAX_LATE_MS]);
   });
 
   it('is due when a request is old enough to be asked of an idle peer, without another event', () => {

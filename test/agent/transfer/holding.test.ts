@@ -47,6 +47,7 @@ class Stage {
         random: () => 0,
         logger: { debug() {}, info() {}, warn() {}, error() {} },
         buffers: new ChunkBuffers(),
+        metered: () => false,
         wake() {},
         changed() {},
         completed: ({ name, version, path }) => this.told.push(`complete ${name} ${version} ${path}`),

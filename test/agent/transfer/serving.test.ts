@@ -122,6 +122,18 @@ describe('Serving', () => {
     expect(buffers.spareBytes).toBe(CHUNK_BYTES);
   });
 
+  it('refuses what was asked, what is being read too, when nothing is served any more, and serves again later', async () => {
+    await ask(0, 0, CHUNK_BYTES);
+    serving.request(1, 0, CHUNK_BYTES);
+    serving.request(2, 0, CHUNK_BYTES);
+    serving.withdraw();
+    await new Promise(setImmediate);
+    expect([session.served.length, session.rejectedAll, session.reasons]).toEqual([1, 1, new Set([REJECT.busy])]);
+    expect(buffers.spareBytes).toBe(CHUNK_BYTES);
+    await ask(3, 0, CHUNK_BYTES);
+    expect(session.served.map(({ chunk }) => chunk)).toEqual([0, 3]);
+  });
+
   it('keeps the chunk that it serves in parts', async () => {
     await ask(0, 0, 1000);
     session.served[0]?.done?.();

@@ -26,6 +26,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       random: () => 0.5,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       buffers: new ChunkBuffers(),
+      metered: () => false,
       ...{ wake() {}, changed() {}, completed() {}, warning() {} },
     },
     async *ownFiles() {},

@@ -76,14 +76,46 @@ describe('RateCap', () => {
     expect(large.nextSendAt).toBeCloseTo(8952, 0);
   });
 
-  it('owes nothing for what passed at 0, nor from one rate to the next', () => {
+  it('forgives a large datagram nothing for the sake of small ones that come after it', () => {
+    const cap = capOf(1_000);
+    cap.onSent(0, 8952);
+    for (let i = 0; i < 100; i++) cap.onSent(0, 60);
+    expect(cap.nextSendAt).toBeCloseTo(8952, 0);
+  });
+
+  it('owes nothing for what passed at 0', () => {
     const cap = capOf(0);
     for (let i = 0; i < 10_000; i++) cap.onSent(i, 60);
     cap.set(10_000, 10_000);
     expect(cap.maySend(10_000)).toBe(true);
-    cap.onSent(10_000, 9_000);
-    cap.set(10_001, 20_000);
-    expect(cap.maySend(10_001)).toBe(true);
+  });
+
+  it('owes from one rate to the next what it sent, in bytes, and saves nothing up', () => {
+    const cap = capOf(10_000);
+    cap.onSent(0, 8_000);
+    cap.set(100, 35_000);
+    expect([cap.maySend(299), cap.maySend(301)]).toEqual([false, true]);
+    cap.set(1_000, 5_000);
+    cap.onSent(1_000, 100);
+    expect([cap.maySend(1_019), cap.maySend(1_021)]).toEqual([false, true]);
+    cap.set(2_000, Number.POSITIVE_INFINITY);
+    cap.onSent(2_000, 1_000_000);
+    cap.set(2_001, 10_000);
+    expect(cap.maySend(2_001)).toBe(true);
+  });
+
+  it('is no faster for being set again and again, and comes from a high rate to a low one in bounded time', () => {
+    const cap = capOf(10_000);
+    let sent = 0;
+    for (let now = 0; now < 5_000; now += 1) {
+      if (now % 10 === 0) cap.set(now, now % 20 === 0 ? 9_000 : 11_000);
+      sent += sendAll(cap, now, now + 1);
+    }
+    expect(sent).toBeLessThanOrEqual(50_000 + 1_200);
+    const fast = capOf(100_000_000);
+    fast.onSent(0, 50_000_000);
+    fast.set(0, 10_000);
+    expect(fast.nextSendAt).toBeLessThanOrEqual(1_001);
   });
 
   it('is shared: what one sends the other may not', () => {

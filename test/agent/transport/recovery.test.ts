@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { AckSample, CongestionController } from '../../../agent/transport/congestion.js';
 import { PathMtu } from '../../../agent/transport/path_mtu.js';
+import { RateCap } from '../../../agent/transport/rate_cap.js';
 import { type ContentSink, Recovery } from '../../../agent/transport/recovery.js';
 import { SENT_RECORDS, type SentPackets } from '../../../agent/transport/sent_packets.js';
-import { MAX_PACKET_NUMBER } from '../../../shared/limits.js';
+import { BASE_DATAGRAM_BYTES, MAX_PACKET_NUMBER } from '../../../shared/limits.js';
 import { AckFrame } from '../../../shared/wire/frames/ack.js';
 
 class Sink implements ContentSink {
@@ -241,5 +242,19 @@ describe('P-8.1 recovery', () => {
     other.delayMicros = 900_000;
     recovery.onAck(100, other);
     expect(controller.samples.map(({ rttMs }) => rttMs)).toEqual([50, 75]);
+  });
+});
+
+describe('the largest datagram under ceilings', () => {
+  it('is a tenth of a second of the lowest, a whole number, and never below the base size', () => {
+    const caps = [new RateCap(), new RateCap()];
+    const [all, one] = caps;
+    const recovery = new Recovery(0, new PathMtu(8952, true), () => new Controller(), new Sink(), caps);
+    expect(recovery.cappedDatagramBytes).toBe(Number.POSITIVE_INFINITY);
+    all?.set(0, 100_000);
+    one?.set(0, 14_567.89);
+    expect(recovery.cappedDatagramBytes).toBe(1456);
+    recovery.peerCap.set(0, 5);
+    expect(recovery.cappedDatagramBytes).toBe(BASE_DATAGRAM_BYTES);
   });
 });

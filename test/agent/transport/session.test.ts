@@ -178,6 +178,17 @@ describe('P-7.12 LIMIT', () => {
     expect(peer.frames).toContain('limit 5000');
   });
 
+  it('is not passed by DATA in the company of a PING, neither to stay alive nor at a probe timeout', () => {
+    const peer = serving();
+    peer.send(limit(100));
+    peer.read();
+    peer.frames.length = 0;
+    // One datagram of 1,200 bytes is 12 s of the limit; nothing is acknowledged, so probe timeouts come too.
+    for (let now = 10; now < 9_000; now += 10) peer.at(now).read();
+    expect(dataBytes(peer)).toBe(0);
+    expect(peer.frames).toContain('ping');
+  });
+
   it('is heeded: no DATA at 0, and on from there when it is lifted', () => {
     const peer = serving();
     peer.send(limit(0));
@@ -352,6 +363,20 @@ describe('P-7.4 P-7.5 P-7.8 requests', () => {
     peer.read();
     expect(peer.frames.at(-1)).toBe(`reject 5000 ${REJECT.busy}`);
     expect(peer.events.filter((event) => event.startsWith('request')).length).toBe(MAX_SESSION_REQUESTS);
+  });
+
+  it('P-7.8 refuses all that was asked and is not there yet, and what is asked after that is heard', () => {
+    const peer = new RawPeer().open();
+    for (const chunk of [3, 4, 5]) peer.send(request(chunk));
+    peer.session.serve(3, 0, Buffer.alloc(1000));
+    peer.session.rejectAll(REJECT.busy);
+    peer.at(1).read();
+    expect(peer.frames.filter((frame) => /^(reject|data)/.test(frame))).toEqual([3, 4, 5].map((i) => `reject ${i} 1`));
+    expect(peer.session.pendingServeBytes).toBe(0);
+    peer.send(request(4));
+    expect(peer.session.serve(4, 0, Buffer.alloc(1000))).toBe(true);
+    peer.at(2).read();
+    expect(peer.frames.at(-1)).toBe('data 4 0 1000');
   });
 
   it('closes on a peer that asks for everything and reads no answer, with nothing queued past the cap', () => {
