@@ -1,7 +1,8 @@
 import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
 import type { Libc } from './libc.js';
-import { decodeSockaddr, MAX_SOCKADDR_BYTES } from './sockaddr.js';
-import type { Address, DatagramListener } from './udp_socket.js';
+import { RecentAddresses } from './recent_addresses.js';
+import { MAX_SOCKADDR_BYTES } from './sockaddr.js';
+import type { DatagramListener } from './udp_socket.js';
 
 /**
  * Many datagrams in one system call (recvmmsg(2)). The structures, of 64-bit Linux: as in send_batch.ts, and
@@ -35,9 +36,7 @@ export class ReceiveBatch {
   readonly #nameWords: Uint32Array;
   /** The view of each slot that was last handed on: nearly always the next one's length too. */
   readonly #views: Buffer[];
-  /** Whose datagram came last, as the kernel wrote it and as it is handed on. */
-  readonly #lastWords = new Uint32Array(NAME_WORDS);
-  #lastFrom: Address | null = null;
+  readonly #recent = new RecentAddresses();
 
   constructor(libc: Libc, fd: number) {
     this.#libc = libc;
@@ -77,19 +76,7 @@ export class ReceiveBatch {
       view = (this.#slots[i] as Buffer).subarray(0, length);
       this.#views[i] = view;
     }
-    const from = this.#fromOf(i);
+    const from = this.#recent.of(this.#names, this.#nameWords, i);
     if (from !== null) take(view, from);
-  }
-
-  #fromOf(i: number): Address | null {
-    const words = this.#nameWords;
-    const last = this.#lastWords;
-    const at = i * NAME_WORDS;
-    let same = this.#lastFrom !== null;
-    for (let word = 0; word < NAME_WORDS && same; word++) same = words[at + word] === last[word];
-    if (same) return this.#lastFrom;
-    last.set(words.subarray(at, at + NAME_WORDS));
-    this.#lastFrom = decodeSockaddr(this.#names.subarray(i * MAX_SOCKADDR_BYTES, (i + 1) * MAX_SOCKADDR_BYTES));
-    return this.#lastFrom;
   }
 }
