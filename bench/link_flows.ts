@@ -19,7 +19,9 @@ const ANY = '0.0.0.0';
 const POLL_SECONDS = 0.05;
 const START_SECONDS = 20;
 
-const place = (lab: Lab, end: number): Place => ({ host: ANY, spawn: (...command) => lab.spawn(end, ...command) });
+export const linkPlace = (lab: Lab, end: number): Place => {
+  return { host: ANY, spawn: (...command) => lab.spawn(end, ...command) };
+};
 
 export interface Load {
   readonly kind: FlowKind;
@@ -31,8 +33,13 @@ export interface Load {
 
 /** Resolves when the first of it has come. @param from an even end of the lab; the flow ends at the one that faces it */
 export async function startFlow(lab: Lab, from: number, { kind, ...load }: Load): Promise<LinkFlow> {
-  const ends = { from: place(lab, from), to: place(lab, from + 1) };
+  const ends = { from: linkPlace(lab, from), to: linkPlace(lab, from + 1) };
   const flow = kind === 'tcp' ? await lab.tcp(from) : await Flow.start({ ...load, mode: kind, ...ends });
+  return begun(flow);
+}
+
+/** Resolves when the first byte of it has come. */
+export async function begun<T extends LinkFlow>(flow: T): Promise<T> {
   for (let waited = 0; flow.bytes === 0; waited += POLL_SECONDS) {
     if (waited > START_SECONDS) throw new Error(`nothing came in ${START_SECONDS} s`);
     await pause(POLL_SECONDS);

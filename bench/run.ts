@@ -6,14 +6,17 @@ import { Command, InvalidArgumentError } from 'commander';
 import { labLacks } from '../test/lab/lab.js';
 import { judge } from './bars.js';
 import { fair } from './fair.js';
+import { hostile } from './hostile.js';
 import { loss } from './loss.js';
+import { outage } from './outage.js';
 import { pair } from './pair.js';
+import { rates } from './rates.js';
 import { formatJson, formatText, machineName } from './report.js';
 import { runRounds } from './rounds.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 
-/** `npm run bench -- pair|loss|fair`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -74,7 +77,6 @@ function bench(name: string, description: string, rounds: number): Command {
 /** The benches that need the lab. */
 function linked(name: string, description: string): Command {
   return bench(name, description, 3)
-    .option('--seconds <n>', 'how long each flow is measured', positive, 20)
     .option('--seed <n>', 'of what the link draws at random', positive, 1)
     .hook('preAction', () => {
       const lacks = labLacks();
@@ -84,6 +86,7 @@ function linked(name: string, description: string): Command {
     });
 }
 
+const FLOW_SECONDS = ['--seconds <n>', 'how long each flow is measured', positive, 20] as const;
 const program = new Command('bench')
   .description('Measures chunkmesh beside what else there is. docs/PERFORMANCE.md says how to read it.')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : BAD_INPUT));
@@ -93,6 +96,19 @@ bench('pair', 'one agent to another over loopback', 3)
   .option('--profiles <folder>', 'write CPU profiles of the agents there, and flame graphs')
   .option('--flat', 'also 64 MB and 4 GB, for the memory that they take', false)
   .action((options) => run(pair, options));
-linked('loss', 'over an emulated link that loses and reorders').action((options) => run(loss, options));
-linked('fair', 'several flows over one emulated bottleneck').action((options) => run(fair, options));
+bench('rates', 'whether ceilings are held, and how soon once they change', 3)
+  .option('--seconds <n>', 'how long each ceiling is measured', positive, 5)
+  .action((options) => run(rates, options));
+linked('loss', 'over an emulated link that loses and reorders')
+  .option(...FLOW_SECONDS)
+  .action((options) => run(loss, options));
+linked('outage', 'over an emulated link, after an outage, a stall, the end of a seed').action((options) =>
+  run(outage, options),
+);
+linked('fair', 'several flows over one emulated bottleneck')
+  .option(...FLOW_SECONDS)
+  .action((options) => run(fair, options));
+linked('hostile', 'a transfer while 20,000 junk datagrams a second come')
+  .option('--seconds <n>', 'how long each of three times with junk, and without, is', positive, 0.5)
+  .action((options) => run(hostile, options));
 await program.parseAsync();

@@ -31,6 +31,17 @@ export function isUsable(host: string): boolean {
   return isIP(host) !== 0 && !host.includes('%') && !unusable[family].check(host, family);
 }
 
+/** `isUsable` of an address that the kernel wrote, for next to nothing: so much is asked of every datagram of a stranger. */
+export function isUsableSource(host: string): boolean {
+  if (!host.includes(':')) {
+    const first = Number.parseInt(host, 10);
+    return first > 0 && first < 224;
+  }
+  if (host.startsWith(':')) return host !== '::' && !host.startsWith('::ffff:');
+  const first = Number.parseInt(host, 16);
+  return !host.includes('%') && (first & 0xffc0) !== 0xfe80 && (first & 0xff00) !== 0xff00;
+}
+
 /** The address itself where the socket is bound to one; else those of the host's interfaces, loopback only where there is no other. */
 export function ownCandidates(bound: { address: string; port: number }): Candidate[] {
   if (isUsable(bound.address)) return [[bound.address, bound.port]];

@@ -3,7 +3,7 @@ import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { hasSessionId, isDatagram, sessionIdHead } from '../../shared/wire/datagram.js';
 import { MAX_PATHS } from '../transport/paths.js';
 import type { Session } from '../transport/session.js';
-import { isUsable, ownCandidates } from './candidates.js';
+import { isUsableSource, ownCandidates } from './candidates.js';
 import { openSocket } from './socket/open_socket.js';
 import { type Address, addressOf, type DatagramListener, type UdpSocket } from './socket/udp_socket.js';
 
@@ -143,7 +143,7 @@ export class Endpoint {
     const { session, lastFrom } = attached;
     const known = isAt(lastFrom, from) ? attached.lastPath : pathOf(attached.paths, from);
     // P-5.7 holds for addresses that are heard from too.
-    if (known < 0 && !isUsable(from.host)) return;
+    if (known < 0 && !isUsableSource(from.host)) return;
     const path = known < 0 ? attached.nextPath : known;
     const { activePath } = session;
     const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.host;

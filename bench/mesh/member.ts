@@ -1,54 +1,48 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import process from 'node:process';
 import { Agent } from '../../agent/agent.js';
 import { busClient } from './bus_client.js';
+import { ownSockets } from './own_socket.js';
+import { Tap } from './tap.js';
 import type { FromMember, Mark, Start, ToMember } from './wire.js';
 
 /** A member of a mesh: one real agent in a process of its own, its MQTT connection replaced by a pipe. */
 
 /** Fine enough for a rate over seconds, and nothing beside what a transfer costs. */
 const WATCH_MS = 20;
-/** /proc/net/udp, see proc(5). */
-const INODE_COLUMN = 9;
-const DROPS_COLUMN = 12;
 
 const send = (message: FromMember): void => void process.send?.(message);
 const { client, deliver } = busClient(send);
+let agent: Agent | undefined;
+let tap: Tap | undefined;
 
-function socketInodes(): Set<string> {
-  const inodes = new Set<string>();
-  for (const fd of readdirSync('/proc/self/fd')) {
-    try {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
-      if (inode !== undefined) inodes.add(inode);
-    } catch {
-      // Closed meanwhile.
-    }
-  }
-  return inodes;
-}
+/** The same for all processes of a machine. */
+const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-function dropped(): number {
-  const own = socketInodes();
-  let drops = 0;
-  for (const line of readFileSync('/proc/self/net/udp', 'utf8').split('\n').slice(1)) {
-    const columns = line.trim().split(/\s+/);
-    if (own.has(columns[INODE_COLUMN] ?? '')) drops += Number(columns[DROPS_COLUMN] ?? 0);
-  }
-  return drops;
+function bytesHeld(): number {
+  const [rollout] = agent?.status().rollouts ?? [];
+  return rollout === undefined ? 0 : rollout.fromSeed + rollout.fromPeers;
 }
 
 function mark(): Mark {
   const { user, system } = process.cpuUsage();
-  return { ms: Number(process.hrtime.bigint()) / 1e6, cpuSeconds: (user + system) / 1e6, dropped: dropped() };
+  return {
+    ms: now(),
+    cpuSeconds: (user + system) / 1e6,
+    dropped: ownSockets().reduce((sum, { dropped }) => sum + dropped, 0),
+    bytes: bytesHeld(),
+    peers: agent?.status().peers ?? 0,
+    sessions: tap?.sessions ?? [],
+    movedMs: tap?.movedMs ?? Number.NEGATIVE_INFINITY,
+    endedMs: tap?.endedMs ?? Number.POSITIVE_INFINITY,
+  };
 }
 
 /** Tells how far the one rollout has come. */
-function watch(agent: Agent): void {
+function watch(watched: Agent): void {
   let told = -1;
   let phase: 'before' | 'fetching' | 'held' = 'before';
   const timer = setInterval(() => {
-    const [rollout] = agent.status().rollouts;
+    const [rollout] = watched.status().rollouts;
     if (rollout === undefined) return;
     const bytes = rollout.fromSeed + rollout.fromPeers;
     if (phase === 'before' && rollout.state === 'fetching') {
@@ -64,21 +58,33 @@ function watch(agent: Agent): void {
   }, WATCH_MS);
 }
 
-async function start({ credential, store, seeds, host }: Start): Promise<void> {
-  const agent = new Agent({ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0 });
+async function start({ credential, store, seeds, host, limits, tapped }: Start): Promise<void> {
+  if (tapped) tap = new Tap(now);
+  agent = new Agent({ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0, limits });
   agent.on('warning', ({ code, message }) => send({ kind: 'failed', why: `${code}: ${message}` }));
   if (seeds.length === 0) {
     agent.on('complete', () => send({ kind: 'complete', mark: mark() }));
     watch(agent);
   }
   await agent.start();
-  send({ kind: 'running' });
+  send({ kind: 'running', port: ownSockets()[0]?.port ?? 0 });
+}
+
+function stall(ms: number): void {
+  for (const until = now() + ms; now() < until; );
+}
+
+async function obey(message: ToMember): Promise<void> {
+  if (message.kind === 'message') deliver(message.message);
+  else if (message.kind === 'mark') send({ kind: 'mark', mark: mark() });
+  else if (message.kind === 'limits') agent?.setLimits(message.limits);
+  else if (message.kind === 'stall') stall(message.ms);
+  else if (message.kind === 'start') await start(message.options);
+  else if (tap !== undefined) send({ kind: 'recorded', recorded: await tap.record() });
 }
 
 process.on('message', (message: ToMember) => {
-  if (message.kind === 'message') deliver(message.message);
-  else if (message.kind === 'mark') send({ kind: 'mark', mark: mark() });
-  else start(message.options).catch((error: unknown) => send({ kind: 'failed', why: String(error) }));
+  obey(message).catch((error: unknown) => send({ kind: 'failed', why: String(error) }));
 });
 // The mesh ends its members so; where it died, they follow.
 process.on('disconnect', () => process.exit(0));

@@ -1,32 +1,23 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Limits } from '../../agent/options.js';
 import { Fleet } from '../../broker/fleet/fleet.js';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
 import { covers, topics } from '../../shared/control/topics.js';
 import { loadCredential } from '../../shared/identity/bundle.js';
-import { CHECKOUT } from '../checkout.js';
+import { Member, type Place } from './member_process.js';
 import type { Mode } from './mode.js';
-import type { FromMember, Mark, Message, ToMember } from './wire.js';
+import type { FromMember, Mark, Message } from './wire.js';
 
-/** Real agents, a seed and a device, that agree over this process instead of a broker: one transfer from one to the other. */
+export { LOOPBACK, type Member, type Place } from './member_process.js';
+
+/** Real agents, seeds and devices, that agree over this process instead of a broker: one transfer from ones to the others. */
 
 const GROUP = 'bench';
 const LIFETIME_SECONDS = 86_400;
-const MEMBER = join(CHECKOUT, 'dist/bench/mesh/member.js');
-
-/** Where a member runs. */
-export interface Place {
-  /** What its agent binds to. */
-  readonly host: string;
-  /** As of node:child_process; in a namespace of its own, for one. */
-  readonly spawn: (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
-}
-
-export const LOOPBACK: Place = { host: '127.0.0.1', spawn };
+export type Role = 'seed' | 'device';
 
 export interface Transfer {
   /** Where fleet and stores are made. */
@@ -37,66 +28,16 @@ export interface Transfer {
   readonly to: Place;
   /** How many devices fetch, each over a session of its own. Default 1. */
   readonly devices?: number;
+  /** How many seeds serve. Default 1. */
+  readonly seeds?: number;
+  /** In force from the start. */
+  readonly limits?: Readonly<Partial<Record<Role, Limits>>>;
+  /** Whether the marks of members say what their sessions did, and datagrams can be recorded. */
+  readonly tapped?: boolean;
   /** Folder for a CPU profile of each process, named after its member. */
   readonly profiles?: string;
-  /** Of both processes, besides this one's own. */
+  /** Of all processes, besides this one's own. */
   readonly environment?: Readonly<Record<string, string>>;
-}
-
-class Member {
-  readonly #process: ChildProcess;
-  readonly #filters = new Set<string>();
-  #marked: (mark: Mark) => void = () => {};
-
-  constructor(
-    place: Place,
-    environment: Readonly<Record<string, string>>,
-    flags: readonly string[],
-    heard: (from: Member, message: FromMember) => void,
-  ) {
-    const stdio: SpawnOptions['stdio'] = ['ignore', 'ignore', 'inherit', 'ipc'];
-    const env = { ...process.env, ...environment };
-    this.#process = place.spawn(process.execPath, [...flags, MEMBER], { stdio, env, serialization: 'advanced' });
-    this.#process.on('message', (message: FromMember) => {
-      if (message.kind === 'subscribe') this.#filters.add(message.filter);
-      if (message.kind === 'mark') this.#marked(message.mark);
-      heard(this, message);
-    });
-    this.#process.once('exit', () => heard(this, { kind: 'failed', why: 'a member ended' }));
-  }
-
-  tell(message: ToMember): void {
-    if (this.#process.connected) this.#process.send(message);
-  }
-
-  deliver(message: Message): void {
-    for (const filter of this.#filters) {
-      if (!covers(filter, message.topic)) continue;
-      this.tell({ kind: 'message', message });
-      return;
-    }
-  }
-
-  mark(): Promise<Mark> {
-    return new Promise((resolve) => {
-      this.#marked = resolve;
-      this.tell({ kind: 'mark' });
-    });
-  }
-
-  /** proc(5): the most memory it ever had, bytes. */
-  get peakResidentBytes(): number {
-    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');
-    return Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
-  }
-
-  /** It ends at once where nobody speaks to it any more, and has time to write its profile. */
-  async end(): Promise<void> {
-    if (!this.#process.connected) return;
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.disconnect();
-    await ended;
-  }
 }
 
 /** What a whole transfer took. */
@@ -112,10 +53,11 @@ export interface Outcome {
 }
 
 export class Flow {
+  readonly seeds: Member[] = [];
+  readonly devices: Member[] = [];
   readonly #folder: string;
   readonly #transfer: Transfer;
   readonly #retained = new Map<string, Message>();
-  readonly #members: Member[] = [];
   readonly #bytes = new Map<Member, number>();
   /** What members said for the first time, by kind. */
   readonly #seen = new Map<FromMember['kind'], FromMember>();
@@ -147,9 +89,14 @@ export class Flow {
     return sum;
   }
 
-  /** The whole transfer to one device, to the finished file. */
+  /** All chunks are there: nothing moves any more. */
+  get isHeld(): boolean {
+    return this.#seen.has('held');
+  }
+
+  /** The whole transfer from one seed to one device, to the finished file. */
   async complete(): Promise<Outcome> {
-    const [sender, receiver] = this.#members;
+    const [[sender], [receiver]] = [this.seeds, this.devices];
     const begun = await this.#first('fetching');
     const sent = await sender?.mark();
     const held = await this.#first('held');
@@ -171,24 +118,32 @@ export class Flow {
   }
 
   async #start(): Promise<void> {
-    const { file, from, to, devices = 1 } = this.#transfer;
+    const { file, from, to, devices = 1, seeds = 1 } = this.#transfer;
     const fleet = await Fleet.init(join(this.#folder, 'fleet'), { fleet: 'bench' });
     await this.#publish(fleet, file.index);
-    await this.#admit(fleet, 'seed', 'seed', from);
-    await this.#first('running');
+    for (let i = 1; i <= seeds; i++) {
+      const seed = await this.#admit(fleet, i === 1 ? 'seed' : `seed-${i}`, 'seed', from);
+      await this.#until(() => (seed.port > 0 ? seed : undefined));
+    }
     for (let i = 1; i <= devices; i++) await this.#admit(fleet, `device-${i}`, 'device', to);
   }
 
-  async #admit(fleet: Fleet, id: string, role: 'seed' | 'device', place: Place): Promise<void> {
-    const { file, profiles, environment = {} } = this.#transfer;
+  get #members(): readonly Member[] {
+    return [...this.seeds, ...this.devices];
+  }
+
+  async #admit(fleet: Fleet, id: string, role: Role, place: Place): Promise<Member> {
+    const { file, profiles, environment = {}, limits = {}, tapped = false } = this.#transfer;
     await fleet.enroll(id, { role, groups: [GROUP] });
     const named = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${id}.cpuprofile`];
     const flags = profiles === undefined ? [] : named;
     const member = new Member(place, environment, flags, (by, message) => this.#heard(by, message));
-    this.#members.push(member);
+    this[role === 'seed' ? 'seeds' : 'devices'].push(member);
     const seeds = role === 'seed' ? [file.path] : [];
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
-    member.tell({ kind: 'start', options: { ...paths, seeds, host: place.host } });
+    const how = { host: place.host, limits: limits[role] ?? {}, tapped };
+    member.tell({ kind: 'start', options: { ...paths, seeds, ...how } });
+    return member;
   }
 
   /** P-4.1 */
@@ -223,11 +178,16 @@ export class Flow {
     this.#changed();
   }
 
+  async #first(kind: 'fetching' | 'held' | 'complete'): Promise<Mark | undefined> {
+    const seen = await this.#until(() => this.#seen.get(kind));
+    return 'mark' in seen ? seen.mark : undefined;
+  }
+
   /** @throws what a member failed of, where that comes first */
-  async #first(kind: 'running' | 'fetching' | 'held' | 'complete'): Promise<Mark | undefined> {
+  async #until<T>(look: () => T | undefined): Promise<T> {
     for (;;) {
-      const seen = this.#seen.get(kind);
-      if (seen !== undefined) return 'mark' in seen ? seen.mark : undefined;
+      const found = look();
+      if (found !== undefined) return found;
       if (this.#failure !== undefined) throw new Error(this.#failure);
       await new Promise<void>((resolve) => {
         this.#changed = resolve;

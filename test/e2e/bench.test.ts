@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { CHECKOUT } from '../../bench/checkout.js';
+import { JUNK_KINDS } from '../../bench/junk.js';
+import { labLacks } from '../lab/lab.js';
+import { requirement } from '../support/requirement.js';
 
 /** The benches as a command; what they measure is for a machine that has nothing else to do. */
 
@@ -37,13 +40,56 @@ describe('bench', () => {
     expect(stderr).toContain('round 2 of 2: chunkmesh, sodium-native\n');
   });
 
+  it('measures ceilings while they change', async () => {
+    const { code, stdout, stderr } = await bench(
+      ...['rates', '--seconds', '1', '--rounds', '1', '--only', 'foreground, up, all', '--json'],
+    );
+    expect(code, stderr).toBe(0);
+    const { results, bars } = JSON.parse(stdout);
+    const subject = 'foreground, up, all together';
+    expect(results).toContainEqual(expect.objectContaining({ subject, metric: 'off 2 MB/s, once changed', unit: '%' }));
+    expect(results).toContainEqual(expect.objectContaining({ subject, metric: '12 MB/s holds after', unit: 'ms' }));
+    expect(bars.map(({ measured }: { measured: unknown }) => typeof measured)).toEqual(['number', 'number', 'number']);
+  });
+
   it.each([
     [0, ['--help']],
     [0, ['loss', '--help']],
+    [0, ['hostile', '--help']],
     [2, []],
     [2, ['pear']],
     [2, ['pair', '--rounds', 'none']],
   ])('exits with %d for %j', async (status, args) => {
     expect((await bench(...args)).code).toBe(status);
+  });
+});
+
+const lacks = labLacks();
+
+requirement(
+  'a lab',
+  lacks === undefined,
+  lacks ?? '',
+)('bench, over a link', () => {
+  it('has processes stand still, and says what came of it', async () => {
+    const { code, stdout, stderr } = await bench(
+      ...['outage', '--rounds', '1', '--only', 'foreground, receiver', '--json'],
+    );
+    expect(code, stderr).toBe(0);
+    const subject = 'chunkmesh, foreground, receiver stands still for 200 ms';
+    const metric = 'goodput in the 2 s after, of before';
+    expect(JSON.parse(stdout).results).toContainEqual(expect.objectContaining({ subject, metric, unit: '%' }));
+  });
+
+  it('sends junk of each kind, which nobody answers', async () => {
+    const subject = '100 Mbit/s, junk at the receiver';
+    const { code, stdout, stderr } = await bench(
+      ...['hostile', '--seconds', '0.1', '--rounds', '1', '--only', subject, '--json'],
+    );
+    expect(code, stderr).toBe(0);
+    for (const kind of JUNK_KINDS) {
+      const none = { subject, metric: `${kind}: replies`, unit: '', median: 0, min: 0, max: 0 };
+      expect(JSON.parse(stdout).results, stderr).toContainEqual(none);
+    }
   });
 });

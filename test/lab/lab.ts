@@ -12,7 +12,7 @@ import { CHECKOUT } from '../../bench/checkout.js';
  * process, however that ends.
  */
 
-const SOURCES = ['link.c', 'tcp.c'].map((name) => join(CHECKOUT, 'test/lab', name));
+const SOURCES = ['link.c', 'tcp.c', 'junk.c'].map((name) => join(CHECKOUT, 'test/lab', name));
 const PORT = 5201;
 
 export const CUBIC = 'cubic';
@@ -156,6 +156,12 @@ export class Lab {
     return new TcpFlow(lines, [source, sink]);
   }
 
+  /** Sends datagrams from that end, each one that is told of when it is told. @param rate datagrams a second */
+  junk(end: number, address: string, port: number, rate: number): Junk {
+    const args = ['junk', address, String(port), String(rate)];
+    return new Junk(this.spawn(end, this.#program, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
+  }
+
   async close(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
@@ -168,6 +174,43 @@ export class Lab {
     const { value, done } = await this.#lines.next();
     if (done === true) throw new Error('the lab has ended');
     return JSON.parse(value);
+  }
+}
+
+/** What was done since the last command. */
+export interface JunkCount {
+  readonly ms: number;
+  readonly sent: number;
+  /** Datagrams that came back. */
+  readonly replies: number;
+  readonly cpuSeconds: number;
+}
+
+/** junk.c */
+export class Junk {
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(process: ChildProcess) {
+    if (process.stdout === null) throw new Error('no pipe');
+    this.#process = process;
+    this.#lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** From now on. @param file as junk.c has it */
+  async send(to: 'victim' | 'ignored', file: string): Promise<JunkCount> {
+    return await this.#ask(`${to} ${file}`);
+  }
+
+  async none(): Promise<JunkCount> {
+    return await this.#ask('none');
+  }
+
+  async #ask(line: string): Promise<JunkCount> {
+    this.#process.stdin?.write(`${line}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error('the junk has ended');
+    return JSON.parse(value) as JunkCount;
   }
 }
 

@@ -5,6 +5,7 @@
  *     lab --loopback --mtu <bytes>         one end without a link: its own loopback has that MTU
  *     lab enter <namespace> <program> ..   runs a program at an end; it dies with whoever started it
  *     lab sink | source ..                 see tcp.c
+ *     lab junk ..                          see junk.c
  *
  * Each end is a network namespace of its own, without a name: it is /proc/<pid>/fd/<fd> of this process, and goes with it and those that
  * entered it, so that nothing is left to clean up, however this ends. Needs root.
@@ -37,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "junk.h"
 #include "tcp.h"
 
 enum {
@@ -367,6 +369,7 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (argc > 3 && strcmp(argv[1], "enter") == 0) return enter(argv[2], argv + 3);
+  if (argc > 1 && strcmp(argv[1], "junk") == 0) return junk(argc, argv);
   if (argc > 1 && argv[1][0] != '-') return tcp_end(argc, argv);
   prctl(PR_SET_TIMERSLACK, 1);
   set_up(argc, argv);

@@ -1,5 +1,6 @@
 import type { Libc } from './libc.js';
-import { decodeSockaddr, MAX_SOCKADDR_BYTES } from './sockaddr.js';
+import { RecentAddresses } from './recent_addresses.js';
+import { MAX_SOCKADDR_BYTES } from './sockaddr.js';
 import type { Address, DatagramListener } from './udp_socket.js';
 
 /**
@@ -70,9 +71,7 @@ export class ReceiveBatch {
   readonly #names = Buffer.alloc(BATCH * MAX_SOCKADDR_BYTES);
   readonly #nameWords: Uint32Array;
   readonly #controls = Buffer.alloc(BATCH * CONTROL_SPACE);
-  /** Whose datagram came last, as the kernel wrote it and as it is handed on. */
-  readonly #lastWords = new Uint32Array(NAME_WORDS);
-  #lastFrom: Address | null = null;
+  readonly #recent = new RecentAddresses();
   /** Messages to ask for: fewer where each brings many datagrams. */
   #ask = BATCH;
 
@@ -117,7 +116,7 @@ export class ReceiveBatch {
   }
 
   #hand(i: number): number {
-    const from = this.#fromOf(i);
+    const from = this.#recent.of(this.#names, this.#nameWords, i);
     if (from === null) return 1;
     const length = this.#headers.readUInt32LE(i * MMSGHDR_BYTES + LENGTH_AT);
     const segment = this.#segmentOf(i) || length;
@@ -130,17 +129,5 @@ export class ReceiveBatch {
     const at = i * CONTROL_SPACE;
     const isSegment = this.#controls.readInt32LE(at + 8) === SOL_UDP && this.#controls.readInt32LE(at + 12) === UDP_GRO;
     return isSegment ? Math.max(0, this.#controls.readInt32LE(at + 16)) : 0;
-  }
-
-  #fromOf(i: number): Address | null {
-    const words = this.#nameWords;
-    const last = this.#lastWords;
-    const at = i * NAME_WORDS;
-    let same = this.#lastFrom !== null;
-    for (let word = 0; word < NAME_WORDS && same; word++) same = words[at + word] === last[word];
-    if (same) return this.#lastFrom;
-    last.set(words.subarray(at, at + NAME_WORDS));
-    this.#lastFrom = decodeSockaddr(this.#names.subarray(i * MAX_SOCKADDR_BYTES, (i + 1) * MAX_SOCKADDR_BYTES));
-    return this.#lastFrom;
   }
 }

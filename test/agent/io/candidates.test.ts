@@ -1,7 +1,8 @@
+import { SocketAddress } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isLoopback, ownCandidates, usableCandidates } from '../../../agent/io/candidates.js';
+import { isLoopback, isUsable, isUsableSource, ownCandidates, usableCandidates } from '../../../agent/io/candidates.js';
 import type { Candidate } from '../../../shared/control/messages.js';
 import { MAX_CANDIDATES } from '../../../shared/limits.js';
 
@@ -140,6 +141,36 @@ describe('P-5.7 its own addresses', () => {
       expect(new Set(own.map(([host]) => isLoopback(host))).size).toBeLessThanOrEqual(1);
       // What it offers it would take itself.
       expect(usableCandidates(own, own)).toEqual(own);
+    },
+  );
+});
+
+describe('an address that the kernel wrote', () => {
+  it('is judged as any other, IPv4', () => {
+    const octet = fc.integer({ min: 0, max: 255 });
+    fc.assert(
+      fc.property(fc.tuple(octet, octet, octet, octet), (octets) => {
+        const host = octets.join('.');
+        expect(isUsableSource(host)).toBe(isUsable(host));
+      }),
+    );
+  });
+
+  it('is judged as any other, IPv6', () => {
+    const first = fc.oneof(fc.constantFrom(0, 0x2001, 0xfe80, 0xfebf, 0xfec0, 0xff02, 0xfd00), fc.nat(0xffff));
+    fc.assert(
+      fc.property(first, fc.array(fc.nat(0xffff), { minLength: 7, maxLength: 7 }), (head, rest) => {
+        const groups = [head, ...rest].map((group) => group.toString(16)).join(':');
+        const { address: host } = new SocketAddress({ address: groups, family: 'ipv6' });
+        expect(isUsableSource(host)).toBe(isUsable(host));
+      }),
+    );
+  });
+
+  it.each(['::', '::1', '::ffff:192.0.2.1', '2001:db8::1', 'fe80::1%eth0', '1::', 'ff02::1'])(
+    'is judged alike: %s',
+    (host) => {
+      expect(isUsableSource(host)).toBe(isUsable(host));
     },
   );
 });
