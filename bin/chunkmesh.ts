@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './small_heap.js';
 import { EXIT } from '../shared/errors.js';
 import { describeFailure } from './failure.js';
 import { flushed, guardOutput, output, READER_LEFT } from './output.js';

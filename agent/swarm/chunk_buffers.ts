@@ -6,7 +6,7 @@
 /** The smallest chunk but a last one (P-9.3). */
 const MIN_BUFFER_BYTES = 16 * 1024;
 /** Kept for later. More are in use at times, and go to the garbage collector. */
-export const MAX_SPARE_BYTES = 8 * 1024 * 1024;
+export const MAX_SPARE_BYTES = 6 * 1024 * 1024;
 /** The largest chunk of an artifact of 6 GiB (P-9.2, P-9.3). Larger ones come seldom enough. */
 export const MAX_SPARE_BUFFER_BYTES = 2 * 1024 * 1024;
 
@@ -22,10 +22,8 @@ export class ChunkBuffers {
   /** A buffer of so many bytes, with anything in it. */
   take(length: number): Buffer {
     const size = length > MAX_SPARE_BUFFER_BYTES ? length : sizeFor(length);
-    const spare = this.#spare.get(size)?.pop();
-    if (spare !== undefined) this.#spareBytes -= size;
-    const whole = spare ?? Buffer.allocUnsafeSlow(size);
-    return size === length ? whole : whole.subarray(0, length);
+    const whole = this.#takeSpare(size) ?? Buffer.allocUnsafeSlow(size);
+    return whole.length === length ? whole : whole.subarray(0, length);
   }
 
   /** @param bytes from `take`, which nobody looks at any more. Once. */
@@ -37,6 +35,17 @@ export class ChunkBuffers {
     row.push(Buffer.from(buffer));
     this.#spare.set(size, row);
     this.#spareBytes += size;
+  }
+
+  /** One that is larger does as well: what is made anew is more. */
+  #takeSpare(least: number): Buffer | undefined {
+    for (let size = least; size <= MAX_SPARE_BUFFER_BYTES; size *= 2) {
+      const spare = this.#spare.get(size)?.pop();
+      if (spare === undefined) continue;
+      this.#spareBytes -= size;
+      return spare;
+    }
+    return undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import './small_heap.js';
 import process from 'node:process';
 import { Agent } from '../../agent/agent.js';
 import { busClient } from './bus_client.js';

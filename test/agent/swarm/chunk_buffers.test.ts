@@ -14,6 +14,15 @@ describe('ChunkBuffers', () => {
     expect(buffers.spareBytes).toBe(0);
   });
 
+  it('gives a larger one where none of the size is left', () => {
+    const buffers = new ChunkBuffers();
+    const large = buffers.take(500 * KIB);
+    buffers.give(large);
+    const small = buffers.take(20 * KIB);
+    expect([small.length, small.buffer]).toEqual([20 * KIB, large.buffer]);
+    expect(buffers.take(20 * KIB).buffer).not.toBe(large.buffer);
+  });
+
   it('never gives the same memory to two', () => {
     const buffers = new ChunkBuffers();
     const taken = Array.from({ length: 100 }, (_, i) => buffers.take(1 + i * 997));
