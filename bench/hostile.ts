@@ -38,6 +38,8 @@ const LOOPBACK_WARM_UP_SECONDS = 0.5;
 const MOST_MB_PER_SECOND = 200;
 const SAMPLE_SECONDS = 0.05;
 const SPARE_SECONDS = 2;
+/** For the words between the processes. */
+const SPARE_OF_WINDOW_SECONDS = 0.05;
 const VICTIMS: readonly Victim[] = ['receiver', 'sender'];
 /** What comes before and after is compared with what is between. */
 const WINDOWS: readonly Window[] = [
@@ -169,7 +171,7 @@ async function staged<T>(
 }
 
 /** As fast as two processes can: a transfer for each kind. */
-function atFullSpeed(victim: Victim, file: TestFile, options: HostileOptions): Contender {
+function atFullSpeed(victim: Victim, file: () => Promise<TestFile>, options: HostileOptions): Contender {
   const one = async (kind: JunkKind): Promise<Figure[]> => {
     const lab = await Lab.loopback(LOOPBACK_MTU);
     const { host } = LOOPBACK;
@@ -177,7 +179,7 @@ function atFullSpeed(victim: Victim, file: TestFile, options: HostileOptions): C
     const where = { ends: { sender: 0, receiver: 0 }, places: { sender: place, receiver: place }, address: () => host };
     const scene = { lab, ...where, victim, warmUpSeconds: LOOPBACK_WARM_UP_SECONDS };
     const work = (stage: Stage, recorded: Recorded): Promise<Figure[]> => flooded(stage, kind, recorded);
-    return await staged(scene, file, options, work).finally(() => lab.close());
+    return await staged(scene, await file(), options, work).finally(() => lab.close());
   };
   return {
     subject: subjectOf(FULL_SPEED, victim),
@@ -190,15 +192,15 @@ function atFullSpeed(victim: Victim, file: TestFile, options: HostileOptions): C
 }
 
 /** Over a link that is slower than they: one transfer for all kinds. */
-function overLink(victim: Victim, file: TestFile, options: HostileOptions): Contender {
+function overLink(victim: Victim, file: () => Promise<TestFile>, options: HostileOptions): Contender {
   return {
     subject: subjectOf(LINKED, victim),
     run: () =>
-      withLab(1, LINK, (lab) => {
+      withLab(1, LINK, async (lab) => {
         const places = { sender: linkPlace(lab, 0), receiver: linkPlace(lab, 1) };
         const where = { ends: { sender: 0, receiver: 1 }, places, address: (end: number) => lab.address(end) };
         const scene = { lab, ...where, victim, warmUpSeconds: LINK_WARM_UP_SECONDS };
-        return staged(scene, file, options, async (stage, recorded) => {
+        return staged(scene, await file(), options, async (stage, recorded) => {
           const figures: Figure[] = [];
           for (const kind of JUNK_KINDS) figures.push(...(await flooded(stage, kind, recorded)));
           return figures;
@@ -215,14 +217,26 @@ function rules(subject: string): BarRule[] {
   ]);
 }
 
+/** Made when it is first wanted. */
+function lazily(folder: string, seconds: number, rate: number): () => Promise<TestFile> {
+  let file: Promise<TestFile> | undefined;
+  return () => {
+    file ??= makeTestFile(folder, Math.ceil(seconds * rate) * MB);
+    return file;
+  };
+}
+
 export async function hostile(options: HostileOptions): Promise<Subject> {
-  const longest = WINDOWS.length * options.seconds + SPARE_SECONDS;
-  const file = await makeTestFile(options.folder, Math.ceil(longest * MOST_MB_PER_SECOND) * MB);
+  const { folder, seconds } = options;
+  const ofOne = WINDOWS.length * seconds + SPARE_SECONDS;
+  const ofAll =
+    JUNK_KINDS.length * WINDOWS.length * (seconds + SPARE_OF_WINDOW_SECONDS) + LINK_WARM_UP_SECONDS + SPARE_SECONDS;
+  const [small, large] = [lazily(folder, ofAll, LINK.rate / 8 / MB), lazily(folder, ofOne, MOST_MB_PER_SECOND)];
   return {
     name: 'hostile',
     contenders: [
-      ...VICTIMS.map((victim) => overLink(victim, file, options)),
-      ...VICTIMS.map((victim) => atFullSpeed(victim, file, options)),
+      ...VICTIMS.map((victim) => overLink(victim, small, options)),
+      ...VICTIMS.map((victim) => atFullSpeed(victim, large, options)),
     ],
     rules: [LINKED, FULL_SPEED].flatMap((where) => VICTIMS.flatMap((victim) => rules(subjectOf(where, victim)))),
   };

@@ -11,7 +11,8 @@ import type { FromMember, Mark, Start, ToMember } from './wire.js';
 /** Fine enough for a rate over seconds, and nothing beside what a transfer costs. */
 const WATCH_MS = 20;
 
-const send = (message: FromMember): void => void process.send?.(message);
+/** The mesh may be gone already: then so is this, at once. */
+const send = (message: FromMember): void => void process.send?.(message, undefined, undefined, () => {});
 const { client, deliver } = busClient(send);
 let agent: Agent | undefined;
 let tap: Tap | undefined;

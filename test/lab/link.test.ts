@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { CHECKOUT } from '../../bench/checkout.js';
 import { answer } from '../../bench/contenders/program.js';
+import { junkFile } from '../../bench/junk.js';
 import { pause } from '../../bench/link_flows.js';
 import { requirement } from '../support/requirement.js';
 import { Lab, labLacks, type WaySettings } from './lab.js';
@@ -126,6 +129,28 @@ describe('a link of the lab', () => {
     const rates = [0, 2].map((end) => ((right.delivered[end] ?? 0) * 8) / 1000 / (now - ms));
     for (const rate of rates) expect(rate).toBeGreaterThan(2);
     expect((rates[0] ?? 0) + (rates[1] ?? 0)).toBeLessThan(20.5);
+  });
+
+  it('sends junk at the rate that it was told, and counts who answers it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-junk-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'junk');
+    await writeFile(file, junkFile([Buffer.alloc(20, 1), Buffer.alloc(1000, 2), Buffer.alloc(0)]));
+    const junk = lab.junk(1, lab.address(1), 7000, 2000);
+    const counts = [];
+    for (const to of ['victim', 'ignored'] as const) {
+      const { ms } = await junk.send(to, file);
+      await pause(0.5);
+      const { ms: now, sent, replies } = await junk.none();
+      counts.push({ perSecond: (sent * 1000) / (now - ms), answered: replies / sent });
+    }
+    for (const { perSecond } of counts) {
+      expect(perSecond).toBeGreaterThan(1800);
+      expect(perSecond).toBeLessThan(2100);
+    }
+    // The echo answers.
+    expect(counts[0]?.answered).toBeGreaterThan(0.8);
+    expect(counts[1]?.answered).toBeLessThan(0.1);
   });
 
   it('leaves nothing behind when who opened it is killed', async () => {
