@@ -93,6 +93,16 @@ function left(seed: number): Figure[] {
   return [{ metric: 'seconds until 80 % of the link', unit: 's', value: seconds, most: 12 }];
 }
 
+/** A process stands still for 200 ms, between two slowdowns: it delayed nobody's packets but its own. */
+function stall(hosts: (at: [number, number]) => [HostOptions?, HostOptions?]) {
+  return (seed: number): Figure[] => {
+    const bench = new Bench(seed, linkOf(100, 1));
+    const bulk = bench.bulk(background(), {}, hosts([7000, 7200]));
+    bench.world.run(9200);
+    return [{ metric: 'of the link in the 2 s after', unit: '%', value: bench.used(bulk, 7200, 9200), least: 80 }];
+  };
+}
+
 export const backgroundScenarios: readonly Scenario[] = [
   { name: 'alone, no loss', seeds: 3, run: alone(linkOf(100, 1), 90) },
   { name: 'alone, 0.1 % loss', seeds: 3, run: alone(linkOf(100, 1, { loss: 0.001 }), 80, 15_000) },
@@ -107,6 +117,8 @@ export const backgroundScenarios: readonly Scenario[] = [
   { name: 'alone, 50 Mbit/s', long: true, seeds: 3, run: alone(linkOf(50, 1), 90) },
   { name: 'alone, 10 % reordered', long: true, seeds: 3, run: alone(linkOf(100, 1, { reorder: 0.1 }), 80) },
   { name: 'alone, jitter of 5 ms', long: true, seeds: 3, run: alone(linkOf(100, 1, { jitterMs: 5 }), 75) },
+  { name: 'sender stands still for 200 ms', seeds: 3, run: stall((at) => [{ stall: at }, {}]) },
+  { name: 'receiver stands still for 200 ms', seeds: 3, run: stall((at) => [{}, { stall: at }]) },
   { name: 'one session beside CUBIC, CUBIC first', seeds: 4, run: beside(1, 1, 'tcp') },
   { name: 'one session beside CUBIC, we first', seeds: 4, run: beside(1, 1, 'we') },
   { name: '12 sessions beside CUBIC, CUBIC first', seeds: 4, run: beside(1, 12, 'tcp') },
