@@ -1,6 +1,7 @@
 import { BASE_DATAGRAM_BYTES, MAX_PACKET_NUMBER } from '../../shared/limits.js';
 import type { AckFrame } from '../../shared/wire/frames/ack.js';
 import type { AckSample, CongestionController } from './congestion.js';
+import { DeliverySampler } from './delivery.js';
 import { LossDetector } from './loss.js';
 import { Pacer } from './pacer.js';
 import type { PathMtu } from './path_mtu.js';
@@ -52,29 +53,9 @@ export class Recovery {
   #lastElicitingSentAt = 0;
   #graceUntil = 0;
   #gracedDueAt = 0;
-  #deliveredBytes = 0;
-  #deliveredAt = 0;
-  /** When the newest packet that is acknowledged left. */
-  #firstSentAt = 0;
-  #sendElapsed = 0;
-  #ackElapsed = 0;
-  /** Samples are limited by the application until so much is delivered: a bubble is in what is measured for a flight. */
-  #appLimitedUntil = 0;
   /** Whether there was less to send than the window let when the last packet left. */
   appLimited = true;
-  readonly #sample: AckSample = {
-    now: 0,
-    ackedBytes: 0,
-    lostBytes: 0,
-    priorInFlight: 0,
-    inFlight: 0,
-    delivered: 0,
-    priorDelivered: 0,
-    inFlightAtSend: 0,
-    deliveryRate: 0,
-    appLimited: true,
-    rttMs: 0,
-  };
+  readonly #delivery: DeliverySampler;
 
   /** @param makeController for each path anew. @param caps what else holds this session's sending back, shared with others or not. */
   constructor(
@@ -91,7 +72,7 @@ export class Recovery {
     this.congestion = makeController();
     this.pacer = new Pacer(now, mtu.bytes);
     this.#sink = sink;
-    this.#deliveredAt = now;
+    this.#delivery = new DeliverySampler(now, this.sent);
   }
 
   /** P-6.4 */
@@ -140,18 +121,9 @@ export class Recovery {
     const slot = sent.record(eliciting ? SENT.outstanding : SENT.untracked, now, bytes);
     for (const cap of this.#caps) cap.onSent(now, bytes);
     if (!eliciting) return slot;
-    // A new flight is not charged for the silence before it.
-    if (this.bytesInFlight === 0) {
-      this.#deliveredAt = now;
-      this.#firstSentAt = now;
-    }
+    if (this.bytesInFlight === 0) this.#delivery.beginFlight(now);
     this.bytesInFlight += bytes;
-    if (this.appLimited) this.#appLimitedUntil = this.#deliveredBytes + this.bytesInFlight;
-    sent.delivered[slot] = this.#deliveredBytes;
-    sent.deliveredAt[slot] = this.#deliveredAt;
-    sent.firstSentAt[slot] = this.#firstSentAt;
-    sent.inFlight[slot] = this.bytesInFlight;
-    sent.appLimited[slot] = this.#deliveredBytes < this.#appLimitedUntil ? 1 : 0;
+    this.#delivery.onSent(slot, this.bytesInFlight, this.appLimited);
     this.#lastElicitingSentAt = now;
     this.pacer.onSent(bytes);
     this.congestion.onPacketSent(now, bytes, this.bytesInFlight);
@@ -191,7 +163,7 @@ export class Recovery {
     const { sent, rtt } = this;
     const { largest } = ack;
     if (largest >= sent.next) return false;
-    const sample = this.#beginSample(now);
+    const sample = this.#delivery.begin(now, this.bytesInFlight);
     const fresh = sent.stateOf(largest) === SENT.outstanding;
     const largestSentAt = sent.sentAtOf(largest);
     const floor = sent.oldest - SPURIOUS_DEPTH_PACKETS;
@@ -213,7 +185,10 @@ export class Recovery {
       this.probesOwed = 0;
     }
     this.#detectLost(now);
-    this.#endSample(sample);
+    sent.advanceOldest();
+    if (sample.ackedBytes > 0) {
+      this.congestion.onAckDone(this.#delivery.end(this.bytesInFlight, rtt.minMs), rtt);
+    }
     this.onDatagramBytes();
     return true;
   }
@@ -247,42 +222,6 @@ export class Recovery {
     return this.loss.probeDeadline(this.#lastElicitingSentAt, this.rtt);
   }
 
-  #beginSample(now: number): AckSample {
-    const sample = this.#sample;
-    sample.now = now;
-    sample.ackedBytes = 0;
-    sample.lostBytes = 0;
-    sample.priorInFlight = this.bytesInFlight;
-    sample.deliveryRate = 0;
-    sample.rttMs = 0;
-    return sample;
-  }
-
-  /** What the packet tells whose record is in `slot`, the newest that the ACK at hand acknowledges. */
-  #takeNewest(sample: AckSample, slot: number): void {
-    const { sent } = this;
-    const sentAt = sent.sentAt[slot] ?? 0;
-    sample.priorDelivered = sent.delivered[slot] ?? 0;
-    sample.inFlightAtSend = sent.inFlight[slot] ?? 0;
-    sample.appLimited = sent.appLimited[slot] === 1;
-    this.#sendElapsed = sentAt - (sent.firstSentAt[slot] ?? 0);
-    this.#ackElapsed = sample.now - (sent.deliveredAt[slot] ?? 0);
-    this.#firstSentAt = sentAt;
-  }
-
-  #endSample(sample: AckSample): void {
-    this.sent.advanceOldest();
-    if (sample.ackedBytes === 0) return;
-    sample.inFlight = this.bytesInFlight;
-    sample.delivered = this.#deliveredBytes;
-    const elapsed = Math.max(this.#sendElapsed, this.#ackElapsed);
-    // Over less than a round trip a rate is an accident of how ACKs were bunched.
-    if (elapsed >= this.rtt.minMs && elapsed > 0) {
-      sample.deliveryRate = (sample.delivered - sample.priorDelivered) / elapsed;
-    }
-    this.congestion.onAckDone(sample, this.rtt);
-  }
-
   /** False for a number that was skipped, which nobody can have received. */
   #onPacketAcked(now: number, packet: number, sample: AckSample): boolean {
     const { sent } = this;
@@ -295,11 +234,7 @@ export class Recovery {
     const sentAt = sent.sentAtOf(packet);
     sent.state[slot] = SENT.acked;
     this.bytesInFlight -= bytes;
-    this.#deliveredBytes += bytes;
-    this.#deliveredAt = now;
-    // Packets are visited from the highest down: the first one is the newest.
-    if (sample.ackedBytes === 0) this.#takeNewest(sample, slot);
-    sample.ackedBytes += bytes;
+    this.#delivery.onAcked(slot, bytes);
     this.#mtu.onAcked(sentAt, bytes);
     this.congestion.onAcked(now, sentAt, bytes, this.#limitedByWindow(sample.priorInFlight));
     this.#sink.onContentAcked(sent, slot);
@@ -352,7 +287,7 @@ export class Recovery {
     sent.state[slot] = SENT.lost;
     this.bytesInFlight -= bytes;
     this.packetsLost++;
-    this.#sample.lostBytes += bytes;
+    this.#delivery.sample.lostBytes += bytes;
     this.#mtu.onLost(sent.sentAtOf(packet), bytes);
     this.congestion.onLost(now, sent.sentAtOf(packet), bytes, sent.inFlight[slot] ?? 0);
     this.#sink.onContentLost(sent, slot);
