@@ -107,7 +107,7 @@ export class Agent extends EventEmitter<AgentEvents> {
    */
   setLimits(limits: Limits): void {
     const before = this.#throttle.metered;
-    this.#throttle.set(now(), limits, this.#running?.credential.identity.role);
+    this.#throttle.set(now(), limits);
     if (before !== this.#throttle.metered) this.#onMetered(before);
     this.#running?.endpoint.wake();
     this.#alarm.now();
@@ -124,7 +124,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #start(): Promise<void> {
-    const believed = ({ identity }: Credential): void => this.#throttle.checkRole(identity.role);
+    const believed = ({ identity }: Credential): void => this.#throttle.isOf(identity.role);
     const parts = await openParts(this.#options, this.#ended.signal, believed);
     let link: ControlLink | null = null;
     try {

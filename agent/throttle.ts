@@ -63,6 +63,7 @@ export class Throttle {
   readonly #up = new RateCap();
   readonly #peers = new Map<string, RateCap>();
   #watched: Watched[] = [];
+  #role: Role | undefined;
   #limits: Limits = {};
   #hours: Hours | null = null;
   #dividedAt = Number.NEGATIVE_INFINITY;
@@ -73,18 +74,15 @@ export class Throttle {
     this.set(now, limits);
   }
 
-  /**
-   * In force at once, for sessions that are there too.
-   * @param role the device's, where it is known. @throws E_CONFIG, with the ones before still in force
-   */
-  set(now: number, given: Limits, role?: Role): void {
+  /** In force at once, for sessions that are there too. @throws E_CONFIG, with the ones before still in force */
+  set(now: number, given: Limits): void {
     const parsed = limitsSchema.safeParse(given);
     if (!parsed.success) {
       const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`);
       throw new ChunkmeshError('E_CONFIG', `limits: ${faults.join('; ')}`);
     }
     const limits = parsed.data;
-    checkRole(limits, role);
+    checkRole(limits, this.#role);
     this.#hours = limits.hours === undefined ? null : new Hours(limits.hours);
     this.#limits = limits;
     this.#up.set(now, limits.upRate ?? Number.POSITIVE_INFINITY);
@@ -102,9 +100,10 @@ export class Throttle {
     return this.#limits.metered ?? 'off';
   }
 
-  /** As `set`, for limits that were given before the device's role was known. @throws E_CONFIG */
-  checkRole(role: Role): void {
+  /** The device's role is known: limits that were given before, and those that are to come, must suit it. @throws E_CONFIG */
+  isOf(role: Role): void {
     checkRole(this.#limits, role);
+    this.#role = role;
   }
 
   /** Whether what is not urgent may run at this time of the day, over this link. */

@@ -172,6 +172,8 @@ export class Endpoint {
     if (this.#flushing || this.#closed) return;
     this.#flushing = true;
     setImmediate(() => {
+      // A timer that came late queued this before it was known what has arrived meanwhile.
+      this.#socket.readPending();
       this.#flushing = false;
       if (!this.#closed) this.#flush();
     });

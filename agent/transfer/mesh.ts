@@ -112,7 +112,7 @@ export class Mesh {
     }
   }
 
-  /** Whether the peer holds what is missing here, or has not said yet. */
+  /** Whether the peer holds what is missing here, or its session is not open yet: who holds anything says so first. */
   #mayGive(link: Link): boolean {
     const [held, fetch] = [this.#owner.held(), this.#owner.fetch()];
     if (held === null || fetch === null || held.isFull) return false;

@@ -179,6 +179,7 @@ export class SendQueue {
     this.#resendHead = (this.#resendHead + 1) % this.#resendPart.length;
     this.#resendCount--;
   }
+
   /** Twice as much, the oldest first. */
   #makeRoom(): void {
     const count = this.#resendPart.length;

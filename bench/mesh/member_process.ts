@@ -20,14 +20,20 @@ export interface Place {
 
 export const LOOPBACK: Place = { host: '127.0.0.1', spawn };
 
+interface Waiting<T> {
+  readonly resolve: (answer: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
 export class Member {
   /** UDP, once it runs. */
   port = 0;
   readonly #process: ChildProcess;
   readonly #filters = new Set<string>();
   #killed = false;
-  #marked: (mark: Mark) => void = () => {};
-  #recorded: (recorded: Recorded) => void = () => {};
+  /** Those who wait for an answer, the first asked first. */
+  readonly #marking: Waiting<Mark>[] = [];
+  readonly #recording: Waiting<Recorded>[] = [];
 
   constructor(
     place: Place,
@@ -41,11 +47,13 @@ export class Member {
     this.#process.on('message', (message: FromMember) => {
       if (message.kind === 'subscribe') this.#filters.add(message.filter);
       if (message.kind === 'running') this.port = message.port;
-      if (message.kind === 'mark') this.#marked(message.mark);
-      if (message.kind === 'recorded') this.#recorded(message.recorded);
+      if (message.kind === 'mark') this.#marking.shift()?.resolve(message.mark);
+      if (message.kind === 'recorded') this.#recording.shift()?.resolve(message.recorded);
       heard(this, message);
     });
     this.#process.once('exit', () => {
+      const ended = new Error('a member ended');
+      for (const { reject } of [...this.#marking.splice(0), ...this.#recording.splice(0)]) reject(ended);
       if (!this.#killed) heard(this, { kind: 'failed', why: 'a member ended' });
     });
   }
@@ -62,11 +70,9 @@ export class Member {
     }
   }
 
+  /** @throws where the member ends first */
   mark(): Promise<Mark> {
-    return new Promise((resolve) => {
-      this.#marked = resolve;
-      this.tell({ kind: 'mark' });
-    });
+    return this.#ask(this.#marking, { kind: 'mark' });
   }
 
   /** In force before any `mark` that is asked for later. */
@@ -81,10 +87,7 @@ export class Member {
 
   /** Some of the datagrams of the next half second. */
   record(): Promise<Recorded> {
-    return new Promise((resolve) => {
-      this.#recorded = resolve;
-      this.tell({ kind: 'record' });
-    });
+    return this.#ask(this.#recording, { kind: 'record' });
   }
 
   /** proc(5): the most memory it ever had, bytes. */
@@ -111,6 +114,14 @@ export class Member {
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.disconnect();
     await ended;
+  }
+
+  #ask<T>(waiting: Waiting<T>[], message: ToMember): Promise<T> {
+    if (!this.#process.connected) return Promise.reject(new Error('a member ended'));
+    return new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      this.tell(message);
+    });
   }
 
   #memory(row: 'VmHWM' | 'VmRSS'): number {

@@ -216,12 +216,18 @@ describe('Throttle', () => {
   it('E_CONFIG: refuses a metered link for a seed, which is there to serve, and goes on with what was', () => {
     const refused = expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining('metered: fetch') });
     const throttle = new Throttle(0, { upRate: 5_000 });
-    expect(() => throttle.set(1, { metered: 'fetch' }, 'seed')).toThrowError(refused);
+    throttle.isOf('seed');
+    expect(() => throttle.set(1, { metered: 'fetch' })).toThrowError(refused);
     expect(throttle.limits).toEqual({ upRate: 5_000 });
-    throttle.set(2, { metered: 'off' }, 'seed');
-    throttle.set(3, { metered: 'fetch' }, 'device');
-    expect(() => throttle.checkRole('seed')).toThrowError(refused);
-    throttle.checkRole('device');
+    throttle.set(2, { metered: 'off' });
+  });
+
+  it('E_CONFIG: refuses a metered link that was given before it was known that the device is a seed', () => {
+    const refused = expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining('metered: fetch') });
+    const throttle = new Throttle(0, { metered: 'fetch' });
+    expect(() => throttle.isOf('seed')).toThrowError(refused);
+    throttle.isOf('device');
+    throttle.set(1, { metered: 'urgent' });
   });
 
   it('knows its hours', () => {

@@ -49,16 +49,16 @@ describe('junk', () => {
 
 describe('the figures of a flood', () => {
   const of = (rates: number[], residentBytes: number): Seen => {
-    return { rates, ms: 1500, sent: 0, replies: 0, cpuSeconds: 0.15, victimCpuSeconds: 0.75, residentBytes };
+    return { rates, ms: 1500, sent: 29_700, replies: 0, cpuSeconds: 0.15, victimCpuSeconds: 0.75, residentBytes };
   };
 
   it('compare medians, and the most memory', () => {
     const none = of([100, 100, 10], 50e6);
     const ignored = of([80, 90, 80], 60e6);
     const victim = { ...of([72, 10, 80], 63e6), replies: 2, victimCpuSeconds: 0.9 };
-    const figures = figuresOf('empty datagrams', { none, ignored, victim });
+    const figures = figuresOf('empty datagrams', { none, ignored, victim, before: 60e6 });
     expect(figures.map(({ value, unit }) => `${Math.round(value * 10) / 10} ${unit}`.trim())).toEqual([
-      ...['72 MB/s', '90 %', '72 %', '10 %', '10 %', '2', '3 MB'],
+      ...['72 MB/s', '90 %', '72 %', '10 %', '10 %', '99 %', '2', '3 MB'],
     ]);
   });
 });

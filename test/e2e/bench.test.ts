@@ -77,7 +77,7 @@ requirement(
     );
     expect(code, stderr).toBe(0);
     const subject = 'chunkmesh, foreground, receiver stands still for 200 ms';
-    const metric = 'goodput in the 2 s after, of before';
+    const metric = 'goodput from then until 2 s after, of before';
     expect(JSON.parse(stdout).results).toContainEqual(expect.objectContaining({ subject, metric, unit: '%' }));
   });
 

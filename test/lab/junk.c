@@ -70,9 +70,10 @@ static int load(const char *path) {
   if (fseek(file, 0, SEEK_END) < 0) return fail(path);
   long length = ftell(file);
   rewind(file);
-  if (length < 0 || length > MAX_FILE || (content = malloc(length + 1)) == NULL) return fail(path);
-  if (fread(content, 1, length, file) != (size_t)length) return fail(path);
+  int read = length >= 0 && length <= MAX_FILE && (content = malloc(length + 1)) != NULL &&
+             fread(content, 1, length, file) == (size_t)length;
   fclose(file);
+  if (!read) return fail(path);
   count = next = 0;
   for (long at = 0; at + 2 <= length && count < MAX_DATAGRAMS;) {
     uint16_t bytes;
@@ -82,7 +83,8 @@ static int load(const char *path) {
     datagrams[count++] = (struct iovec){content + at, bytes};
     at += bytes;
   }
-  return count > 0 ? 0 : fail("no datagrams");
+  if (count == 0) fprintf(stderr, "%s: no datagrams\n", path);
+  return count == 0;
 }
 
 static void send_due(void) {
@@ -93,12 +95,12 @@ static void send_due(void) {
       memset(&messages[i], 0, sizeof messages[i]);
       messages[i].msg_hdr.msg_name = to;
       messages[i].msg_hdr.msg_namelen = sizeof *to;
-      messages[i].msg_hdr.msg_iov = &datagrams[next];
+      messages[i].msg_hdr.msg_iov = &datagrams[(next + i) % count];
       messages[i].msg_hdr.msg_iovlen = 1;
-      next = (next + 1) % count;
     }
     int done = sendmmsg(sending, messages, batch, MSG_DONTWAIT);
     if (done <= 0) return;
+    next = (next + done) % count;
     credit -= done;
     sent += done;
   }
@@ -160,7 +162,11 @@ int junk(int argc, char **argv) {
   for (double last = seconds();;) {
     struct timespec tick = {0, TICK_NS};
     if (ppoll(&input, 1, to == NULL ? NULL : &tick, NULL) < 0 && errno != EINTR) return fail("poll");
-    if (input.revents && commands() != 0) return 1;
+    if (input.revents) {
+      if (commands() != 0) return 1;
+      /* What it was idle for is no credit. */
+      last = seconds();
+    }
     double t = seconds();
     credit += (t - last) * rate;
     if (credit > rate / LATE_PART) credit = rate / LATE_PART;

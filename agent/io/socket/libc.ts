@@ -18,8 +18,11 @@ export interface Libc {
   errno(): number;
   /** Where the bytes of a buffer lie. They stay there; who holds the address must hold the buffer. */
   addressOf(buffer: Buffer): bigint;
-  /** Calls when there is something to read, by Node's own event loop. Close it before the descriptor. */
-  poll(fd: number, onReadable: () => void): PollHandle;
+  /**
+   * Calls when there is something to read, by Node's own event loop; with a negative status where the descriptor has an error, for the last
+   * time. Close it before the descriptor. @throws where Node does not let it
+   */
+  poll(fd: number, onReadable: (status: number) => void): PollHandle;
 }
 
 export interface PollHandle {
@@ -31,7 +34,7 @@ interface Koffi {
   load(path: null): { func(definition: string): (...values: unknown[]) => number };
   errno(): number;
   address(buffer: Buffer): bigint;
-  readonly node?: { poll?(fd: number, onReadable: () => void): PollHandle };
+  readonly node?: { poll?(fd: number, onReadable: (status: number) => void): PollHandle };
 }
 
 /** Where the layouts in this folder, and the numbers of options, are those of the kernel. */

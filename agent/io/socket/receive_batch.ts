@@ -73,7 +73,7 @@ export class ReceiveBatch {
   readonly #controls = Buffer.alloc(BATCH * CONTROL_SPACE);
   readonly #recent = new RecentAddresses();
   /** Messages to ask for: fewer where each brings many datagrams. */
-  #ask = BATCH;
+  #ask = 1;
 
   /** @param isOpen whether the socket still is: its number may by now be another file's. */
   constructor(libc: Libc, fd: number, take: DatagramListener, isOpen: () => boolean) {
@@ -110,7 +110,7 @@ export class ReceiveBatch {
         taken += datagrams;
         most = Math.max(most, datagrams);
       }
-      if (count > 0) this.#ask = Math.ceil(BATCH / most);
+      if (count > 0) this.#ask = Math.min(2 * ask, Math.ceil(BATCH / most));
       if (count < ask) return;
     }
   }

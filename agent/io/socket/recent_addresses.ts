@@ -1,8 +1,8 @@
 import { decodeSockaddr, MAX_SOCKADDR_BYTES } from './sockaddr.js';
 import type { Address } from './udp_socket.js';
 
-/** Peers that send in turn, and one stranger more, are told apart without a new object each time. */
-const KEPT = 8;
+/** As many as a seed has sessions: peers that send in turn are told apart without a new object each time. */
+const KEPT = 64;
 const WORDS = MAX_SOCKADDR_BYTES / 4;
 
 /** The addresses that datagrams came from lately, as the kernel wrote them and as they are handed on: one object as long as it is kept. */

@@ -29,6 +29,8 @@ export interface UdpSocket {
   /** As `send`, at once. @returns false where the path, or the interface, is known to take less in one piece (P-6.7). */
   sendWhole(length: number, to: Address): boolean;
   flush(): void;
+  /** Hands on what is known to have arrived and would be handed on later in this turn of the event loop. */
+  readPending(): void;
   close(): Promise<void>;
 }
 

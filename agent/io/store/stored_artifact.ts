@@ -136,7 +136,7 @@ export class StoredArtifact implements ChunkSource {
 
   async readChunk(i: number, into: Buffer): Promise<boolean> {
     if (this.#closing !== undefined || !this.held.get(i)) return false;
-    return this.#run(this.#partPath, async () => {
+    return this.#run(this.#files?.ready ?? this.#partPath, async () => {
       const { index, files } = this.#opened();
       if (!this.held.get(i)) return false;
       try {

@@ -166,6 +166,8 @@ export class Background implements CongestionController, Member {
     const { lossRate, lost } = this.#round;
     if (lossRate > MAX_RANDOM_LOSS && lost > MIN_WINDOW_DATAGRAMS * this.#datagramBytes)
       this.#window *= 1 - lossRate / 2;
+    // Without a round trip nothing is known of room.
+    if (!this.#round.hasRtt) return;
     this.#roomyRounds = this.#limited && queueMs < ROOMY_SHARE * this.targetMs ? this.#roomyRounds + 1 : 0;
     if (this.#roomyRounds < ROOMY_ROUNDS) return;
     this.#window *= 1 + (this.#gain * this.#share) / 2;

@@ -5,6 +5,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Endpoint } from '../../../agent/io/endpoint.js';
+import { BatchSocket } from '../../../agent/io/socket/batch_socket.js';
+import { loadLibc } from '../../../agent/io/socket/libc.js';
 import { Session } from '../../../agent/transport/session.js';
 import type { SessionEvents } from '../../../agent/transport/session_types.js';
 import type { Candidate } from '../../../shared/control/messages.js';
@@ -16,6 +18,7 @@ import {
   type SessionKey,
 } from '../../../shared/crypto/box.js';
 import { MAX_DATAGRAM_BYTES } from '../../../shared/limits.js';
+import { writeHeader } from '../../../shared/wire/datagram.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { QUIET } from '../../support/quiet_events.js';
 
@@ -110,6 +113,39 @@ async function transfer(
   expect(received.equals(chunk)).toBe(true);
   return server;
 }
+
+/** A session that notes what it is told. */
+function noting(deadline: number): { session: Session; told: string[] } {
+  const told: string[] = [];
+  const session = {
+    isFinished: false,
+    activePath: 0,
+    nextDeadline: () => (told.includes('timer') ? Number.POSITIVE_INFINITY : deadline),
+    onTimer: () => void told.push('timer'),
+    onDatagram: () => told.push('datagram') > 0,
+    poll: () => 0,
+  };
+  return { session: session as unknown as Session, told };
+}
+
+it('reads what has arrived before a timer that comes late is told', async () => {
+  const at = await endpoint();
+  const libc = loadLibc();
+  if (libc === null) throw new Error('koffi does not load here');
+  const from = await BatchSocket.open(libc, LOOPBACK, 0, () => {});
+  open.push(from);
+  const id = new Uint8Array(randomBytes(8));
+  const due = performance.now() + 30;
+  const { session, told } = noting(due);
+  at.attach(id, session, [[LOOPBACK, from.bound.port]], () => {});
+  // The timer is set; then the process stands still past it, and a datagram arrives meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  writeHeader(from.slot().fill(0, 0, 40), id, 1);
+  from.send(40, { host: LOOPBACK, port: at.bound.port });
+  from.flush();
+  while (performance.now() < due + 30);
+  await vi.waitFor(() => expect(told).toEqual(['datagram', 'timer']));
+});
 
 describe('Endpoint', () => {
   it('carries a chunk between two sessions over loopback', async () => {

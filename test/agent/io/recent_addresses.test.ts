@@ -12,7 +12,9 @@ function rows(...hosts: string[]): { names: Buffer; words: Uint32Array } {
   return { names, words: new Uint32Array(names.buffer) };
 }
 
-const strangers = Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 10}`);
+const strangers = Array.from({ length: 100 }, (_, i) => `192.0.2.${i + 10}`);
+/** As many as a seed has sessions. */
+const peers = strangers.slice(0, 64);
 
 it('gives one object for an address, whoever sends between', () => {
   const recent = new RecentAddresses();
@@ -20,6 +22,13 @@ it('gives one object for an address, whoever sends between', () => {
   const first = [0, 1, 2].map((i) => recent.of(names, words, i));
   expect(first).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1'].map((host) => ({ host, port: 4000 })));
   for (const i of [2, 0, 1, 1, 0, 2]) expect(recent.of(names, words, i)).toBe(first[i]);
+});
+
+it('gives one object for each of as many peers as a seed has', () => {
+  const recent = new RecentAddresses();
+  const { names, words } = rows(...peers);
+  const first = peers.map((_, i) => recent.of(names, words, i));
+  expect(peers.map((_, i) => recent.of(names, words, i) === first[i])).toEqual(peers.map(() => true));
 });
 
 it('tells any number of addresses apart', () => {

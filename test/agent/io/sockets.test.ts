@@ -227,6 +227,31 @@ describe('the calls of a batch socket', () => {
     await vi.waitFor(() => expect(received.length).toBe(10));
   });
 
+  it('go on after the descriptor had an error, for which it is watched no more', async () => {
+    const { door } = watched();
+    const watchers: ((status: number) => void)[] = [];
+    let closed = 0;
+    const poll: Libc['poll'] = (fd, onReadable) => {
+      watchers.push(onReadable);
+      const handle = door.poll(fd, onReadable);
+      return {
+        close: () => {
+          closed++;
+          handle.close();
+        },
+      };
+    };
+    let received = 0;
+    const b = await BatchSocket.open({ ...door, poll }, LOOPBACK, 0, () => received++);
+    open.push(b);
+    watchers[0]?.(-9);
+    await vi.waitFor(() => expect(watchers.length).toBe(2));
+    expect([closed, b.sendErrors]).toEqual([1, 1]);
+    const { a } = await pair(libc());
+    burst(a, { host: LOOPBACK, port: b.bound.port });
+    await vi.waitFor(() => expect(received).toBe(10));
+  });
+
   it('are no more on a socket once its listener has closed it', async () => {
     const { calls, door } = watched();
     let closing: Promise<void> | undefined;

@@ -108,9 +108,9 @@ describe('a device whose link becomes metered', () => {
 
   it('lets everyone go where it holds everything', async () => {
     const stage = await holding(CHUNKS, false);
-    const [leech, unheard] = [stage.join('leech', firstHalf()), stage.connect('unheard')];
+    const [taker, unheard] = [stage.join('taker', firstHalf()), stage.connect('unheard')];
     set(stage, true);
-    expect([leech.closed, unheard.closed]).toEqual([CLOSE.noRoom, CLOSE.noRoom]);
+    expect([taker.closed, unheard.closed]).toEqual([CLOSE.noRoom, CLOSE.noRoom]);
   });
 
   it('and is not any more serves again, sessions that were there included', async () => {
