@@ -1,10 +1,8 @@
-import type { PathModel } from './path_model.js';
+import { LOSS_ALLOWANCE, type PathModel } from './path_model.js';
 import type { RoundTally } from './round_tally.js';
 
 /** draft-ietf-ccwg-bbr-06 §2.8: more loss than this in a round, beyond what the path loses anyway, is congestion. */
 const LOSS_THRESHOLD = 0.02;
-/** Chance comes in runs: so many times what the path loses by itself is still chance. */
-const LOSS_ALLOWANCE = 1.5;
 /** A few packets of a small round tell nothing about a rate. */
 const MIN_LOST_DATAGRAMS = 4;
 /** §2.8: what is kept of a bound that was too high. */

@@ -1,6 +1,6 @@
 import type { AckSample } from '../congestion.js';
 import { Cubic } from './cubic.js';
-import type { PathModel } from './path_model.js';
+import { LOSS_ALLOWANCE, type PathModel } from './path_model.js';
 
 /** How long to compete before the queue is tried again for whose it is. */
 const COMPETE_MS = 10_000;
@@ -8,8 +8,6 @@ const COMPETE_MS = 10_000;
 const MAX_COMPETE_MS = 40_000;
 /** Who comes to a path that is full finds less of it than is fair: twice as much is where CUBIC's plateau is put. */
 const LATECOMER_GROWTH = 2;
-/** Losses count beyond so many times what the path loses by itself: chance comes in runs. */
-const LOSS_ALLOWANCE = 1.5;
 /**
  * A queue longer than this share of an empty path's round trip, and this much, that stays while the sender keeps to the
  * model is not its own...

@@ -8,6 +8,8 @@ const PROBE_RTT_AFTER_MS = 5000;
 /** A round trip within this of the shortest shows that it still holds, and spares a pause to look. */
 const MIN_RTT_SEEN_SHARE = 1 / 32;
 const MIN_RTT_SEEN_MS = 0.25;
+/** Chance comes in runs: so many times what the path loses by itself is still chance. */
+export const LOSS_ALLOWANCE = 1.5;
 /** draft-ietf-ccwg-bbr-06 §2.12: rounds for which what ACKs brought beyond the model is remembered. */
 const EXTRA_ACKED_ROUNDS = 10;
 /**
