@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stderr, stdout } from 'node:process';
@@ -22,6 +22,8 @@ const FAILED = 1;
 const BAD_INPUT = 2;
 const NO_LAB = 4;
 const INTERRUPTED = 130;
+/** Of any option: more MB, seconds or rounds than anybody has time for. */
+const MAX_NUMBER = 1_000_000;
 
 interface Common {
   readonly rounds: number;
@@ -35,12 +37,28 @@ const tell = (line: string): void => void stderr.write(`${line}\n`);
 
 function positive(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('a number above 0 is wanted');
+  if (!/^[0-9.]+$/.test(text) || !(value > 0) || value > MAX_NUMBER)
+    throw new InvalidArgumentError(`a number above 0, at most ${MAX_NUMBER}, is wanted`);
+  return value;
+}
+
+function whole(text: string): number {
+  const value = positive(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('a whole number is wanted');
   return value;
 }
 
 function pattern(text: string): RegExp {
-  return new RegExp(text, 'i');
+  try {
+    return new RegExp(text, 'i');
+  } catch {
+    throw new InvalidArgumentError('no regular expression');
+  }
+}
+
+function directory(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new InvalidArgumentError('no folder is there');
+  return path;
 }
 
 /** What a bench writes goes with it, also where it is interrupted; its processes end with this one. */
@@ -56,6 +74,10 @@ async function run<T extends Common>(make: (options: T) => Promise<Subject>, opt
   const subject = await make({ ...options, folder: scratch(options.folder) });
   for (const note of subject.notes ?? []) tell(note);
   const contenders = subject.contenders.filter(({ subject: name }) => only?.test(name) ?? true);
+  if (contenders.length === 0) {
+    tell(`--only fits none of: ${subject.contenders.map(({ subject: name }) => name).join('; ')}`);
+    process.exit(BAD_INPUT);
+  }
   const results = summarise(await runRounds(contenders, rounds, tell));
   const rules = subject.rules.filter((rule) => only?.test(rule.subject) ?? true);
   const report = { name: subject.name, machine: machineName(), rounds, results, bars: judge(rules, results) };
@@ -67,9 +89,9 @@ function bench(name: string, description: string, rounds: number): Command {
   return program
     .command(name)
     .description(description)
-    .option('--rounds <n>', 'how often each is measured', positive, rounds)
+    .option('--rounds <n>', 'how often each is measured', whole, rounds)
     .option('--only <pattern>', 'leave out who does not fit this regular expression', pattern)
-    .option('--folder <path>', 'where artifacts and stores are made', tmpdir())
+    .option('--folder <path>', 'where artifacts and stores are made', directory, tmpdir())
     .option('--json', 'print one JSON object and nothing else', false)
     .option('--check', `exit with ${FAILED} where a bar is not met`, false);
 }
@@ -77,7 +99,7 @@ function bench(name: string, description: string, rounds: number): Command {
 /** The benches that need the lab. */
 function linked(name: string, description: string): Command {
   return bench(name, description, 3)
-    .option('--seed <n>', 'of what the link draws at random', positive, 1)
+    .option('--seed <n>', 'of what the link draws at random', whole, 1)
     .hook('preAction', () => {
       const lacks = labLacks();
       if (lacks === undefined) return;

@@ -143,7 +143,7 @@ export class Endpoint {
     const { session, lastFrom } = attached;
     const known = isAt(lastFrom, from) ? attached.lastPath : pathOf(attached.paths, from);
     // P-5.7 holds for addresses that are heard from too.
-    if (known < 0 && !isUsableSource(from.host)) return;
+    if (known < 0 && (from.port === 0 || !isUsableSource(from.host))) return;
     const path = known < 0 ? attached.nextPath : known;
     const { activePath } = session;
     const rebound = path !== activePath && attached.paths.get(activePath)?.host === from.host;

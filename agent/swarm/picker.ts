@@ -1,5 +1,9 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 
+/** Neighbours are asked for one after the other, so that disks read and write them together... */
+const MAX_RUN_CHUNKS = 8;
+/** ...where there are at least so many runs: devices that begin together are to begin apart. */
+const MIN_RUNS = 128;
 /** Fewer are passed over sooner than the order is made anew. */
 const LEAVE_OUT_FROM = 64;
 
@@ -19,13 +23,7 @@ export class Picker {
   /** @param random uniform in [0, 1) */
   constructor(chunkCount: number, random: () => number) {
     this.#availability = new Uint16Array(chunkCount);
-    this.#order = Uint16Array.from({ length: chunkCount }, (_, i) => i);
-    for (let i = chunkCount - 1; i > 0; i--) {
-      const j = Math.floor(random() * (i + 1));
-      const swapped = this.#order[i] ?? 0;
-      this.#order[i] = this.#order[j] ?? 0;
-      this.#order[j] = swapped;
-    }
+    this.#order = orderOf(chunkCount, random);
     this.#missing = this.#order;
   }
 
@@ -73,4 +71,20 @@ export class Picker {
     }
     return best;
   }
+}
+
+/** Runs of chunks in random order. */
+function orderOf(chunkCount: number, random: () => number): Uint16Array {
+  const length = Math.max(1, Math.min(MAX_RUN_CHUNKS, Math.floor(chunkCount / MIN_RUNS)));
+  const runs = Array.from({ length: Math.ceil(chunkCount / length) }, (_, i) => i * length);
+  for (let i = runs.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [runs[i], runs[j]] = [runs[j] ?? 0, runs[i] ?? 0];
+  }
+  const order = new Uint16Array(chunkCount);
+  let at = 0;
+  for (const first of runs) {
+    for (let chunk = first; chunk < Math.min(first + length, chunkCount); chunk++) order[at++] = chunk;
+  }
+  return order;
 }

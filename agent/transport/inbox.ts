@@ -10,6 +10,9 @@ import type { Paths } from './paths.js';
 import type { Recovery } from './recovery.js';
 import type { SessionEvents } from './session_types.js';
 
+/** P-7.2: of one datagram. Who means well sends one or two. */
+const MAX_PINGS_ANSWERED = 8;
+
 /** Takes the frames of datagrams that opened and were well-formed. */
 export class Inbox implements FrameHandler {
   /** Of the datagram at hand. */
@@ -27,6 +30,8 @@ export class Inbox implements FrameHandler {
   halted = false;
   unwantedBytes = 0;
   #packet = -1;
+  /** In the datagram at hand. */
+  #pings = 0;
   /** That of the LIMIT in force. */
   #limitPacket = -1;
   readonly #events: SessionEvents;
@@ -54,6 +59,7 @@ export class Inbox implements FrameHandler {
     this.now = now;
     this.path = path;
     this.eliciting = false;
+    this.#pings = 0;
   }
 
   get #isOver(): boolean {
@@ -62,6 +68,7 @@ export class Inbox implements FrameHandler {
 
   onPing(token: Uint8Array): void {
     this.eliciting = true;
+    if (++this.#pings > MAX_PINGS_ANSWERED) return;
     this.#paths.onPing(this.path, token);
   }
 

@@ -48,8 +48,11 @@ export function decodeFrames(bytes: Buffer, length: number, chunkCount: number, 
 
 function checkFrames(bytes: Buffer, length: number, chunkCount: number): boolean {
   let at = 0;
+  let acks = 0;
   while (at < length) {
     const type = bytes[at] ?? 0;
+    // P-7.3: each has its reader look through all that is in flight.
+    if (type === FRAME.ACK && ++acks > 1) return false;
     at = isFrameType(type) ? checkFrame(type, bytes, at, length, chunkCount) : MALFORMED;
     if (at === MALFORMED) return false;
   }

@@ -59,6 +59,12 @@ describe('bench', () => {
     [2, []],
     [2, ['pear']],
     [2, ['pair', '--rounds', 'none']],
+    [2, ['pair', '--rounds', 'Infinity']],
+    [2, ['pair', '--rounds', '1.5']],
+    [2, ['pair', '--size', '0x10']],
+    [2, ['pair', '--only', '[']],
+    [2, ['pair', '--folder', '/nowhere']],
+    [2, ['rates', '--only', 'nobody', '--check']],
   ])('exits with %d for %j', async (status, args) => {
     expect((await bench(...args)).code).toBe(status);
   });

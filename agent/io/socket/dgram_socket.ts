@@ -75,7 +75,12 @@ export class DgramSocket implements UdpSocket {
 
   /** Without a callback, which would cost more than all else here: what fails is a lost datagram. */
   send(length: number, { host, port }: Address): void {
-    this.#socket.send(this.#slot.view(length), port, host);
+    try {
+      this.#socket.send(this.#slot.view(length), port, host);
+    } catch {
+      // An address that nothing can be sent to: as a host that refuses.
+      this.sendErrors++;
+    }
     this.#next = (this.#next + 1) % SEND_RING;
   }
 

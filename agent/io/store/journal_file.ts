@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { setImmediate as turn } from 'node:timers/promises';
 import { decodeJournal, encodeJournal, encodeJournalRecord, MAX_JOURNAL_BYTES } from '../../store/journal.js';
 import { openIfThere, readAt, replaceFile, writeAt } from './disk.js';
+import { gathered } from './write_together.js';
 
 /** What the journal at `path` claims; nothing where there is none. Each claim is still to be proved. */
 export async function readClaims(path: string, artifact: string, chunks: number): Promise<number[]> {
@@ -16,11 +16,8 @@ export async function readClaims(path: string, artifact: string, chunks: number)
   }
 }
 
-/**
- * Turns of the event loop for which a record waits for others: a call to the disk costs more than hashing a chunk. They take no time where
- * there is nothing else to do, and a few milliseconds at full speed.
- */
-const GATHER_TURNS = 4;
+/** Records wait for those of chunks that were written in the same call to the disk, and a little longer. */
+const GATHER_TURNS = 1;
 
 /** The journal of one artifact, open to take more records. */
 export class JournalFile {
@@ -49,7 +46,7 @@ export class JournalFile {
   append(chunk: number): Promise<void> {
     this.#waiting.push(encodeJournalRecord(this.#artifact, chunk));
     if (this.#next === null) {
-      this.#next = Promise.all([this.#writing, gathered()]).then(() => this.#write());
+      this.#next = Promise.all([this.#writing, gathered(GATHER_TURNS)]).then(() => this.#write());
       this.#writing = this.#next.catch(() => undefined);
     }
     return this.#next;
@@ -72,8 +69,4 @@ export class JournalFile {
     this.#end += records.length;
     return writeAt(this.#handle, records, at);
   }
-}
-
-async function gathered(): Promise<void> {
-  for (let i = 0; i < GATHER_TURNS; i++) await turn();
 }

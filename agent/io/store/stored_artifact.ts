@@ -10,13 +10,14 @@ import {
   reclaimPart,
 } from './artifact_files.js';
 import type { ChunkSource } from './chunk_source.js';
-import { makeDirectory, removeTemporaries, writeAt } from './disk.js';
+import { makeDirectory, removeTemporaries } from './disk.js';
 import { handOver } from './hand_over.js';
 import { readIndex, writeIndex } from './index_file.js';
 import { type ReadyName, readNote, readyPath } from './ready.js';
 import { storing } from './store_error.js';
 import { Syncer } from './syncer.js';
 import { isChunk, readVerified } from './verify.js';
+import { writeTogether } from './write_together.js';
 
 /**
  * One artifact in the store:
@@ -125,7 +126,7 @@ export class StoredArtifact implements ChunkSource {
       if (!(await isChunk(index, i, bytes)))
         throw new ChunkmeshError('E_CHUNK_WRONG', `chunk ${i} is not what it should be`);
       while (files.ready !== undefined) await this.#reclaim(index, files);
-      await writeAt(files.data, bytes, index.chunkOffset(i));
+      await writeTogether(files.data, bytes, index.chunkOffset(i));
       if (this.held.get(i)) return;
       await files.journal.append(i);
       this.held.set(i);

@@ -105,6 +105,16 @@ describe.each(kinds)('a socket: %s', (_kind, openOne) => {
     await vi.waitFor(() => expect(b.received.length).toBe(20));
   });
 
+  it('counts what cannot be sent, to port 0 for one, and lives on', async () => {
+    const [a, b] = [await listening(), await listening()];
+    put(a.socket, 100, 1, { host: LOOPBACK, port: 0 });
+    a.socket.flush();
+    put(a.socket, 100, 2, b.at);
+    a.socket.flush();
+    await vi.waitFor(() => expect(b.received.length).toBe(1));
+    expect(a.socket.sendErrors).toBe(1);
+  });
+
   it('refuses a port that is taken and an address that is not of this host, and keeps nothing open', async () => {
     const { at } = await listening();
     await expect(openOne(LOOPBACK, at.port, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });

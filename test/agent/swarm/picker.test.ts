@@ -49,6 +49,23 @@ describe('Picker', () => {
     expect(picker.pick(Bitfield.full(1000), missing)).toBe(held.nextMissing());
   });
 
+  it('takes neighbours one after the other where there are many chunks, and no two where there are few', () => {
+    const followed = (chunks: number): number => {
+      const picker = new Picker(chunks, seededRandom(5));
+      const left = Bitfield.full(chunks);
+      let count = 0;
+      for (let i = 0, last = -2; i < chunks; i++) {
+        const chunk = picker.pick(left, all);
+        if (chunk === last + 1) count++;
+        left.set(chunk, false);
+        last = chunk;
+      }
+      return count / chunks;
+    };
+    expect(followed(8192)).toBeGreaterThan(0.85);
+    expect(followed(200)).toBeLessThan(0.05);
+  });
+
   it('orders every chunk exactly once', () => {
     const picker = new Picker(257, seededRandom(7));
     const left = Bitfield.full(257);

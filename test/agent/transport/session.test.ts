@@ -44,6 +44,21 @@ describe('P-7.2 paths', () => {
     expect(peer.paths).toEqual([9, 9]);
   });
 
+  it('answers 8 PINGs of one datagram, and all of several', () => {
+    const peer = new RawPeer().open();
+    const pongs = (): number => peer.frames.splice(0).filter((frame) => frame.startsWith('pong')).length;
+    peer.read();
+    pongs();
+    peer.send(PING.repeat(60));
+    peer.read();
+    expect(pongs()).toBe(8);
+    for (let i = 0; i < 3; i++) {
+      peer.send(PING.repeat(3));
+      peer.read();
+    }
+    expect(pongs()).toBe(9);
+  });
+
   it('uses the path whose token came back, whatever path the PONG took', () => {
     const peer = new RawPeer(2);
     peer.open(1);

@@ -172,6 +172,7 @@ const refused: [name: string, hex: string][] = [
   ],
   ['P-7.3 an ACK whose gap falls below 0', '03000000000009000000000100000000 0000000900000000'.replace(' ', '')],
   ['P-7.3 an ACK with 32 ranges', `03ffffffffffff0000000020${'00000000'}${'0000000000000000'.repeat(32)}`],
+  ['P-7.3 two ACKs', '03000000000003000000000000000000'.repeat(2)],
   ['P-7.4 a REQUEST of no bytes', '04000000070000000000000000'],
   ['P-7.5 DATA of no bytes', '0500000007000000000000'],
   ['P-7.6 a HAVE of no bits', '06000000000000'],
@@ -237,7 +238,10 @@ describe('P-7 malformed frames', () => {
 
 describe('P-7 frames together', () => {
   it('hands on all frames of a datagram, in order', () => {
-    const all = vectors.filter(({ hex: golden }) => golden.length < 200);
+    const short = vectors.filter(({ hex: golden }) => golden.length < 200);
+    // P-7.3: one ACK at most.
+    const ack = short.find(({ message }) => message.type === 'ACK');
+    const all = short.filter((one) => one.message.type !== 'ACK' || one === ack);
     const seen = decode(hex(all.map(({ hex: golden }) => golden).join('')));
     expect(seen).toEqual(all.map(({ message }) => message).filter(({ type }) => type !== 'PADDING'));
   });
