@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,9 @@ int junk(int argc, char **argv) {
   if (sending < 0 || bind(ignoring, (struct sockaddr *)&ignored, sizeof ignored) < 0) return fail("bind");
   if (getsockname(ignoring, (struct sockaddr *)&ignored, &length) < 0) return fail("getsockname");
   prctl(PR_SET_TIMERSLACK, 1);
+  /* What comes from a network does not wait for who has much to compute. */
+  struct sched_param first = {.sched_priority = 1};
+  sched_setscheduler(0, SCHED_FIFO, &first);
   struct pollfd input = {.fd = 0, .events = POLLIN};
   for (double last = seconds();;) {
     struct timespec tick = {0, TICK_NS};
