@@ -84,10 +84,12 @@ export class Mesh {
     return { session, pump };
   }
 
-  /** P-10.4 */
-  ban(link: Link): void {
+  /** P-10.4 @returns false where it is already: of several chunks that come together each may be wrong. */
+  ban(link: Link): boolean {
+    if (this.#banned.has(link.peer.device)) return false;
     this.#banned.add(link.peer.device);
     this.drop(link, CLOSE.wrongBytes);
+    return true;
   }
 
   drop(link: Link, reason: CloseReason): void {

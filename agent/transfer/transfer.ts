@@ -221,8 +221,8 @@ export class Transfer {
 
   /** P-10.4 */
   #onWrongBytes(link: Link, error: ChunkmeshError): void {
+    if (!this.#mesh.ban(link)) return;
     this.#host.warning(error);
-    this.#mesh.ban(link);
     this.#left();
   }
 }

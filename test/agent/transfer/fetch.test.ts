@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { STALL_MS } from '../../../agent/swarm/limits.js';
 import { INDEX_CHUNK } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
@@ -40,6 +40,19 @@ describe('the index', () => {
     expect([stage.transfer.isBanned('evil'), stage.transfer.isBanned('good')]).toEqual([true, false]);
     await stage.send(good, INDEX_CHUNK, SAMPLE.index.bytes.subarray(90), 90);
     expect(stage.row).toMatchObject({ state: 'fetching', wasted: INDEX_BYTES });
+  });
+});
+
+describe('wrong chunks', () => {
+  it('P-10.4: are told once of a peer, however many come together', async () => {
+    const stage = await TransferStage.start(SAMPLE);
+    const evil = stage.join('evil');
+    const asked = evil.requests.filter((chunk) => chunk !== INDEX_CHUNK).slice(0, 2);
+    expect(asked.length).toBe(2);
+    await Promise.all(asked.map((chunk) => stage.send(evil, chunk, Buffer.alloc(stage.bytesOf(chunk).length))));
+    await vi.waitFor(() => expect(evil.closed).toBe(CLOSE.wrongBytes));
+    await stage.settle();
+    expect(stage.warnings.map(({ code }) => code)).toEqual(['E_CHUNK_WRONG']);
   });
 });
 
