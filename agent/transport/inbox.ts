@@ -6,12 +6,9 @@ import type { FrameHandler } from '../../shared/wire/frames.js';
 import type { AckTracker } from './ack_tracker.js';
 import type { Outbox } from './outbox.js';
 import type { PathMtu } from './path_mtu.js';
-import type { Paths } from './paths.js';
+import { MAX_PENDING_PONGS, type Paths } from './paths.js';
 import type { Recovery } from './recovery.js';
 import type { SessionEvents } from './session_types.js';
-
-/** P-7.2: of one datagram. Who means well sends one or two. */
-const MAX_PINGS_ANSWERED = 8;
 
 /** Takes the frames of datagrams that opened and were well-formed. */
 export class Inbox implements FrameHandler {
@@ -68,7 +65,8 @@ export class Inbox implements FrameHandler {
 
   onPing(token: Uint8Array): void {
     this.eliciting = true;
-    if (++this.#pings > MAX_PINGS_ANSWERED) return;
+    // P-7.2: more would take the places of these.
+    if (++this.#pings > MAX_PENDING_PONGS) return;
     this.#paths.onPing(this.path, token);
   }
 
