@@ -95,7 +95,7 @@ export function flameGraph(title: string, all: Frame): string {
   const height = (deepest + 3) * ROW;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="monospace" font-size="11">`,
-    `<rect width="100%" height="100%" fill="#fff"/><text x="2" y="12">${escaped(title)}</text>`,
+    `<title>${escaped(title)}</title><rect width="100%" height="100%" fill="#fff"/><text x="2" y="12">${escaped(title)}</text>`,
     ...shapes,
     '</svg>\n',
   ].join('\n');

@@ -27,7 +27,7 @@ describe('a flame graph', () => {
 
   it('is as wide as its time, and its names are text', () => {
     const svg = flameGraph('receiver & all', framesOf(profile));
-    expect(svg).toContain('receiver &amp; all');
+    expect(svg).toContain('<title>receiver &amp; all</title>');
     expect(svg).toContain('<title>&lt;seal&gt;, 50.0 %</title><rect x="0.0" y="51" width="800.0"');
     expect(svg).toContain('<title>(anonymous), 40.0 %</title><rect x="960.0" y="34" width="640.0"');
     expect(svg).not.toContain('idle');
