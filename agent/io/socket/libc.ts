@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { endianness } from 'node:os';
+import { withKoffi } from '../koffi.js';
 
 /**
  * The calls of libc that Node has no door for. Here and in send_batch.ts, receive_batch.ts and sockaddr.ts a wrong number is a crash:
@@ -29,24 +28,10 @@ export interface PollHandle {
   close(): void;
 }
 
-/** What is used of the package, whose own types say `any`. */
-interface Koffi {
-  load(path: null): { func(definition: string): (...values: unknown[]) => number };
-  errno(): number;
-  address(buffer: Buffer): bigint;
-  readonly node?: { poll?(fd: number, onReadable: (status: number) => void): PollHandle };
-}
-
-/** Where the layouts in this folder, and the numbers of options, are those of the kernel. */
-const KNOWN_MACHINES: readonly string[] = ['x64', 'arm64'];
-
-/** Null where the machine is another, or the optional package is absent or has no binary for it. */
+/** Null where `withKoffi` is, and with versions of the package before 2.15, which cannot poll. */
 export function loadLibc(): Libc | null {
-  if (process.platform !== 'linux' || !KNOWN_MACHINES.includes(process.arch) || endianness() !== 'LE') return null;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  return withKoffi((koffi) => {
     const poll = koffi.node?.poll;
-    // Versions before 2.15 do not have it.
     if (typeof poll !== 'function') return null;
     const libc = koffi.load(null);
     return {
@@ -62,8 +47,5 @@ export function loadLibc(): Libc | null {
       addressOf: (buffer) => koffi.address(buffer),
       poll,
     };
-  } catch {
-    // An optional dependency: its absence is a state of the machine, not a fault.
-    return null;
-  }
+  });
 }

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../../shared/artifact/index.js';
 import { systemCode } from '../../../shared/errors.js';
+import { readCached } from './cached_read.js';
 import { readAt } from './disk.js';
 
 /** Hashed between two turns of the event loop: chunks of a large artifact have up to 64 MiB. */
@@ -31,8 +32,13 @@ export async function readVerified(
   if (into.length < length) throw new RangeError(`a buffer of ${into.length} bytes for a chunk of ${length}`);
   const hash = createHash('sha256');
   for (let at = 0; at < length; at += SLICE_BYTES) {
+    if (at > 0) await turn();
     const slice = into.subarray(at, Math.min(length, at + SLICE_BYTES));
-    if ((await readAt(handle, slice, offset + at)) < slice.length) return false;
+    const cached = readCached(handle.fd, slice, offset + at);
+    if (cached < slice.length) {
+      const rest = slice.subarray(cached);
+      if ((await readAt(handle, rest, offset + at + cached)) < rest.length) return false;
+    }
     hash.update(slice);
   }
   return hash.digest().equals(index.chunkHash(i));
