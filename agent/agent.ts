@@ -278,6 +278,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
     this.#watchAddresses(running, at);
+    if (running.endpoint.sessionCount === 0) this.#buffers.clear();
     let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);

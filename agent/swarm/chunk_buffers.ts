@@ -5,8 +5,11 @@
 
 /** The smallest chunk but a last one (P-9.3). */
 const MIN_BUFFER_BYTES = 16 * 1024;
-/** Kept for later. More are in use at times, and go to the garbage collector. */
-export const MAX_SPARE_BYTES = 6 * 1024 * 1024;
+/**
+ * Kept for later: about as much as two agents at full speed ever have in use at once. With less, what is dropped and made anew all the time is
+ * more than what is kept, for old buffers are collected last.
+ */
+export const MAX_SPARE_BYTES = 16 * 1024 * 1024;
 /** The largest chunk of an artifact of 6 GiB (P-9.2, P-9.3). Larger ones come seldom enough. */
 export const MAX_SPARE_BUFFER_BYTES = 2 * 1024 * 1024;
 
@@ -35,6 +38,12 @@ export class ChunkBuffers {
     row.push(Buffer.from(buffer));
     this.#spare.set(size, row);
     this.#spareBytes += size;
+  }
+
+  /** Nobody needs any for now. */
+  clear(): void {
+    this.#spare.clear();
+    this.#spareBytes = 0;
   }
 
   /** One that is larger does as well: what is made anew is more. */

@@ -9,6 +9,8 @@ import type { Session } from '../transport/session.js';
 
 /** Bytes handed to a session and not yet acknowledged: more than a window needs, little enough to cancel. */
 const MAX_SERVED_AHEAD_BYTES = 1024 * 1024;
+/** Read and hashed for a session before all else has its turn; one chunk at least. A third of a millisecond's work, a few on a small device. */
+const MAX_READ_AT_ONCE_BYTES = 256 * 1024;
 /** Read for each byte that arrived: four peers that are asked for a quarter of a chunk each are served. */
 const READS_PER_BYTE = 4;
 /** Read for a session whatever arrived: what it has on its way, and what it withdraws. 64 average chunks of a small artifact. */
@@ -34,6 +36,8 @@ export class Serving {
   #current: Request | null = null;
   #cancelled = false;
   #closed = false;
+  /** Bytes read since others had their turn. */
+  #readAtOnce = 0;
   /** The chunk that the last range was of: the next one most likely is too. Whole chunks are not kept. */
   #kept: { readonly chunk: number; readonly bytes: Uint8Array } | null = null;
   readonly #account: ReadAccount;
@@ -53,7 +57,7 @@ export class Serving {
       return;
     }
     this.#queue.push({ chunk, offset, length });
-    this.pump();
+    this.#next();
   }
 
   cancel(chunk: number): void {
@@ -77,11 +81,17 @@ export class Serving {
     this.#kept = null;
   }
 
-  /** Call when the session may have room again. */
+  /** Call when the session may have room again, once a turn. */
   pump(): void {
+    this.#readAtOnce = 0;
+    this.#next();
+  }
+
+  #next(): void {
     this.#account.acknowledged();
     if (this.#current !== null || this.#closed || this.#queue.length === 0) return;
     if (this.#session.pendingServeBytes >= MAX_SERVED_AHEAD_BYTES) return;
+    if (this.#readAtOnce >= MAX_READ_AT_ONCE_BYTES) return;
     const request = this.#queue.shift();
     if (request === undefined) return;
     this.#current = request;
@@ -89,8 +99,9 @@ export class Serving {
     this.#serve(request).finally(() => {
       this.#current = null;
       if (this.#closed) return;
+      // Which ends in `pump`.
       this.#wake();
-      this.pump();
+      this.#next();
     });
   }
 
@@ -150,6 +161,7 @@ export class Serving {
     if (this.#kept?.chunk === chunk) return this.#kept.bytes;
     const size = shelf.index.chunkLength(chunk);
     if (!this.#account.read(size)) return REJECT.busy; // P-7.8
+    this.#readAtOnce += size;
     const bytes = this.#buffers.take(size);
     if (await shelf.source.readChunk(chunk, bytes).catch(() => false)) return bytes;
     this.#buffers.give(bytes);

@@ -41,4 +41,13 @@ describe('ChunkBuffers', () => {
     others.give(others.take(size + 1));
     expect(others.spareBytes).toBe(0);
   });
+
+  it('keeps none once told that nobody needs any', () => {
+    const buffers = new ChunkBuffers();
+    const kept = buffers.take(60 * KIB);
+    buffers.give(kept);
+    buffers.clear();
+    expect(buffers.spareBytes).toBe(0);
+    expect(buffers.take(60 * KIB).buffer).not.toBe(kept.buffer);
+  });
 });

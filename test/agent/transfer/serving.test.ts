@@ -24,19 +24,23 @@ let stored: Reads;
 let session: FakeSession;
 let serving: Serving;
 let buffers: ChunkBuffers;
+let isAwake: boolean;
 
 beforeEach(() => {
+  isAwake = true;
   stored = new Reads(SAMPLE);
   for (let i = 0; i < CHUNKS; i++) stored.held.set(i);
   session = new FakeSession({} as SessionEvents);
   const shelf = { source: stored.real, index: SAMPLE.index };
   buffers = new ChunkBuffers();
-  serving = new Serving(
+  const own = new Serving(
     session.real,
     () => shelf,
-    () => {},
+    // As the endpoint does.
+    () => void (isAwake && setImmediate(() => own.pump())),
     buffers,
   );
+  serving = own;
 });
 
 /** Resolves when what was asked is answered. */
@@ -100,6 +104,18 @@ describe('Serving', () => {
       }
     }
     expect(session.rejects).toEqual([]);
+  });
+
+  it('lets all else have its turn after four average chunks', async () => {
+    isAwake = false;
+    for (let i = 0; i < 10; i++) serving.request(i, 0, CHUNK_BYTES);
+    const counts = [];
+    for (let turns = 0; turns < 4; turns++) {
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+      counts.push(stored.count);
+      serving.pump();
+    }
+    expect(counts).toEqual([4, 8, 10, 10]);
   });
 
   it('uses the memory of a chunk again once its request is over, and no sooner', async () => {
