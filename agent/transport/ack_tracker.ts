@@ -4,6 +4,12 @@ import { type AckFrame, MAX_ACK_INTERVALS } from '../../shared/wire/frames/ack.j
 export const ACK_DELAY_MS = 20;
 /** P-8.3 */
 export const ACK_EVERY_PACKETS = 8;
+/**
+ * P-8.3: with two packets (RFC 9000 §13.2.2), so long after the last ACK: a window of fewer than ACK_EVERY_PACKETS would else be spent
+ * once in ACK_DELAY_MS, which on a short path is many round trips.
+ */
+export const ACK_SPACING_MS = 4;
+const ACK_FROM_PACKETS = 2;
 
 /**
  * What was received and when that is to be acknowledged (P-7.3, P-8.3). Intervals of packet numbers, the highest first,
@@ -16,6 +22,7 @@ export class AckTracker {
   #largestAt = 0;
   #waiting = 0;
   #deadline = Number.POSITIVE_INFINITY;
+  #sentAt = Number.NEGATIVE_INFINITY;
 
   /** When an ACK is due: Infinity while nothing waits for one, in the past when it is due at once. */
   get deadline(): number {
@@ -37,8 +44,13 @@ export class AckTracker {
     this.#waiting++;
     // P-8.3: a gap is loss that the sender had better hear of, and a packet that fills one, loss that was none.
     const gap = packet !== largest + 1;
-    const due = gap || this.#waiting >= ACK_EVERY_PACKETS ? now : now + ACK_DELAY_MS;
-    this.#deadline = Math.min(this.#deadline, due);
+    const atOnce = gap || this.#waiting >= ACK_EVERY_PACKETS;
+    this.#deadline = Math.min(this.#deadline, atOnce ? now : this.#dueAt(now));
+  }
+
+  #dueAt(now: number): number {
+    if (this.#waiting < ACK_FROM_PACKETS) return now + ACK_DELAY_MS;
+    return Math.max(now, this.#sentAt + ACK_SPACING_MS);
   }
 
   /** Fills `ack` with what is to be acknowledged. False where nothing was received. */
@@ -51,7 +63,8 @@ export class AckTracker {
     return true;
   }
 
-  onAckSent(): void {
+  onAckSent(now: number): void {
+    this.#sentAt = now;
     this.#waiting = 0;
     this.#deadline = Number.POSITIVE_INFINITY;
   }

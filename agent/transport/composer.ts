@@ -118,7 +118,7 @@ export class Composer {
     const eliciting = end > start;
     recovery.appLimited = this.#outbox.isEmpty || recovery.isCapped(now);
     const length = this.#finish(now, into, end, eliciting);
-    if (acked) this.#onAckSent(eliciting);
+    if (acked) this.#onAckSent(now, eliciting);
     return length;
   }
 
@@ -168,8 +168,8 @@ export class Composer {
     return encodePing(into, at, token);
   }
 
-  #onAckSent(eliciting: boolean): void {
-    this.#acks.onAckSent();
+  #onAckSent(now: number, eliciting: boolean): void {
+    this.#acks.onAckSent(now);
     this.#plainAcks = eliciting ? 0 : this.#plainAcks + 1;
     const { sent } = this.#recovery;
     sent.ackLargest[sent.slot(sent.next - 1)] = ackFrame.largest;

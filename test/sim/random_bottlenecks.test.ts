@@ -78,10 +78,10 @@ function run(seed: number, { link, foregrounds, backgrounds, tcp, hosts }: Drawn
 /** Whether TCP takes its part of such a link at all: it stands still on what loses at random. */
 const isClean = ({ link }: Drawn) => link.loss === 0 && link.burstLoss === undefined && link.reorder === 0;
 
-/** Per cent. The background alone finds its place on a short thin path only after more than these seconds. */
+/** Per cent. Where it loses at random and queues are shallow, the background finds its place only after more than these seconds. */
 function leastOf({ foregrounds, tcp }: Drawn): number {
   if (foregrounds > 0) return 50;
-  return tcp > 0 ? 35 : 4;
+  return tcp > 0 ? 35 : 20;
 }
 
 it(`shares ${RUNS} random bottlenecks: never more than there is, never idle, nobody starves`, () => {

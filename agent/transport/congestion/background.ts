@@ -70,9 +70,9 @@ export class Background implements CongestionController, Member {
     return Math.min(TARGET_MS, Math.max(scaled, MIN_TARGET_MS, 2 * this.delay.spreadMs));
   }
 
-  /** The share of one datagram that is less than one is a matter of pacing. */
+  /** A share of less than one flow's least is a matter of pacing: a datagram that is alone in flight is acknowledged late (P-8.3). */
   get windowBytes(): number {
-    return Math.max(this.#window, this.#datagramBytes);
+    return Math.max(this.#window, MIN_WINDOW_DATAGRAMS * this.#datagramBytes);
   }
 
   pacingRate(rtt: RttEstimator): number {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ACK_DELAY_MS, ACK_EVERY_PACKETS, AckTracker } from '../../../agent/transport/ack_tracker.js';
+import { ACK_DELAY_MS, ACK_EVERY_PACKETS, ACK_SPACING_MS, AckTracker } from '../../../agent/transport/ack_tracker.js';
 import { AckFrame, MAX_ACK_INTERVALS } from '../../../shared/wire/frames/ack.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -77,27 +77,43 @@ describe('P-8.3 when', () => {
     expect([tracker.deadline, tracker.waiting]).toEqual([NEVER, 0]);
   });
 
-  it('is 20 ms after the first packet that asks, however many follow', () => {
+  it('is 20 ms after a packet that is alone', () => {
     const tracker = new AckTracker();
-    for (let i = 0; i < ACK_EVERY_PACKETS - 1; i++) tracker.onPacket(100 + i, i, true);
+    tracker.onPacket(100, 0, true);
     expect(tracker.deadline).toBe(100 + ACK_DELAY_MS);
+    tracker.onPacket(101, 1, false);
+    expect(tracker.deadline).toBe(100 + ACK_DELAY_MS);
+  });
+
+  it('is at once with the second, 4 ms after the ACK before and not sooner', () => {
+    const tracker = new AckTracker();
+    for (const packet of [0, 1]) tracker.onPacket(100, packet, true);
+    expect(tracker.deadline).toBe(100);
+    tracker.onAckSent(100);
+    for (const packet of [2, 3, 4]) tracker.onPacket(101, packet, true);
+    expect(tracker.deadline).toBe(100 + ACK_SPACING_MS);
+    tracker.onAckSent(104);
+    tracker.onPacket(105, 5, true);
+    tracker.onPacket(120, 6, true);
+    expect(tracker.deadline).toBe(120);
   });
 
   it('is at once with the 8th', () => {
     const tracker = new AckTracker();
-    for (let i = 0; i < ACK_EVERY_PACKETS; i++) tracker.onPacket(100 + i, i, true);
-    expect(tracker.deadline).toBe(107);
-    tracker.onAckSent();
+    tracker.onAckSent(100);
+    for (let i = 0; i < ACK_EVERY_PACKETS; i++) tracker.onPacket(100 + i / 8, i, true);
+    expect(tracker.deadline).toBe(100 + 7 / 8);
+    tracker.onAckSent(101);
     expect([tracker.deadline, tracker.waiting]).toEqual([NEVER, 0]);
   });
 
   it('is at once when a gap shows, and when one is filled', () => {
     const tracker = new AckTracker();
     tracker.onPacket(0, 0, true);
-    tracker.onAckSent();
+    tracker.onAckSent(0);
     tracker.onPacket(5, 2, true);
     expect(tracker.deadline).toBe(5);
-    tracker.onAckSent();
+    tracker.onAckSent(5);
     tracker.onPacket(6, 1, true);
     expect(tracker.deadline).toBe(6);
   });

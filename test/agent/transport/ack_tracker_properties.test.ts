@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ACK_DELAY_MS, ACK_EVERY_PACKETS, AckTracker } from '../../../agent/transport/ack_tracker.js';
+import { ACK_DELAY_MS, ACK_EVERY_PACKETS, ACK_SPACING_MS, AckTracker } from '../../../agent/transport/ack_tracker.js';
 import { MAX_PACKET_NUMBER } from '../../../shared/limits.js';
 import {
   AckFrame,
@@ -21,6 +21,7 @@ class Model {
   deadline = Number.POSITIVE_INFINITY;
   waiting = 0;
   largestAt = 0;
+  sentAt = Number.NEGATIVE_INFINITY;
 
   get intervals(): Interval[] {
     const all: Interval[] = [];
@@ -48,10 +49,12 @@ class Model {
     if (!eliciting) return;
     this.waiting++;
     const atOnce = packet !== largest + 1 || this.waiting >= ACK_EVERY_PACKETS;
-    this.deadline = Math.min(this.deadline, atOnce ? now : now + ACK_DELAY_MS);
+    const later = this.waiting === 1 ? now + ACK_DELAY_MS : Math.max(now, this.sentAt + ACK_SPACING_MS);
+    this.deadline = Math.min(this.deadline, atOnce ? now : later);
   }
 
-  onAckSent(): void {
+  onAckSent(now: number): void {
+    this.sentAt = now;
     this.waiting = 0;
     this.deadline = Number.POSITIVE_INFINITY;
   }
@@ -70,7 +73,7 @@ const steps = fc.array(
       { weight: 6, arbitrary: fc.integer({ min: -70, max: 6 }) },
       { weight: 1, arbitrary: fc.constantFrom(5000, 0xffff_ffff, 2 ** 32, 2 ** 33) },
     ),
-    wait: fc.constantFrom(0, 0, 0, 0.5, 19, 30),
+    wait: fc.constantFrom(0, 0, 0, 0.5, 4, 19, 30),
     eliciting: fc.boolean(),
     after: fc.constantFrom('nothing', 'nothing', 'nothing', 'ack', 'forget'),
     back: fc.nat(40),
@@ -110,7 +113,7 @@ describe('AckTracker', () => {
           expect(tracker.fill(now, ack)).toBe(true);
           expect(seenByPeer(ack)).toEqual(model.intervals);
           expect(ack.delayMicros).toBe(Math.round((now - model.largestAt) * 1000));
-          if (after === 'ack') for (const one of [tracker, model]) one.onAckSent();
+          if (after === 'ack') for (const one of [tracker, model]) one.onAckSent(now);
           if (after === 'forget') for (const one of [tracker, model]) one.forgetUpTo(packet - back);
         }
       }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Background } from '../../../../agent/transport/congestion/background.js';
 import { MIN_TARGET_MS, Scavenger, TARGET_MS } from '../../../../agent/transport/congestion/scavenger.js';
+import { initialWindow } from '../../../../agent/transport/congestion.js';
 import { DATAGRAM, rttOf as rttEstimatorOf, sampleOf } from './samples.js';
 
 const MAX = 3072 * DATAGRAM;
@@ -133,7 +134,9 @@ describe('the sessions of an agent are one flow', () => {
   it('begin with one window between them, and share one least window by pacing', () => {
     const scavenger = new Scavenger();
     const sessions = Array.from({ length: 12 }, () => new Rounds(scavenger));
-    expect(sessions[11]?.controller.windowBytes).toBe(DATAGRAM);
+    expect(sessions[11]?.controller.windowBytes).toBe(2 * DATAGRAM);
+    const begun = sessions[11]?.controller.pacingRate(rttEstimatorOf(50)) ?? 0;
+    expect(begun).toBeLessThanOrEqual((2 * initialWindow(DATAGRAM)) / 12 / 50);
     for (let i = 0; i < 40; i++) for (const session of sessions) session.play(i < 2 ? 50 : 300);
     const rate = sessions.reduce((sum, { controller }) => sum + controller.pacingRate(rttEstimatorOf(300)), 0);
     expect(rate).toBeLessThan((2.2 * 2 * DATAGRAM) / 300);
