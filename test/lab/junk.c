@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "junk.h"
+#include "lines.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,7 +34,6 @@ enum {
   BATCH = 64,
   MAX_DATAGRAMS = 4096,
   MAX_FILE = 1 << 28,
-  MAX_LINE = 4096,
   /* Of a second: who was late sends no more than this at once. */
   LATE_PART = 20,
 };
@@ -128,24 +128,6 @@ static int command(char *line) {
   return 0;
 }
 
-/* Whole lines of what has come. */
-static int commands(void) {
-  static char line[MAX_LINE];
-  static size_t length;
-  ssize_t got = read(0, line + length, sizeof line - 1 - length);
-  if (got <= 0) exit(0);
-  length += got;
-  line[length] = 0;
-  for (char *end; (end = strchr(line, '\n')) != NULL;) {
-    *end = 0;
-    char *rest = end + 1;
-    if (command(line) != 0) return 1;
-    length -= rest - line;
-    memmove(line, rest, length + 1);
-  }
-  return length == sizeof line - 1;
-}
-
 int junk(int argc, char **argv) {
   if (argc != 5) return 2;
   victim = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(argv[3]))};
@@ -167,7 +149,7 @@ int junk(int argc, char **argv) {
     struct timespec tick = {0, TICK_NS};
     if (ppoll(&input, 1, to == NULL ? NULL : &tick, NULL) < 0 && errno != EINTR) return fail("poll");
     if (input.revents) {
-      if (commands() != 0) return 1;
+      take_lines(command);
       /* What it was idle for is no credit. */
       last = seconds();
     }

@@ -12,7 +12,7 @@ import { CHECKOUT } from '../../bench/checkout.js';
  * process, however that ends.
  */
 
-const SOURCES = ['link.c', 'tcp.c', 'junk.c'].map((name) => join(CHECKOUT, 'test/lab', name));
+const SOURCES = ['link.c', 'tcp.c', 'junk.c', 'lines.c'].map((name) => join(CHECKOUT, 'test/lab', name));
 const PORT = 5201;
 
 export const CUBIC = 'cubic';

@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "junk.h"
+#include "lines.h"
 #include "tcp.h"
 
 enum {
@@ -48,7 +49,6 @@ enum {
   MAX_HELD = 1 << 16,
   /* Queueing delays are counted by the tenth of a millisecond, up to 2 s. */
   DELAY_BINS = 20000,
-  MAX_LINE = 1024,
 };
 
 typedef int64_t nanoseconds;
@@ -232,16 +232,16 @@ static void count_way(struct way *way) {
   way->wait_sum = way->wait_max = 0;
 }
 
-static void command(char *line) {
+static int command(char *line) {
   char *word = strtok(line, " ");
-  if (word == NULL) return;
+  if (word == NULL) return 0;
   if (strcmp(word, "count") == 0) {
     printf("{\"ms\":%.3f,\"right\":", (double)now() / MS);
     count_way(&ways[0]);
     printf(",\"left\":");
     count_way(&ways[1]);
     printf("}\n");
-    return;
+    return 0;
   }
   int first = strcmp(word, "left") == 0, last = strcmp(word, "right") != 0;
   while ((word = strtok(NULL, " ")) != NULL) {
@@ -251,28 +251,11 @@ static void command(char *line) {
     for (int i = first; i <= last; i++) {
       if (set(&ways[i], word, atof(value))) continue;
       printf("{\"error\":\"%s is no setting\"}\n", word);
-      return;
+      return 0;
     }
   }
   printf("{}\n");
-}
-
-/* Whole lines of what has come. */
-static void commands(void) {
-  static char line[MAX_LINE];
-  static size_t length;
-  ssize_t got = read(0, line + length, sizeof line - 1 - length);
-  if (got <= 0) exit(0);
-  length += got;
-  line[length] = 0;
-  for (char *end; (end = strchr(line, '\n')) != NULL;) {
-    *end = 0;
-    char *next = end + 1;
-    command(line);
-    length -= next - line;
-    memmove(line, next, length + 1);
-  }
-  if (length == sizeof line - 1) exit(1);
+  return 0;
 }
 
 /* Setting up. */
@@ -388,7 +371,7 @@ int main(int argc, char **argv) {
       if (!(fds[i].revents & POLLIN)) continue;
       for (ssize_t length; (length = read(tuns[i], bytes, sizeof bytes)) > 0;) cross(i, bytes, (int)length, t);
     }
-    if (fds[ends].revents) commands();
+    if (fds[ends].revents) take_lines(command);
     deliver(now());
   }
 }

@@ -3,6 +3,7 @@ import type { RttEstimator } from '../rtt.js';
 import { Bounds } from './bounds.js';
 import { Competition } from './competition.js';
 import { PACING_GAIN, type State, WINDOW_GAIN } from './foreground_states.js';
+import { OwnQueue } from './own_queue.js';
 import { PathModel } from './path_model.js';
 import { FLAT_ROUNDS, Plateau } from './plateau.js';
 import { ProbeClock } from './probe_clock.js';
@@ -48,6 +49,7 @@ export class Foreground implements CongestionController {
   #onTrial = false;
   /** The last cycle of probing found nobody else. */
   #alone = false;
+  readonly #ownQueue = new OwnQueue();
 
   constructor(datagramBytes: number, maxWindowBytes: number) {
     this.#datagramBytes = datagramBytes;
@@ -168,12 +170,12 @@ export class Foreground implements CongestionController {
         if (inFlight <= model.inFlight(1)) this.#enter('down', sample);
         break;
       case 'down':
-        if (this.#clock.isDue(now, model)) this.#enter(this.#isShared ? 'compete' : 'refill', sample);
+        if (this.#clock.isDue(now, model)) this.#onCycleOver(sample);
         else if (inFlight <= Math.min(model.inFlight(1), this.#bounds.roomyBytes)) this.#enter('cruise', sample);
         break;
       case 'cruise':
         if (this.#onTrial) this.#stepTrial(sample, isRound);
-        else if (this.#clock.isDue(now, model)) this.#enter(this.#isShared ? 'compete' : 'refill', sample);
+        else if (this.#clock.isDue(now, model)) this.#onCycleOver(sample);
         break;
       case 'refill':
         if (isRound && this.#round.count > this.#stateRound) this.#enter('up', sample);
@@ -226,6 +228,22 @@ export class Foreground implements CongestionController {
     this.#onTrial = false;
   }
 
+  #onCycleOver(sample: AckSample): void {
+    if (!this.#isShared) {
+      this.#ownQueue.gone();
+      this.#enter('refill', sample);
+      return;
+    }
+    const rate = this.#ownQueue.rateToDrainAt(sample, this.#model.rate);
+    if (rate !== null) this.#model.slowTo(rate);
+    this.#enter(rate === null ? 'compete' : 'drain', sample);
+  }
+
+  #beginCycle(sample: AckSample): void {
+    this.#clock.begin(sample);
+    this.#ownQueue.begin(sample);
+  }
+
   #enter(state: State, sample: AckSample): void {
     const from = this.#state;
     this.#state = state;
@@ -233,11 +251,11 @@ export class Foreground implements CongestionController {
     switch (state) {
       case 'down':
         this.#model.onCycle();
-        this.#clock.begin(sample);
+        this.#beginCycle(sample);
         break;
       case 'cruise':
         if (from !== 'probeRtt') break;
-        this.#clock.begin(sample);
+        this.#beginCycle(sample);
         this.#onTrial = this.#competed;
         break;
       case 'refill':

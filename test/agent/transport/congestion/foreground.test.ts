@@ -94,12 +94,27 @@ describe('draft-ietf-ccwg-bbr-06, the foreground controller', () => {
 
   it('competes where a queue stays that it does not make, and takes no less than a TCP would', () => {
     const rounds = settled();
-    for (let i = 0; i < 60 && rounds.controller.state !== 'compete'; i++) rounds.play(12_000, 80);
+    for (let i = 0; i < 60 && rounds.controller.state !== 'compete'; i++) rounds.play(9_000, 80);
     expect(rounds.controller.state).toBe('compete');
     const { windowBytes } = rounds.controller;
-    rounds.play(12_000, 80, 1);
+    rounds.play(9_000, 80, 1);
     expect(rounds.controller.windowBytes).toBeLessThan(windowBytes);
     expect(rounds.controller.windowBytes).toBeGreaterThan(0.7 * windowBytes);
+  });
+
+  it('drains a queue that stays though nearly all of the rate comes, for it is its own, and competes where it outlasts that', () => {
+    const rounds = settled();
+    const { controller } = rounds;
+    for (let i = 0; i < 100 && controller.state !== 'drain'; i++) rounds.play(12_250, 80);
+    expect(controller.state).toBe('drain');
+    expect(controller.bandwidth).toBeCloseTo(12_250, 6);
+    for (let i = 0; i < 200; i++) {
+      rounds.play(12_250, 50, 0, 600_000);
+      expect(controller.state).not.toBe('compete');
+    }
+    for (let i = 0; i < 100 && controller.state !== 'drain'; i++) rounds.play(12_250, 80);
+    for (let i = 0; i < 100 && controller.state !== 'compete'; i++) rounds.play(12_250, 80, 0, 600_000);
+    expect(controller.state).toBe('compete');
   });
 
   it('keeps no more in flight than there are records for', () => {
