@@ -5,6 +5,7 @@ import { stderr, stdout } from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import { labLacks } from '../test/lab/lab.js';
 import { judge } from './bars.js';
+import { delta } from './delta.js';
 import { fair } from './fair.js';
 import { hostile } from './hostile.js';
 import { loss } from './loss.js';
@@ -16,7 +17,7 @@ import { runRounds } from './rounds.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -58,6 +59,12 @@ function pattern(text: string): RegExp {
 
 function directory(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new InvalidArgumentError('no folder is there');
+  return path;
+}
+
+function regularFile(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isFile() || stats.size === 0) throw new InvalidArgumentError('no file with bytes in it is there');
   return path;
 }
 
@@ -133,4 +140,12 @@ linked('fair', 'several flows over one emulated bottleneck')
 linked('hostile', 'a transfer while 20,000 junk datagrams a second come')
   .option('--seconds <n>', 'how long each of three times with junk, and without, is', positive, 0.5)
   .action((options) => run(hostile, options));
+bench('delta', 'an update for who has the version before; how fast a publisher indexes', 3)
+  .option('--before <file>', 'of your own, with --after', regularFile)
+  .option('--after <file>', 'what --before is updated to', regularFile)
+  .action((options) => {
+    if ((options.before === undefined) === (options.after === undefined)) return run(delta, options);
+    tell('--before and --after go together');
+    process.exit(BAD_INPUT);
+  });
 await program.parseAsync();

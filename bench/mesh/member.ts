@@ -32,6 +32,7 @@ function mark(): Mark {
     cpuSeconds: (user + system) / 1e6,
     dropped: ownSockets().reduce((sum, { dropped }) => sum + dropped, 0),
     bytes: bytesHeld(),
+    bytesFromDisk: agent?.status().rollouts[0]?.fromDisk ?? 0,
     peers: agent?.status().peers ?? 0,
     sessions: tap?.sessions ?? [],
     movedMs: tap?.movedMs ?? Number.NEGATIVE_INFINITY,
@@ -60,11 +61,11 @@ function watch(watched: Agent): void {
   }, WATCH_MS);
 }
 
-async function start({ credential, store, seeds, host, limits, tapped }: Start): Promise<void> {
+async function start({ credential, store, seeds, watched, host, limits, tapped }: Start): Promise<void> {
   if (tapped) tap = new Tap(now);
   agent = new Agent({ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0, limits });
   agent.on('warning', ({ code, message }) => send({ kind: 'failed', why: `${code}: ${message}` }));
-  if (seeds.length === 0) {
+  if (watched) {
     agent.on('complete', () => send({ kind: 'complete', mark: mark() }));
     watch(agent);
   }

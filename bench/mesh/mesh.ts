@@ -26,6 +26,8 @@ export interface Transfer {
   readonly mode: Mode;
   readonly from: Place;
   readonly to: Place;
+  /** Files that each device has before it fetches: they may share chunks with the artifact. */
+  readonly own?: readonly string[];
   /** How many devices fetch, each over a session of its own. Default 1. */
   readonly devices?: number;
   /** How many seeds serve. Default 1. */
@@ -50,6 +52,9 @@ export interface Outcome {
   readonly receiver: { readonly cpuSeconds: number; readonly peakBytes: number };
   /** Datagrams lost in the sockets' buffers, both ends. */
   readonly dropped: number;
+  /** Of verified chunks, by where the device had them from. */
+  readonly bytesFromNetwork: number;
+  readonly bytesFromDisk: number;
 }
 
 export class Flow {
@@ -109,6 +114,8 @@ export class Flow {
       sender: { cpuSeconds: sentAll.cpuSeconds - sent.cpuSeconds, peakBytes: sender.peakResidentBytes },
       receiver: { cpuSeconds: held.cpuSeconds - begun.cpuSeconds, peakBytes: receiver.peakResidentBytes },
       dropped: held.dropped - begun.dropped + sentAll.dropped - sent.dropped,
+      bytesFromNetwork: complete.bytes,
+      bytesFromDisk: complete.bytesFromDisk,
     };
   }
 
@@ -133,16 +140,16 @@ export class Flow {
   }
 
   async #admit(fleet: Fleet, id: string, role: Role, place: Place): Promise<Member> {
-    const { file, profiles, environment = {}, limits = {}, tapped = false } = this.#transfer;
+    const { file, own = [], profiles, environment = {}, limits = {}, tapped = false } = this.#transfer;
     await fleet.enroll(id, { role, groups: [GROUP] });
     const named = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${id}.cpuprofile`];
     const flags = profiles === undefined ? [] : named;
     const member = new Member(place, environment, flags, (by, message) => this.#heard(by, message));
     this[role === 'seed' ? 'seeds' : 'devices'].push(member);
-    const seeds = role === 'seed' ? [file.path] : [];
+    const has = { seeds: role === 'seed' ? [file.path] : own, watched: role === 'device' };
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
     const how = { host: place.host, limits: limits[role] ?? {}, tapped };
-    member.tell({ kind: 'start', options: { ...paths, seeds, ...how } });
+    member.tell({ kind: 'start', options: { ...paths, ...has, ...how } });
     return member;
   }
 

@@ -5,7 +5,10 @@ import type { Limits } from '../../agent/options.js';
 export interface Start {
   readonly credential: string;
   readonly store: string;
+  /** Files that it has already. */
   readonly seeds: readonly string[];
+  /** Whether its transfer is told of as it goes. */
+  readonly watched: boolean;
   readonly host: string;
   readonly limits: Limits;
   /** Whether a tap.ts counts what its sessions do. */
@@ -32,8 +35,10 @@ export interface Mark {
   readonly cpuSeconds: number;
   /** Datagrams that the kernel threw away for want of room in the socket's buffer. */
   readonly dropped: number;
-  /** Of verified chunks. */
+  /** Of verified chunks that came over the network. */
   readonly bytes: number;
+  /** Of verified chunks that its own files had. */
+  readonly bytesFromDisk: number;
   /** Sessions that are open, as the agent's status tells them. */
   readonly peers: number;
   /** In the order in which they began; of a member that is tapped. */

@@ -6,7 +6,15 @@ import { figuresOf } from '../../bench/pair.js';
 describe('the figures of a transfer', () => {
   it('are per second and per GB', () => {
     const end = { cpuSeconds: 4, peakBytes: 100e6 };
-    const outcome = { seconds: 5, secondsComplete: 10, sender: end, receiver: { ...end, cpuSeconds: 6 }, dropped: 3 };
+    const outcome = {
+      seconds: 5,
+      secondsComplete: 10,
+      sender: end,
+      receiver: { ...end, cpuSeconds: 6 },
+      dropped: 3,
+      bytesFromNetwork: 0,
+      bytesFromDisk: 0,
+    };
     expect(figuresOf(outcome, 500e6).map(({ value, unit }) => `${value} ${unit}`.trim())).toEqual([
       ...['100 MB/s', '50 MB/s', '8 s/GB', '12 s/GB', '100 MB', '100 MB', '3'],
     ]);

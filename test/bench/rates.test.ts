@@ -7,7 +7,7 @@ const MB = 1e6;
 function mark(ms: number, ...sent: number[]): Mark {
   const never = { movedMs: Number.NEGATIVE_INFINITY, endedMs: Number.POSITIVE_INFINITY };
   const sessions = sent.map((megabytes) => ({ sent: megabytes * MB, received: 0 }));
-  return { ms, cpuSeconds: 0, dropped: 0, bytes: 0, peers: sent.length, sessions, ...never };
+  return { ms, cpuSeconds: 0, dropped: 0, bytes: 0, bytesFromDisk: 0, peers: sent.length, sessions, ...never };
 }
 
 describe('the rates between two marks', () => {

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CHECKOUT } from '../../bench/checkout.js';
 import { JUNK_KINDS } from '../../bench/junk.js';
 import { labLacks } from '../lab/lab.js';
@@ -52,6 +55,25 @@ describe('bench', () => {
     expect(bars.map(({ measured }: { measured: unknown }) => typeof measured)).toEqual(['number', 'number', 'number']);
   });
 
+  it('tells what of an update moves to who has the version before', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-delta-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const [before, after] = [join(folder, 'before'), join(folder, 'after')];
+    const bytes = randomBytes(4_000_000);
+    await writeFile(before, bytes);
+    bytes.fill(0x5a, 2_000_000, 2_000_100);
+    await writeFile(after, bytes);
+    const only = ['--rounds', '1', '--only', 'a device that has'];
+    const { code, stdout, stderr } = await bench('delta', '--before', before, '--after', after, ...only, '--json');
+    expect(code, stderr).toBe(0);
+    const { results, bars } = JSON.parse(stdout);
+    const of = (wanted: string): number =>
+      results.find(({ metric }: { metric: string }) => metric === wanted)?.median ?? Number.NaN;
+    expect(of('from disk')).toBeGreaterThan(3.5);
+    expect(of('moved')).toBeLessThan(0.5);
+    expect(bars).toEqual([expect.objectContaining({ ok: true })]);
+  }, 60_000);
+
   it.each([
     [0, ['--help']],
     [0, ['loss', '--help']],
@@ -65,6 +87,8 @@ describe('bench', () => {
     [2, ['pair', '--only', '[']],
     [2, ['pair', '--folder', '/nowhere']],
     [2, ['rates', '--only', 'nobody', '--check']],
+    [2, ['delta', '--before', '/nowhere']],
+    [2, ['delta', '--before', process.execPath]],
   ])('exits with %d for %j', async (status, args) => {
     expect((await bench(...args)).code).toBe(status);
   });
