@@ -10,6 +10,7 @@ import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import type { ChunkSource } from './io/store/chunk_source.js';
+import { TurnBudget } from './io/turn_budget.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
@@ -22,6 +23,7 @@ import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
 import type { TransferHost } from './transfer/host.js';
+import { MAX_READ_AT_ONCE_BYTES } from './transfer/serving.js';
 import { Transfer } from './transfer/transfer.js';
 
 /** A device's side of chunkmesh: watches rollouts, fetches, verifies, serves. Options and events are in options.ts. */
@@ -54,6 +56,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #alarm = new Alarm(() => this.#tick());
   readonly #throttle: Throttle;
   readonly #buffers = new ChunkBuffers();
+  readonly #reads = new TurnBudget(MAX_READ_AT_ONCE_BYTES);
   readonly #ended = new AbortController();
   #running: Running | null = null;
   /** The host's own, as of the last look. */
@@ -237,7 +240,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #transferHost(running: Running): TransferHost {
     return {
-      ...{ now, random, logger: this.#logger, buffers: this.#buffers },
+      ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       changed: () => {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { ChunkSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
@@ -48,7 +49,11 @@ async function copyFrom(
     if (chunks === undefined) continue;
     const bytes = Buffer.allocUnsafe(index.chunkLength(at));
     // A file that cannot be read is no reason to leave the others unread.
-    if (!(await source.readChunk(at, bytes).catch(() => false))) continue;
+    if (!(await source.readChunk(at, bytes).catch(() => false))) {
+      // A file that was changed whole, and is in memory, would else be hashed to its end before anything else has its turn.
+      await turn();
+      continue;
+    }
     missing.delete(key);
     for (const chunk of chunks) {
       if (stored.held.get(chunk)) continue;

@@ -1,6 +1,7 @@
 import type { ChunkmeshError } from '../../shared/errors.js';
 import type { CompletedArtifact, Logger } from '../options.js';
 import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
+import type { ReadBudget } from './serving.js';
 
 /** What the transfers of one agent share: its clocks, its randomness, and whom they tell. */
 export interface TransferHost {
@@ -10,6 +11,8 @@ export interface TransferHost {
   random(): number;
   readonly logger: Logger;
   readonly buffers: ChunkBuffers;
+  /** What all of them may read to serve, in one turn of the event loop. */
+  readonly reads: ReadBudget;
   /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
   metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */

@@ -70,6 +70,7 @@ export class Mesh {
       () => this.#owner.shelf(),
       () => host.wake(),
       host.buffers,
+      host.reads,
     );
     const nothing = { assemblies: new Map<number, Assembly>(), open: false, received: 0, verified: 0, named: 0 };
     later.link = { peer, session, serving, since: host.now(), ...nothing };

@@ -9,14 +9,20 @@ import type { Session } from '../transport/session.js';
 
 /** Bytes handed to a session and not yet acknowledged: more than a window needs, little enough to cancel. */
 const MAX_SERVED_AHEAD_BYTES = 1024 * 1024;
-/** Read and hashed for a session before all else has its turn; one chunk at least. A third of a millisecond's work, a few on a small device. */
-const MAX_READ_AT_ONCE_BYTES = 256 * 1024;
+/** Read and hashed for all sessions of an agent before all else has its turn; one chunk at least. A third of a millisecond's work, a few on a small device. */
+export const MAX_READ_AT_ONCE_BYTES = 256 * 1024;
 /** Read for each byte that arrived: four peers that are asked for a quarter of a chunk each are served. */
 const READS_PER_BYTE = 4;
 /** Read for a session whatever arrived: what it has on its way, and what it withdraws. 64 average chunks of a small artifact. */
 const SPARE_READ_BYTES = 4 * 1024 * 1024;
 /** The same in chunks, where they are large. */
 const SPARE_READS = 4;
+
+/** Bytes, of one turn of the event loop. */
+export interface ReadBudget {
+  readonly isSpent: boolean;
+  spend(bytes: number): void;
+}
 
 interface Request {
   readonly chunk: number;
@@ -36,13 +42,13 @@ export class Serving {
   #current: Request | null = null;
   #cancelled = false;
   #closed = false;
-  /** Bytes read since others had their turn. */
-  #readAtOnce = 0;
   /** The chunk that the last range was of: the next one most likely is too. Whole chunks are not kept. */
   #kept: { readonly chunk: number; readonly bytes: Uint8Array } | null = null;
   readonly #account: ReadAccount;
+  readonly #reads: ReadBudget;
 
-  constructor(session: Session, shelf: () => Shelf, wake: () => void, buffers: ChunkBuffers) {
+  constructor(session: Session, shelf: () => Shelf, wake: () => void, buffers: ChunkBuffers, reads: ReadBudget) {
+    this.#reads = reads;
     this.#session = session;
     this.#shelf = shelf;
     this.#wake = wake;
@@ -57,7 +63,7 @@ export class Serving {
       return;
     }
     this.#queue.push({ chunk, offset, length });
-    this.#next();
+    this.pump();
   }
 
   cancel(chunk: number): void {
@@ -81,17 +87,15 @@ export class Serving {
     this.#kept = null;
   }
 
-  /** Call when the session may have room again, once a turn. */
+  /** Call when the session may have room again, and in the turn after each `wake`. */
   pump(): void {
-    this.#readAtOnce = 0;
-    this.#next();
-  }
-
-  #next(): void {
     this.#account.acknowledged();
     if (this.#current !== null || this.#closed || this.#queue.length === 0) return;
     if (this.#session.pendingServeBytes >= MAX_SERVED_AHEAD_BYTES) return;
-    if (this.#readAtOnce >= MAX_READ_AT_ONCE_BYTES) return;
+    if (this.#reads.isSpent) {
+      this.#wake();
+      return;
+    }
     const request = this.#queue.shift();
     if (request === undefined) return;
     this.#current = request;
@@ -99,9 +103,8 @@ export class Serving {
     this.#serve(request).finally(() => {
       this.#current = null;
       if (this.#closed) return;
-      // Which ends in `pump`.
       this.#wake();
-      this.#next();
+      this.pump();
     });
   }
 
@@ -161,7 +164,7 @@ export class Serving {
     if (this.#kept?.chunk === chunk) return this.#kept.bytes;
     const size = shelf.index.chunkLength(chunk);
     if (!this.#account.read(size)) return REJECT.busy; // P-7.8
-    this.#readAtOnce += size;
+    this.#reads.spend(size);
     const bytes = this.#buffers.take(size);
     if (await shelf.source.readChunk(chunk, bytes).catch(() => false)) return bytes;
     this.#buffers.give(bytes);

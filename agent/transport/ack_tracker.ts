@@ -34,8 +34,8 @@ export class AckTracker {
     return this.#waiting;
   }
 
-  /** @param eliciting whether the packet asks for acknowledgement (P-7.1). */
-  onPacket(now: number, packet: number, eliciting: boolean): void {
+  /** @param eliciting whether the packet asks for acknowledgement (P-7.1). @param sparing whether ACKs take from a ceiling. */
+  onPacket(now: number, packet: number, eliciting: boolean, sparing = false): void {
     const largest = this.#count === 0 ? -1 : (this.#high[0] ?? -1);
     this.#insert(packet);
     this.#forgetFar();
@@ -45,11 +45,11 @@ export class AckTracker {
     // P-8.3: a gap is loss that the sender had better hear of, and a packet that fills one, loss that was none.
     const gap = packet !== largest + 1;
     const atOnce = gap || this.#waiting >= ACK_EVERY_PACKETS;
-    this.#deadline = Math.min(this.#deadline, atOnce ? now : this.#dueAt(now));
+    this.#deadline = Math.min(this.#deadline, atOnce ? now : this.#dueAt(now, sparing));
   }
 
-  #dueAt(now: number): number {
-    if (this.#waiting < ACK_FROM_PACKETS) return now + ACK_DELAY_MS;
+  #dueAt(now: number, sparing: boolean): number {
+    if (sparing || this.#waiting < ACK_FROM_PACKETS) return now + ACK_DELAY_MS;
     return Math.max(now, this.#sentAt + ACK_SPACING_MS);
   }
 

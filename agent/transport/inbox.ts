@@ -149,7 +149,7 @@ export class Inbox implements FrameHandler {
 
   /** Once the datagram is taken whole. */
   end(): void {
-    this.#acks.onPacket(this.now, this.#packet, this.eliciting);
+    this.#acks.onPacket(this.now, this.#packet, this.eliciting, this.#recovery.hasCeiling);
   }
 
   /** P-7.4. The REJECT speaks of the chunk, so it takes with it what else was held of that. */

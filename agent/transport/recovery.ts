@@ -94,6 +94,12 @@ export class Recovery {
     return false;
   }
 
+  /** Whether what leaves is held to a rate (P-7.12). */
+  get hasCeiling(): boolean {
+    for (const cap of this.#caps) if (cap.bytesPerSecond !== Number.POSITIVE_INFINITY) return true;
+    return false;
+  }
+
   /** Whether a ceiling, and not the path, is what holds sending back. */
   isCapped(now: number): boolean {
     for (const cap of this.#caps) if (!cap.maySend(now)) return true;

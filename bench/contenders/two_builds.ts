@@ -5,7 +5,8 @@ import { output } from './program.js';
 /** Two builds of one file tree that differ a little: what an update mostly is. */
 
 const TIMEOUT_MS = 300_000;
-/** An application with its packages, and the same one patch later. Exact, so that everybody who runs this has the same trees. */
+/** An application with its packages, and the same one patch later. Exact, and what they need as it was then: on one platform everybody has the same trees. */
+const THEN = '2024-12-31';
 const BEFORE = { express: '4.21.1', lodash: '4.17.21', typescript: '5.6.2', vite: '5.4.9' } as const;
 const AFTER = { ...BEFORE, express: '4.21.2', typescript: '5.6.3', vite: '5.4.10' } as const;
 /** What a build that can be reproduced does: nothing in the archive says when or by whom it was made. */
@@ -23,7 +24,7 @@ export interface TwoBuilds {
 
 async function install(folder: string, packages: Readonly<Record<string, string>>): Promise<void> {
   const named = Object.entries(packages).map(([name, version]) => `${name}@${version}`);
-  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--save-exact'];
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--save-exact', `--before=${THEN}`];
   await output('npm', ['install', '--prefix', folder, ...quiet, ...named], TIMEOUT_MS);
 }
 

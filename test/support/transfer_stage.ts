@@ -7,6 +7,7 @@ import { INDEX_CHUNK } from '../../shared/limits.js';
 import { SeededRandom } from '../sim/random.js';
 import { FakeSession } from './fake_session.js';
 import { MemoryArtifact, type Sample } from './memory_artifact.js';
+import { UNLIMITED_READS } from './unlimited_reads.js';
 
 /** One device's transfer with neither sockets nor files: its clock is the test's, its peers are what the test makes them. */
 
@@ -42,6 +43,7 @@ export class TransferStage {
         random: () => random.next(),
         logger: silent,
         buffers: new ChunkBuffers(),
+        reads: UNLIMITED_READS,
         metered: () => this.metered,
         wake: () => this.wakes++,
         changed: () => {},

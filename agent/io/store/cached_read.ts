@@ -34,5 +34,11 @@ let loaded: CachedRead | undefined;
 
 export const readCached: CachedRead = (fd, into, position) => {
   loaded ??= load() ?? nothing;
-  return loaded(fd, into, position);
+  try {
+    return loaded(fd, into, position);
+  } catch {
+    // The package does not do here what it does elsewhere.
+    loaded = nothing;
+    return 0;
+  }
 };

@@ -72,7 +72,8 @@ export class Background implements CongestionController, Member {
 
   /** A share of less than one flow's least is a matter of pacing: a datagram that is alone in flight is acknowledged late (P-8.3). */
   get windowBytes(): number {
-    return Math.max(this.#window, MIN_WINDOW_DATAGRAMS * this.#datagramBytes);
+    const least = this.#state === 'still' ? 1 : MIN_WINDOW_DATAGRAMS;
+    return Math.max(this.#window, least * this.#datagramBytes);
   }
 
   pacingRate(rtt: RttEstimator): number {

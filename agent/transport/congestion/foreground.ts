@@ -17,6 +17,8 @@ const PACING_MARGIN = 0.01;
 const PROBE_RTT_MS = 200;
 /** §2.8 */
 const MIN_WINDOW_DATAGRAMS = 4;
+/** A queue that outlasts so many rounds of draining is not one's own: as many as what is known of it goes back. */
+const DRAIN_ROUNDS = 8;
 /** Rounds in which a sender that competed keeps to the model, to see whether the queue comes back without it. */
 const TRIAL_ROUNDS = 12;
 /**
@@ -168,6 +170,8 @@ export class Foreground implements CongestionController {
         break;
       case 'drain':
         if (inFlight <= model.inFlight(1)) this.#enter('down', sample);
+        else if (isRound && this.#round.count - this.#stateRound >= DRAIN_ROUNDS && this.#isShared)
+          this.#enter('compete', sample);
         break;
       case 'down':
         if (this.#clock.isDue(now, model)) this.#onCycleOver(sample);
@@ -224,7 +228,7 @@ export class Foreground implements CongestionController {
     if (!isRound) return;
     const rounds = this.#round.count - this.#stateRound;
     if (rounds < TRIAL_ROUNDS) return;
-    if (this.#isShared) this.#enter('compete', sample);
+    if (this.#isShared) this.#onShared(sample);
     this.#onTrial = false;
   }
 
@@ -232,8 +236,11 @@ export class Foreground implements CongestionController {
     if (!this.#isShared) {
       this.#ownQueue.gone();
       this.#enter('refill', sample);
-      return;
-    }
+    } else this.#onShared(sample);
+  }
+
+  /** A queue stays. */
+  #onShared(sample: AckSample): void {
     const rate = this.#ownQueue.rateToDrainAt(sample, this.#model.rate);
     if (rate !== null) this.#model.slowTo(rate);
     this.#enter(rate === null ? 'compete' : 'drain', sample);
@@ -257,6 +264,9 @@ export class Foreground implements CongestionController {
         if (from !== 'probeRtt') break;
         this.#beginCycle(sample);
         this.#onTrial = this.#competed;
+        break;
+      case 'drain':
+        this.#onTrial = false;
         break;
       case 'refill':
         this.#alone = true;

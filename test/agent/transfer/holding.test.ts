@@ -11,6 +11,7 @@ import { Bitfield } from '../../../shared/artifact/index.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
 import { FakeStored, fault } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
+import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 
 const RETRY_MS = 5_000;
 const sample = await Sample.make('holding', 900_000);
@@ -47,6 +48,7 @@ class Stage {
         random: () => 0,
         logger: { debug() {}, info() {}, warn() {}, error() {} },
         buffers: new ChunkBuffers(),
+        reads: UNLIMITED_READS,
         metered: () => false,
         wake() {},
         changed() {},
@@ -244,6 +246,9 @@ describe('a disk that is full as the own files of the device are copied', () => 
     stage.stored.faults.push(new ChunkmeshError('E_DISK_FULL', 'disk'));
     await stage.start();
     await stage.later(RETRY_MS);
+    // What a file does not have gives all else its turn.
+    await new Promise(setImmediate);
+    await settled();
     expect([stage.row.state, stage.row.error]).toEqual(['fetching', '']);
     stage.join();
     expect(stage.asked).toEqual([1]);

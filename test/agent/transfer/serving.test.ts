@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
-import { Serving } from '../../../agent/transfer/serving.js';
+import { type ReadBudget, Serving } from '../../../agent/transfer/serving.js';
 import type { SessionEvents } from '../../../agent/transport/session_types.js';
 import { REJECT } from '../../../shared/wire/frames/reject.js';
 import { FakeSession } from '../../support/fake_session.js';
 import { MemoryArtifact, sampleArtifact } from '../../support/memory_artifact.js';
+import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 
 const CHUNKS = 64;
 const CHUNK_BYTES = 65_536;
@@ -25,9 +26,15 @@ let session: FakeSession;
 let serving: Serving;
 let buffers: ChunkBuffers;
 let isAwake: boolean;
+let reads: ReadBudget;
 
 beforeEach(() => {
   isAwake = true;
+  reads = UNLIMITED_READS;
+  start();
+});
+
+function start(): void {
   stored = new Reads(SAMPLE);
   for (let i = 0; i < CHUNKS; i++) stored.held.set(i);
   session = new FakeSession({} as SessionEvents);
@@ -39,9 +46,10 @@ beforeEach(() => {
     // As the endpoint does.
     () => void (isAwake && setImmediate(() => own.pump())),
     buffers,
+    reads,
   );
   serving = own;
-});
+}
 
 /** Resolves when what was asked is answered. */
 async function ask(chunk: number, offset: number, length: number): Promise<void> {
@@ -106,16 +114,30 @@ describe('Serving', () => {
     expect(session.rejects).toEqual([]);
   });
 
-  it('lets all else have its turn after four average chunks', async () => {
+  it('lets all else have its turn once what all sessions may read in one is spent', async () => {
     isAwake = false;
+    reads = { isSpent: true, spend: () => {} };
+    start();
+    for (let i = 0; i < 3; i++) serving.request(i, 0, CHUNK_BYTES);
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    expect([stored.count, session.served.length]).toEqual([0, 0]);
+    let left = 2;
+    reads = {
+      get isSpent() {
+        return left === 0;
+      },
+      spend: () => {
+        left--;
+      },
+    };
+    start();
+    isAwake = true;
     for (let i = 0; i < 10; i++) serving.request(i, 0, CHUNK_BYTES);
-    const counts = [];
-    for (let turns = 0; turns < 4; turns++) {
-      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
-      counts.push(stored.count);
-      serving.pump();
-    }
-    expect(counts).toEqual([4, 8, 10, 10]);
+    await new Promise(setImmediate);
+    expect(stored.count).toBe(2);
+    left = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    expect(stored.count).toBe(10);
   });
 
   it('uses the memory of a chunk again once its request is over, and no sooner', async () => {

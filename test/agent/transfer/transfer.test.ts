@@ -6,6 +6,7 @@ import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { FakeSession } from '../../support/fake_session.js';
 import { FakeStored } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
+import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 
 const JOIN_WINDOW_MS = 1000;
 const { index, all: chunks } = await Sample.make('transfer', 300_000);
@@ -26,6 +27,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       random: () => 0.5,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       buffers: new ChunkBuffers(),
+      reads: UNLIMITED_READS,
       metered: () => false,
       ...{ wake() {}, changed() {}, completed() {}, warning() {} },
     },

@@ -98,6 +98,12 @@ describe('P-8.3 when', () => {
     expect(tracker.deadline).toBe(120);
   });
 
+  it('is not sooner for a second where ACKs take from a ceiling', () => {
+    const tracker = new AckTracker();
+    for (const packet of [0, 1, 2]) tracker.onPacket(100, packet, true, true);
+    expect(tracker.deadline).toBe(100 + ACK_DELAY_MS);
+  });
+
   it('is at once with the 8th', () => {
     const tracker = new AckTracker();
     tracker.onAckSent(100);

@@ -20,6 +20,7 @@ import {
 import { ChunkmeshError } from '../../../shared/errors.js';
 import type { Credential } from '../../../shared/identity/bundle.js';
 import { ControlLink, type ControlMessage } from '../../../shared/mqtt/control_link.js';
+import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 import type { GatedSource } from './source.js';
 
 /**
@@ -214,7 +215,13 @@ export class Member extends EventEmitter<MemberEvents> {
         },
       },
     });
-    const serving = new Serving(session, () => ({ source: this.#source, index }), wake, new ChunkBuffers());
+    const serving = new Serving(
+      session,
+      () => ({ source: this.#source, index }),
+      wake,
+      new ChunkBuffers(),
+      UNLIMITED_READS,
+    );
     const { candidates, session: remoteId } = theirs;
     const agreed: Agreed = {
       ...{ device, session, remoteId, candidates },

@@ -117,6 +117,17 @@ describe('draft-ietf-ccwg-bbr-06, the foreground controller', () => {
     expect(controller.state).toBe('compete');
   });
 
+  it('competes where a queue outlasts eight rounds of draining, though as much stays in flight', () => {
+    const rounds = settled();
+    const { controller } = rounds;
+    for (let i = 0; i < 100 && controller.state !== 'drain'; i++) rounds.play(12_250, 80);
+    expect(controller.state).toBe('drain');
+    for (let i = 0; i < 7; i++) rounds.play(7_000, 150);
+    expect(controller.state).toBe('drain');
+    for (let i = 0; i < 2; i++) rounds.play(7_000, 150);
+    expect(controller.state).toBe('compete');
+  });
+
   it('keeps no more in flight than there are records for', () => {
     const rounds = new Rounds();
     for (let i = 0; i < 30; i++) rounds.play(1000 * 1.5 ** i, 50);
