@@ -79,6 +79,9 @@ async function compiled<T>(work: (program: string) => Promise<T>): Promise<T> {
   }
 }
 
+/** link.c: by whose end it ends. */
+const owned = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...env, CHUNKMESH_LAB_OWNER: String(process.pid) });
+
 export class Lab {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -103,7 +106,7 @@ export class Lab {
 
   static #start(args: readonly string[]): Promise<Lab> {
     return compiled(async (program) => {
-      const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: owned(process.env) });
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
       const first = await lines.next();
       if (first.done === true) throw new Error('the lab did not start');
@@ -128,7 +131,8 @@ export class Lab {
   /** Starts a program in the namespace of an end. It is killed with the lab at the latest, or with this process. */
   spawn(end: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
     const namespace = `/proc/${this.pid}/fd/${this.#ends[end]}`;
-    const child = spawn(this.#program, ['enter', namespace, command, ...args], options);
+    const env = owned(options.env ?? process.env);
+    const child = spawn(this.#program, ['enter', namespace, command, ...args], { ...options, env });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;

@@ -351,6 +351,9 @@ int main(int argc, char **argv) {
   static uint8_t bytes[MAX_PACKET];
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  /* Who started this may have ended before it asked to go with it. */
+  const char *owner = getenv("CHUNKMESH_LAB_OWNER");
+  if (owner == NULL || getppid() != atoi(owner)) return 1;
   if (argc > 3 && strcmp(argv[1], "enter") == 0) return enter(argv[2], argv + 3);
   if (argc > 1 && strcmp(argv[1], "junk") == 0) return junk(argc, argv);
   if (argc > 1 && argv[1][0] != '-') return tcp_end(argc, argv);
