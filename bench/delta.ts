@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
+import { keyOf } from '../agent/transfer/copy.js';
 import type { ArtifactIndex } from '../shared/artifact/index.js';
 import { indexFile } from '../shared/artifact_file.js';
 import type { BarRule } from './bars.js';
 import { deltaContenders, MOVED, megabytes } from './contenders/delta_contenders.js';
-import { makeTestFile } from './contenders/test_file.js';
+import { fillFile } from './contenders/test_file.js';
 import { makeTwoBuilds, type TwoBuilds, twoFiles } from './contenders/two_builds.js';
 import { indexApart } from './index_process.js';
 import { Flow, LOOPBACK } from './mesh/mesh.js';
@@ -37,12 +38,12 @@ const FLAT = 16;
 /** Bytes of an artifact's chunks that others do not have, each counted once: what must move, cut as it is. */
 export function newChunkBytes(after: ArtifactIndex, before: ArtifactIndex): number {
   const seen = new Set<string>();
-  for (let i = 0; i < before.chunkCount; i++) seen.add(Buffer.from(before.chunkHash(i)).toString('hex'));
+  for (let i = 0; i < before.chunkCount; i++) seen.add(keyOf(before.chunkHash(i)));
   let sum = 0;
   for (let i = 0; i < after.chunkCount; i++) {
-    const hash = Buffer.from(after.chunkHash(i)).toString('hex');
-    if (seen.has(hash)) continue;
-    seen.add(hash);
+    const key = keyOf(after.chunkHash(i));
+    if (seen.has(key)) continue;
+    seen.add(key);
     sum += after.chunkLength(i);
   }
   return sum;
@@ -67,7 +68,7 @@ function device(folder: string, { before, after }: TwoBuilds): Contender {
 
 function publisher(folder: string, { subject, bytes }: typeof SMALL): Contender {
   const run = async (): Promise<Figure[]> => {
-    const { path } = await makeTestFile(folder, bytes);
+    const path = await fillFile(folder, bytes);
     try {
       const { seconds, peakBytes } = await indexApart(path);
       return [

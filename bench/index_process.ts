@@ -1,22 +1,14 @@
 import { fork } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { indexFile } from '../shared/artifact_file.js';
 import { answer } from './contenders/program.js';
+import { memoryOf } from './proc_memory.js';
 
 /** Indexing a file in a process that does nothing else. */
 
 interface Indexed {
   readonly seconds: number;
   readonly peakBytes: number;
-}
-
-const KIB = 1024;
-
-/** Of this process alone: what getrusage(2) tells has that of the one that made it. */
-function peakBytes(): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return Number(kib) * KIB;
 }
 
 /** @throws where the file cannot be indexed */
@@ -34,5 +26,5 @@ if (self === fileURLToPath(import.meta.url) && path !== undefined) {
   const begun = performance.now();
   await indexFile(path);
   const seconds = (performance.now() - begun) / 1000;
-  process.send?.({ seconds, peakBytes: peakBytes() } satisfies Indexed);
+  process.send?.({ seconds, peakBytes: memoryOf(process.pid, 'VmHWM') } satisfies Indexed);
 }

@@ -6,7 +6,7 @@
 /** The smallest chunk but a last one (P-9.3). */
 const MIN_BUFFER_BYTES = 16 * 1024;
 /**
- * Kept for later: about as much as two agents at full speed ever have in use at once. With less, what is dropped and made anew all the time is
+ * Kept for later: about as much as an agent at full speed ever has in use at once. With less, what is dropped and made anew all the time is
  * more than what is kept, for old buffers are collected last.
  */
 export const MAX_SPARE_BYTES = 16 * 1024 * 1024;

@@ -3,7 +3,8 @@ import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { ChunkSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 
-const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
+/** A chunk's hash, as the key of a map. */
+export const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
 
 export interface CopyHost {
   copied(chunk: number, bytes: number): void;

@@ -90,14 +90,12 @@ export class Recovery {
 
   /** P-7.12: a ceiling lets nothing through. */
   get isHalted(): boolean {
-    for (const cap of this.#caps) if (cap.bytesPerSecond === 0) return true;
-    return false;
+    return this.#ceiling === 0;
   }
 
   /** Whether what leaves is held to a rate (P-7.12). */
   get hasCeiling(): boolean {
-    for (const cap of this.#caps) if (cap.bytesPerSecond !== Number.POSITIVE_INFINITY) return true;
-    return false;
+    return this.#ceiling !== Number.POSITIVE_INFINITY;
   }
 
   /** Whether a ceiling, and not the path, is what holds sending back. */
@@ -108,9 +106,14 @@ export class Recovery {
 
   /** The largest datagram that suits every ceiling. */
   get cappedDatagramBytes(): number {
-    let bytesPerSecond = Number.POSITIVE_INFINITY;
-    for (const cap of this.#caps) bytesPerSecond = Math.min(bytesPerSecond, cap.bytesPerSecond);
-    return Math.max(BASE_DATAGRAM_BYTES, Math.floor((bytesPerSecond * CAPPED_DATAGRAM_MS) / 1000));
+    return Math.max(BASE_DATAGRAM_BYTES, Math.floor((this.#ceiling * CAPPED_DATAGRAM_MS) / 1000));
+  }
+
+  /** The lowest of them; Infinity without any. Bytes per second. */
+  get #ceiling(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const cap of this.#caps) lowest = Math.min(lowest, cap.bytesPerSecond);
+    return lowest;
   }
 
   /** When the pacer, and every ceiling, next lets a full datagram go. */

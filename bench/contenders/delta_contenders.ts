@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Contender, Figure } from '../rounds.js';
 import { output, works } from './program.js';
-import type { TwoBuilds } from './two_builds.js';
+import type { Build, TwoBuilds } from './two_builds.js';
 
 /** What else moves an update as a difference: what it would send of the new build to who has the old one. */
 
@@ -13,9 +13,6 @@ const AVERAGE_KIB = 64;
 export const megabytes = (metric: string, bytes: number): Figure => ({ metric, unit: 'MB', value: bytes / 1e6 });
 /** Of content, index included: without what protocols add. */
 export const MOVED = 'content to move';
-
-/** What making the new build's chunks is, there. */
-const MADE = 'cut, hashed, compressed and written';
 
 /** `rsync --stats`: bytes of the new file that it did not find in the old one. @throws where it says nothing of them */
 export function rsyncLiteralBytes(text: string): number {
@@ -48,6 +45,14 @@ async function within<T>(parent: string, work: (folder: string) => Promise<T>): 
   }
 }
 
+/** How fast the chunks of a build are made. */
+async function speedOf({ bytes }: Build, make: () => Promise<unknown>): Promise<Figure> {
+  const begun = performance.now();
+  await make();
+  const seconds = (performance.now() - begun) / 1000;
+  return { metric: 'cut, hashed, compressed and written', unit: 'MB/s', value: bytes / 1e6 / seconds };
+}
+
 async function casync(folder: string, { before, after }: TwoBuilds): Promise<Figure[]> {
   const store = join(folder, 'store.castr');
   const make = (tar: string, index: string): Promise<string> =>
@@ -58,21 +63,17 @@ async function casync(folder: string, { before, after }: TwoBuilds): Promise<Fig
     );
   await make(before.tar, 'before.caibx');
   const had = await bytesBelow(store);
-  const begun = performance.now();
-  await make(after.tar, 'after.caibx');
-  const seconds = (performance.now() - begun) / 1000;
+  const speed = await speedOf(after, () => make(after.tar, 'after.caibx'));
   const moved = (await bytesBelow(store)) - had + (await stat(join(folder, 'after.caibx'))).size;
-  return [megabytes(MOVED, moved), { metric: MADE, unit: 'MB/s', value: after.bytes / 1e6 / seconds }];
+  return [megabytes(MOVED, moved), speed];
 }
 
 async function zchunk(folder: string, { before, after }: TwoBuilds): Promise<Figure[]> {
   const [old, next] = [join(folder, 'before.zck'), join(folder, 'after.zck')];
   await output('zck', ['-o', old, before.tar], TIMEOUT_MS);
-  const begun = performance.now();
-  await output('zck', ['-o', next, after.tar], TIMEOUT_MS);
-  const seconds = (performance.now() - begun) / 1000;
+  const speed = await speedOf(after, () => output('zck', ['-o', next, after.tar], TIMEOUT_MS));
   const moved = zchunkDeltaBytes(await output('zck_delta_size', [old, next], TIMEOUT_MS));
-  return [megabytes(MOVED, moved), { metric: MADE, unit: 'MB/s', value: after.bytes / 1e6 / seconds }];
+  return [megabytes(MOVED, moved), speed];
 }
 
 async function rsync(folder: string, { before, after }: TwoBuilds): Promise<Figure[]> {

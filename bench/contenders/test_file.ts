@@ -20,7 +20,8 @@ export function fileBytes(rate: number, seconds: number): number {
   return Math.ceil(((rate / 8) * (seconds + SPARE_SECONDS)) / PIECE_BYTES) * PIECE_BYTES;
 }
 
-export async function makeTestFile(folder: string, bytes: number): Promise<TestFile> {
+/** Random bytes. @returns the file's path */
+export async function fillFile(folder: string, bytes: number): Promise<string> {
   const path = join(folder, `artifact-${randomUUID()}`);
   const file = await open(path, 'w');
   const piece = Buffer.alloc(PIECE_BYTES);
@@ -28,5 +29,10 @@ export async function makeTestFile(folder: string, bytes: number): Promise<TestF
     await file.writeFile(randomFillSync(piece).subarray(0, Math.min(left, PIECE_BYTES)));
   }
   await file.close();
+  return path;
+}
+
+export async function makeTestFile(folder: string, bytes: number): Promise<TestFile> {
+  const path = await fillFile(folder, bytes);
   return { path, bytes, index: await indexFile(path) };
 }

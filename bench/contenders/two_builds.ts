@@ -5,10 +5,11 @@ import { output } from './program.js';
 /** Two builds of one file tree that differ a little: what an update mostly is. */
 
 const TIMEOUT_MS = 300_000;
-/** An application with its packages, and the same one patch later. Exact, and what they need as it was then: on one platform everybody has the same trees. */
-const THEN = '2024-12-31';
+/** An application with its packages, and the same one patch later... */
 const BEFORE = { express: '4.21.1', lodash: '4.17.21', typescript: '5.6.2', vite: '5.4.9' } as const;
 const AFTER = { ...BEFORE, express: '4.21.2', typescript: '5.6.3', vite: '5.4.10' } as const;
+/** ...and what they need as it was then: on one platform everybody has the same trees. */
+const THEN = '2024-12-31';
 /** What a build that can be reproduced does: nothing in the archive says when or by whom it was made. */
 const REPRODUCIBLE = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner'] as const;
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Limits } from '../../agent/options.js';
 import { covers } from '../../shared/control/topics.js';
 import { CHECKOUT } from '../checkout.js';
+import { memoryOf } from '../proc_memory.js';
 import type { FromMember, Mark, Message, Recorded, ToMember } from './wire.js';
 
 /** A member's process, as the mesh sees it. */
@@ -92,12 +92,12 @@ export class Member {
 
   /** proc(5): the most memory it ever had, bytes. */
   get peakResidentBytes(): number {
-    return this.#memory('VmHWM');
+    return memoryOf(this.#process.pid, 'VmHWM');
   }
 
   /** proc(5): the memory that it has now, bytes. */
   get residentBytes(): number {
-    return this.#memory('VmRSS');
+    return memoryOf(this.#process.pid, 'VmRSS');
   }
 
   /** Without a word to anybody. */
@@ -122,10 +122,5 @@ export class Member {
       waiting.push({ resolve, reject });
       this.tell(message);
     });
-  }
-
-  #memory(row: 'VmHWM' | 'VmRSS'): number {
-    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');
-    return Number(new RegExp(`^${row}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) * 1024;
   }
 }

@@ -7,6 +7,8 @@
  *     lab sink | source ..                 see tcp.c
  *     lab junk ..                          see junk.c
  *
+ * In the environment CHUNKMESH_LAB_OWNER is the pid of who started it: without him it does not begin.
+ *
  * Each end is a network namespace of its own, without a name: it is /proc/<pid>/fd/<fd> of this process, and goes with it and those that
  * entered it, so that nothing is left to clean up, however this ends. Needs root.
  *

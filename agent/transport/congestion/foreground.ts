@@ -229,7 +229,7 @@ export class Foreground implements CongestionController {
     const rounds = this.#round.count - this.#stateRound;
     if (rounds < TRIAL_ROUNDS) return;
     if (this.#isShared) this.#onShared(sample);
-    this.#onTrial = false;
+    else this.#onTrial = false;
   }
 
   #onCycleOver(sample: AckSample): void {
