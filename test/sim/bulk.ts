@@ -10,7 +10,7 @@ import type { World } from './world.js';
 const CHUNK_BYTES = 65_536;
 const CHUNKS = 16_384;
 /** Asked ahead: 4 MiB, more than any window here. */
-const OUTSTANDING = 64;
+const AHEAD = 64;
 
 /** Seals nothing: what is measured here is not ciphers. */
 const nullProvider: CryptoProvider = {
@@ -34,6 +34,8 @@ export interface BulkOptions {
   readonly stopMs?: number;
   /** Asks for so much at a time only, each so many milliseconds: a flow that its application limits. */
   readonly chunksEach?: readonly [chunks: number, everyMs: number];
+  /** Chunks asked for and not come: with few, the sender has them all on their way and waits for the next. */
+  readonly ahead?: number;
   /** Chunks in all. */
   readonly chunks?: number;
 }
@@ -94,7 +96,7 @@ export class Bulk {
   #begin(): void {
     const { chunksEach } = this.#options;
     if (chunksEach === undefined) {
-      for (let i = 0; i < OUTSTANDING; i++) this.#ask();
+      for (let i = 0; i < (this.#options.ahead ?? AHEAD); i++) this.#ask();
     } else {
       for (let i = 0; i < chunksEach[0]; i++) this.#ask();
       this.#world.at(this.#world.now + chunksEach[1], () => this.#begin());

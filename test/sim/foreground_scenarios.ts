@@ -109,6 +109,18 @@ function worst(link: LinkOptions, ms: number, least: number) {
   };
 }
 
+/** 17 chunks are what a server reads ahead: more than the path holds, less than the window lets. */
+function readAhead(seed: number): Figure[] {
+  const bench = new Bench(seed, linkOf(100, 1, { loss: 0.001 }));
+  const bulk = bench.bulk(foreground, { ahead: 17 });
+  bench.world.run(5000);
+  const queue = bench.watchQueue(20_000);
+  return [
+    { metric: 'of the link', unit: '%', value: bench.used(bulk, 5000, 20_000), least: 95 },
+    { metric: 'mean queueing delay', unit: 'ms', value: queue.mean, most: 10 },
+  ];
+}
+
 const lan: LinkOptions = { bitsPerSecond: 1e9, delayMs: 0.2, queueBytes: 500_000, jitterMs: 0.02 };
 /** 250 MB/s between two processes that spend 3 us on a datagram. */
 const loopback: LinkOptions = { bitsPerSecond: 2e9, delayMs: 0.05, queueBytes: 400_000 };
@@ -118,6 +130,7 @@ export const foregroundScenarios: readonly Scenario[] = [
   { name: 'no loss', seeds: 3, run: goodput(linkOf(100, 1), 15_000, 95) },
   { name: '0.1 % loss', seeds: 3, run: goodput(linkOf(100, 1, { loss: 0.001 }), 15_000, 95) },
   { name: '0.1 % loss, processes that pause', long: true, run: worst(linkOf(100, 1, { loss: 0.001 }), 15_000, 90) },
+  { name: '0.1 % loss, a server that reads 1 MiB ahead', seeds: 3, run: readAhead },
   { name: '1 % loss', seeds: 3, run: goodput(linkOf(100, 1, { loss: 0.01 }), 15_000, 80) },
   { name: '5 % loss', seeds: 3, run: goodput(linkOf(100, 1, { loss: 0.05 }), 15_000, 50) },
   {

@@ -42,6 +42,11 @@ export class Bounds {
     this.#lowBytes = Math.max(round.delivered, orElse(this.#lowBytes, windowBytes) * BETA);
   }
 
+  /** What came of a rate that filled a queue, over seconds: far more exact than the best of what was measured meanwhile. */
+  onQueue(rate: number): void {
+    this.lowRate = rate;
+  }
+
   /** The bound held back what might have gone well. */
   raise(): void {
     this.highBytes *= UP_GROWTH;

@@ -6,6 +6,8 @@ import { LOSS_ALLOWANCE, type PathModel } from './path_model.js';
 const COMPETE_MS = 10_000;
 /** Each time that it is found to be others', the next try waits twice as long, up to this: a try gives way. */
 const MAX_COMPETE_MS = 40_000;
+/** So many rounds in a row without a queue, and there is nobody to compete with. */
+const EMPTY_ROUNDS = 64;
 /** Who comes to a path that is full finds less of it than is fair: twice as much is where CUBIC's plateau is put. */
 const LATECOMER_GROWTH = 2;
 /**
@@ -26,6 +28,7 @@ export class Competition {
   /** The shortest round trips of the last rounds, and of those before them. */
   #lateMinRttMs = Number.POSITIVE_INFINITY;
   #earlyMinRttMs = Number.POSITIVE_INFINITY;
+  #emptyRounds = 0;
   #startedAt = 0;
   #waitMs = COMPETE_MS;
   #recoveryAt = Number.NEGATIVE_INFINITY;
@@ -44,7 +47,8 @@ export class Competition {
     if (rttMs > 0) this.#lateMinRttMs = Math.min(this.#lateMinRttMs, rttMs);
   }
 
-  onRound(round: number): void {
+  onRound(round: number, hasQueue: boolean): void {
+    this.#emptyRounds = hasQueue ? 0 : this.#emptyRounds + 1;
     if (round % SHARED_ROUNDS !== 0) return;
     this.#earlyMinRttMs = this.#lateMinRttMs;
     this.#lateMinRttMs = Number.POSITIVE_INFINITY;
@@ -59,6 +63,7 @@ export class Competition {
   /** Begins at what is in flight. @param alone whether it had the path to itself: then it has the more to give. */
   begin(now: number, inFlight: number, alone: boolean): void {
     this.#startedAt = now;
+    this.#emptyRounds = 0;
     this.#waitMs = COMPETE_MS;
     this.#cubic.begin(inFlight, LATECOMER_GROWTH * inFlight);
     if (alone) this.#cubic.onCongestion();
@@ -67,11 +72,12 @@ export class Competition {
   /** Goes on where it was before a try. */
   resume(now: number): void {
     this.#startedAt = now;
+    this.#emptyRounds = 0;
     this.#waitMs = Math.min(2 * this.#waitMs, MAX_COMPETE_MS);
   }
 
   isTimeToTry(now: number): boolean {
-    return now - this.#startedAt >= this.#waitMs;
+    return now - this.#startedAt >= this.#waitMs || this.#emptyRounds >= EMPTY_ROUNDS;
   }
 
   onLost(now: number, sentAt: number, bytes: number): void {

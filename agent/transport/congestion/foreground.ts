@@ -131,7 +131,7 @@ export class Foreground implements CongestionController {
     const round = this.#round;
     const model = this.#model;
     model.onRound(round);
-    this.#competition.onRound(round.count);
+    this.#competition.onRound(round.count, round.hasQueue(model.minRttMs));
     if (!this.#full) this.#checkFull(sample);
     if (this.#full && this.#state !== 'compete') this.#followSlowed(sample);
     if (this.#silence.forgives(round.count) || !this.#bounds.isExceeded(this.#round, this.#model)) return;
@@ -150,7 +150,8 @@ export class Foreground implements CongestionController {
       this.#bounds.highBytes = Math.max(this.#round.delivered, this.#model.inFlight(1));
       return;
     }
-    if (sample.appLimited) return;
+    // A round throughout which something waited was the path's to limit, whatever there was to send.
+    if (sample.appLimited && !this.#round.hasQueue(this.#model.minRttMs)) return;
     this.#full = this.#plateau.isReached(this.#model.rate);
   }
 
@@ -234,16 +235,16 @@ export class Foreground implements CongestionController {
 
   #onCycleOver(sample: AckSample): void {
     if (!this.#isShared) {
-      this.#ownQueue.gone();
+      this.#ownQueue.onNone(sample);
       this.#enter('refill', sample);
     } else this.#onShared(sample);
   }
 
   /** A queue stays. */
   #onShared(sample: AckSample): void {
-    const rate = this.#ownQueue.rateToDrainAt(sample, this.#model.rate);
-    if (rate !== null) this.#model.slowTo(rate);
-    this.#enter(rate === null ? 'compete' : 'drain', sample);
+    const came = this.#ownQueue.rateToDrainAt(sample, this.bandwidth);
+    if (came !== null) this.#bounds.onQueue(came);
+    this.#enter(came === null ? 'compete' : 'drain', sample);
   }
 
   #beginCycle(sample: AckSample): void {
@@ -282,6 +283,8 @@ export class Foreground implements CongestionController {
         else this.#competition.begin(sample.now, sample.priorInFlight, this.#alone);
         this.#alone = false;
         this.#onTrial = false;
+        this.#ownQueue.forget();
+        this.#bounds.forgetLow();
         break;
     }
   }

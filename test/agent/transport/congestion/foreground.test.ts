@@ -53,6 +53,15 @@ describe('draft-ietf-ccwg-bbr-06, the foreground controller', () => {
     expect(controller.state).toBe('startup');
   });
 
+  it('ends it for rounds that the application limited where something waits all the same', () => {
+    const { controller } = new Rounds();
+    for (let i = 1; i < 20; i++) {
+      const round = { delivered: i * 1e4, priorDelivered: (i - 1) * 1e4, deliveryRate: 200, rttMs: i < 3 ? 50 : 90 };
+      controller.onAckDone(sampleOf({ now: i * 50, appLimited: true, ...round }), rttOf(50));
+    }
+    expect(controller.state).not.toBe('startup');
+  });
+
   it('keeps to the model: a window of two flights, a pace of 99 %, and nine tenths of that to let a queue drain', () => {
     const { controller } = settled();
     expect(controller.bandwidth).toBe(12_500);
