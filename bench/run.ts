@@ -16,8 +16,9 @@ import { formatJson, formatText, machineName } from './report.js';
 import { runRounds } from './rounds.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
+import { swarm } from './swarm.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -140,6 +141,10 @@ linked('fair', 'several flows over one emulated bottleneck')
 linked('hostile', 'a transfer while 20,000 junk datagrams a second come')
   .option('--seconds <n>', 'how long each of three times with junk, and without, is', positive, 0.5)
   .action((options) => run(hostile, options));
+linked('swarm', 'one origin and eight devices, each on a link of its own')
+  .option('--size <MB>', 'of the artifact', positive, 40)
+  .option('--plot <file>', 'write a curve of who was done when there (SVG)')
+  .action((options) => run(swarm, options));
 bench('delta', 'an update for who has the version before; how fast a publisher indexes', 3)
   .option('--before <file>', 'of your own, with --after', regularFile)
   .option('--after <file>', 'what --before is updated to', regularFile)

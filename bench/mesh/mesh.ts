@@ -28,8 +28,10 @@ export interface Transfer {
   readonly to: Place;
   /** Files that each device has before it fetches: they may share chunks with the artifact. */
   readonly own?: readonly string[];
-  /** How many devices fetch, each over a session of its own. Default 1. */
+  /** How many devices fetch, each over a session of its own. Default 1. `join` adds more. */
   readonly devices?: number;
+  /** Whether the rollout waits for `publish`. */
+  readonly later?: boolean;
   /** How many seeds serve. Default 1. */
   readonly seeds?: number;
   /** In force from the start. */
@@ -66,8 +68,11 @@ export class Flow {
   readonly #bytes = new Map<Member, number>();
   /** What members said for the first time, by kind. */
   readonly #seen = new Map<FromMember['kind'], FromMember>();
+  readonly #completed = new Map<Member, Mark>();
+  #fleet: Fleet | undefined;
   #failure: string | undefined;
-  #changed: () => void = () => {};
+  /** Those who wait for something to happen. */
+  #waiting: (() => void)[] = [];
 
   private constructor(folder: string, transfer: Transfer) {
     this.#folder = folder;
@@ -85,6 +90,29 @@ export class Flow {
       await flow.stop();
       throw error;
     }
+  }
+
+  /** One more device. Resolves when it runs. */
+  async join(place: Place): Promise<Member> {
+    const device = await this.#admit(this.#fleetOf(), `device-${this.devices.length + 1}`, 'device', place);
+    await this.#until(() => (device.port > 0 ? device : undefined));
+    return device;
+  }
+
+  /** The rollout begins for all who are there. */
+  async publish(): Promise<void> {
+    const message = await this.#trust();
+    this.#retained.set(message.topic, message);
+    for (const member of this.#members) member.deliver({ ...message, retained: false });
+  }
+
+  /** When the device had the finished file in place. @throws what a member failed of, or where `signal` ends the wait */
+  async completed(device: Member, signal: AbortSignal): Promise<Mark> {
+    signal.addEventListener('abort', () => this.#changed());
+    return await this.#until(() => {
+      signal.throwIfAborted();
+      return this.#completed.get(device);
+    });
   }
 
   /** Of verified chunks, all devices together. */
@@ -125,14 +153,20 @@ export class Flow {
   }
 
   async #start(): Promise<void> {
-    const { file, from, to, devices = 1, seeds = 1 } = this.#transfer;
+    const { from, to, devices = 1, seeds = 1, later = false } = this.#transfer;
     const fleet = await Fleet.init(join(this.#folder, 'fleet'), { fleet: 'bench' });
-    await this.#publish(fleet, file.index);
+    this.#fleet = fleet;
+    if (!later) await this.publish();
     for (let i = 1; i <= seeds; i++) {
       const seed = await this.#admit(fleet, i === 1 ? 'seed' : `seed-${i}`, 'seed', from);
       await this.#until(() => (seed.port > 0 ? seed : undefined));
     }
     for (let i = 1; i <= devices; i++) await this.#admit(fleet, `device-${i}`, 'device', to);
+  }
+
+  #fleetOf(): Fleet {
+    if (this.#fleet === undefined) throw new Error('not started');
+    return this.#fleet;
   }
 
   get #members(): readonly Member[] {
@@ -154,7 +188,9 @@ export class Flow {
   }
 
   /** P-4.1 */
-  async #publish(fleet: Fleet, index: ArtifactIndex): Promise<void> {
+  async #trust(): Promise<Message> {
+    const fleet = this.#fleetOf();
+    const { index } = this.#transfer.file;
     const publisher = await loadCredential(fleet.bundlePath('publisher'), Date.now() / 1000);
     const topic = topics.trust(publisher.prefix, GROUP);
     const at = Math.floor(Date.now() / 1000);
@@ -167,7 +203,7 @@ export class Flow {
       rollouts: [{ ...rollout, urgent }],
     };
     const payload = sealEnvelope(topic, encodeMessage(message), publisher);
-    this.#retained.set(topic, { topic, payload, retained: true });
+    return { topic, payload, retained: true };
   }
 
   #heard(by: Member, message: FromMember): void {
@@ -181,6 +217,7 @@ export class Flow {
     } else if (message.kind === 'failed') {
       this.#failure ??= message.why;
     }
+    if (message.kind === 'complete') this.#completed.set(by, message.mark);
     if (!this.#seen.has(message.kind)) this.#seen.set(message.kind, message);
     this.#changed();
   }
@@ -196,9 +233,11 @@ export class Flow {
       const found = look();
       if (found !== undefined) return found;
       if (this.#failure !== undefined) throw new Error(this.#failure);
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
     }
+  }
+
+  #changed(): void {
+    for (const look of this.#waiting.splice(0)) look();
   }
 }

@@ -12,7 +12,7 @@ import { CHECKOUT } from '../../bench/checkout.js';
  * process, however that ends.
  */
 
-const SOURCES = ['link.c', 'tcp.c', 'junk.c', 'lines.c'].map((name) => join(CHECKOUT, 'test/lab', name));
+const SOURCES = ['link.c', 'way.c', 'tcp.c', 'junk.c', 'lines.c'].map((name) => join(CHECKOUT, 'test/lab', name));
 const PORT = 5201;
 
 export const CUBIC = 'cubic';
@@ -38,6 +38,8 @@ export interface WaySettings {
 }
 
 export type Way = 'right' | 'left' | 'both';
+/** Of all ends, or of one. */
+export type StarWay = 'up' | 'down' | `${'up' | 'down' | 'both'}${number}`;
 
 export interface WayCount {
   readonly packets: number;
@@ -56,6 +58,14 @@ export interface LinkCount {
   readonly ms: number;
   readonly right: WayCount;
   readonly left: WayCount;
+}
+
+/** Of a star, by end: up from each, and down to each. */
+export interface StarCount {
+  /** Monotonic. */
+  readonly ms: number;
+  readonly up: readonly WayCount[];
+  readonly down: readonly WayCount[];
 }
 
 /** What this machine lacks for a lab, as a person provides it; undefined where it lacks nothing. */
@@ -99,6 +109,11 @@ export class Lab {
     return Lab.#start(['--pairs', String(pairs), '--mtu', String(mtu)]);
   }
 
+  /** Ends that each have a link of their own, up and down, to where all of them meet. */
+  static star(ends: number, mtu = 1500): Promise<Lab> {
+    return Lab.#start(['--star', String(ends), '--mtu', String(mtu)]);
+  }
+
   /** One end, whose loopback has that MTU. */
   static loopback(mtu: number): Promise<Lab> {
     return Lab.#start(['--loopback', '--mtu', String(mtu)]);
@@ -138,7 +153,7 @@ export class Lab {
     return child;
   }
 
-  async set(way: Way, settings: WaySettings): Promise<void> {
+  async set(way: Way | StarWay, settings: WaySettings): Promise<void> {
     const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
     const { error } = (await this.#ask(`${way} ${words.join(' ')}`)) as { error?: string };
     if (error !== undefined) throw new Error(error);
@@ -147,6 +162,11 @@ export class Lab {
   /** What happened since the last time. */
   async count(): Promise<LinkCount> {
     return (await this.#ask('count')) as LinkCount;
+  }
+
+  /** The same of a star. */
+  async countStar(): Promise<StarCount> {
+    return (await this.#ask('count')) as StarCount;
   }
 
   /** The kernel's TCP from one end to the one that faces it, from now on. */

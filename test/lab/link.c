@@ -2,6 +2,7 @@
  * A link between TUN devices, for kernels without netem: real TCP and chunkmesh cross it alike.
  *
  *     lab --pairs <n> --mtu <bytes>        n ends on the left (10.99.0.1, .3 ..), n on the right (10.99.0.2, .4 ..), one bottleneck each way
+ *     lab --star <n> --mtu <bytes>         n ends (10.99.0.1, .2 ..), each with a link of its own, up and down, to where all of them meet
  *     lab --loopback --mtu <bytes>         one end without a link: its own loopback has that MTU
  *     lab enter <namespace> <program> ..   runs a program at an end; it dies with whoever started it
  *     lab sink | source ..                 see tcp.c
@@ -14,7 +15,8 @@
  *
  * First it prints one line, {"ends":[fd, ..]}. Then each line of stdin is a command, answered by one line:
  *
- *     <way> <name>=<value> ..   way: right (to the right ends), left, both; names as in `struct way`, times in ms, rate in bit/s
+ *     <way> <name>=<value> ..   way: right (to the right ends), left, both; of a star up, down, both, or of one end up0, down0, both0;
+ *                               names as in `struct way`, times in ms, rate in bit/s
  *     count                     what happened each way since the last `count`, as JSON
  *
  * The end of stdin ends it. A packet waits in the queue (drop-tail), takes its time on the wire, may be lost there, and arrives `delay`
@@ -43,40 +45,25 @@
 #include "junk.h"
 #include "lines.h"
 #include "tcp.h"
+#include "way.h"
 
 enum {
-  MAX_PAIRS = 8,
   MAX_PACKET = 9216,
   /* 1 s of 200 Mbit/s in packets of 1,500 bytes, and room for small ones. */
   MAX_HELD = 1 << 16,
-  /* Queueing delays are counted by the tenth of a millisecond, up to 2 s. */
-  DELAY_BINS = 20000,
 };
-
-typedef int64_t nanoseconds;
-static const nanoseconds MS = 1000000, SECOND = 1000000000;
 
 struct packet {
   nanoseconds at;
   uint64_t order;
-  int to, length;
+  /* Whether it is at its end then, or at a second way. */
+  int from, to, arrives, length;
   uint8_t *bytes;
 };
 
-/* One way over the bottleneck. */
-struct way {
-  /* Settings. */
-  double rate, queue, delay, jitter, loss, reorder, late, duplicate, mtu;
-  /* State. */
-  nanoseconds free_at, last_at;
-  uint64_t random;
-  /* Counts. */
-  uint64_t packets, bytes, delivered[2 * MAX_PAIRS], overflowed, lost, too_long, waits[DELAY_BINS + 1];
-  double wait_sum, wait_max;
-};
-
-static struct way ways[2]; /* To the right ends, to the left ends. */
-static int tuns[2 * MAX_PAIRS], namespaces[2 * MAX_PAIRS], ends, mtu = 1500;
+/* Of pairs: to the right ends, to the left ends. Of a star: up from each end, then down to each. */
+static struct way ways[2 * MAX_ENDS];
+static int tuns[MAX_ENDS], namespaces[MAX_ENDS], ends, star, mtu = 1500;
 static struct packet heap[MAX_HELD];
 static int held;
 static uint64_t orders;
@@ -90,14 +77,6 @@ static nanoseconds now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-/* xorshift64*: uniform in [0, 1). */
-static double draw(struct way *way) {
-  way->random ^= way->random >> 12;
-  way->random ^= way->random << 25;
-  way->random ^= way->random >> 27;
-  return (double)((way->random * 0x2545F4914F6CDD1DULL) >> 11) / 9007199254740992.0;
 }
 
 /* The packets on their way, the first to arrive at the top. */
@@ -130,12 +109,12 @@ static struct packet pop(void) {
   return top;
 }
 
-static void hold(struct way *way, nanoseconds at, int to, const uint8_t *bytes, int length) {
+static void hold(struct way *way, nanoseconds at, int from, int to, int arrives, const uint8_t *bytes, int length) {
   if (held == MAX_HELD) {
     way->overflowed++;
     return;
   }
-  struct packet packet = {at, orders++, to, length, malloc(length)};
+  struct packet packet = {at, orders++, from, to, arrives, length, malloc(length)};
   if (packet.bytes == NULL) fail("malloc");
   memcpy(packet.bytes, bytes, length);
   push(packet);
@@ -148,110 +127,78 @@ static int destination(const uint8_t *bytes, int length) {
   return end >= 0 && end < ends ? end : -1;
 }
 
-static void cross(int from, const uint8_t *bytes, int length, nanoseconds t) {
+static void cross(struct way *way, int from, int to, int arrives, const uint8_t *bytes, int length, nanoseconds t) {
+  nanoseconds at;
+  for (int copies = way_cross(way, from, length, t, &at); copies > 0; copies--) hold(way, at, from, to, arrives, bytes, length);
+}
+
+static void enter_link(int from, const uint8_t *bytes, int length, nanoseconds t) {
   int to = destination(bytes, length);
-  /* What an end says to its own side, or to nobody, does not cross. */
-  if (to < 0 || (to & 1) == (from & 1)) return;
-  struct way *way = &ways[from & 1];
-  if (way->mtu > 0 && length > way->mtu) {
-    way->too_long++;
-    return;
-  }
-  nanoseconds wait = way->free_at > t ? way->free_at - t : 0;
-  if (wait * way->rate / 8 / SECOND + length > way->queue) {
-    way->overflowed++;
-    return;
-  }
-  way->free_at = t + wait + (nanoseconds)(length * 8.0 / way->rate * SECOND);
-  double wait_ms = (double)wait / MS;
-  way->wait_sum += wait_ms;
-  if (wait_ms > way->wait_max) way->wait_max = wait_ms;
-  way->waits[wait_ms * 10 < DELAY_BINS ? (int)(wait_ms * 10) : DELAY_BINS]++;
-  way->packets++;
-  way->bytes += length;
-  if (draw(way) < way->loss) {
-    way->lost++;
-    return;
-  }
-  way->delivered[from] += length;
-  nanoseconds at = way->free_at + (nanoseconds)((way->delay + way->jitter * draw(way)) * MS);
-  /* Jitter alone keeps the order; who is late is overtaken. */
-  if (at < way->last_at) at = way->last_at;
-  if (draw(way) < way->reorder) at += (nanoseconds)(way->late * draw(way) * MS);
-  else way->last_at = at;
-  hold(way, at, to, bytes, length);
-  if (draw(way) < way->duplicate) hold(way, at, to, bytes, length);
+  /* What an end says to itself, to its own side, or to nobody, does not cross. */
+  if (to < 0 || to == from || (!star && (to & 1) == (from & 1))) return;
+  if (star) cross(&ways[from], from, to, 0, bytes, length, t);
+  else cross(&ways[from & 1], from, to, 1, bytes, length, t);
 }
 
 static void deliver(nanoseconds t) {
   while (held > 0 && heap[0].at <= t) {
     struct packet packet = pop();
+    /* Of a star: through one's own link up, then the other's down. */
+    if (!packet.arrives) cross(&ways[MAX_ENDS + packet.to], packet.from, packet.to, 1, packet.bytes, packet.length, packet.at);
     /* A device that takes no more drops it, as a card would. */
-    if (write(tuns[packet.to], packet.bytes, packet.length) < 0 && errno != EAGAIN && errno != EIO) fail("write");
+    else if (write(tuns[packet.to], packet.bytes, packet.length) < 0 && errno != EAGAIN && errno != EIO) fail("write");
     free(packet.bytes);
   }
 }
 
 /* Commands. */
 
-static int set(struct way *way, const char *name, double value) {
-  const struct { const char *name; double *field; } settings[] = {
-    {"rate", &way->rate}, {"queue", &way->queue}, {"delay", &way->delay}, {"jitter", &way->jitter}, {"loss", &way->loss},
-    {"reorder", &way->reorder}, {"late", &way->late}, {"duplicate", &way->duplicate}, {"mtu", &way->mtu},
-  };
-  if (strcmp(name, "seed") == 0) {
-    /* Never 0, and not alike for the two ways. */
-    way->random = ((uint64_t)value * 2 + (way - ways)) * 0x9E3779B97F4A7C15ULL + 1;
-    return 1;
-  }
-  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-    if (strcmp(name, settings[i].name) != 0) continue;
-    *settings[i].field = value;
-    return 1;
-  }
-  return 0;
+/* The ways of a name: first, last, and how far from one to the next. */
+static int named(const char *name, int *first, int *last, int *step) {
+  char side[8];
+  int end = -1;
+  if (sscanf(name, "%7[a-z]%d", side, &end) < 1) return 0;
+  int right = strcmp(side, star ? "up" : "right") == 0, left = strcmp(side, star ? "down" : "left") == 0;
+  if ((!right && !left && strcmp(side, "both") != 0) || end >= (star ? ends : 0)) return 0;
+  int apart = star ? MAX_ENDS : 1;
+  *first = (left ? apart : 0) + (end < 0 ? 0 : end);
+  *last = (right ? 0 : apart) + (end >= 0 ? end : star ? ends - 1 : 0);
+  *step = end < 0 ? 1 : apart;
+  return 1;
 }
 
-static double percentile(const struct way *way, double part) {
-  uint64_t seen = 0;
-  for (int i = 0; i <= DELAY_BINS; i++) {
-    seen += way->waits[i];
-    if (seen > 0 && seen >= part * way->packets) return i / 10.0;
+static void count(const char *name, int first, int ways_of_it) {
+  printf(",\"%s\":%s", name, star ? "[" : "");
+  for (int i = 0; i < ways_of_it; i++) {
+    if (i > 0) printf(",");
+    way_count(&ways[first + i], ends);
   }
-  return 0;
-}
-
-static void count_way(struct way *way) {
-  printf("{\"packets\":%lu,\"bytes\":%lu,\"overflowed\":%lu,\"lost\":%lu,\"tooLong\":%lu,", way->packets, way->bytes,
-         way->overflowed, way->lost, way->too_long);
-  printf("\"waitMs\":{\"mean\":%.3f,\"p50\":%.1f,\"p95\":%.1f,\"max\":%.1f},\"delivered\":[",
-         way->packets > 0 ? way->wait_sum / way->packets : 0, percentile(way, 0.5), percentile(way, 0.95), way->wait_max);
-  for (int i = 0; i < ends; i++) printf("%s%lu", i > 0 ? "," : "", way->delivered[i]);
-  printf("]}");
-  way->packets = way->bytes = way->overflowed = way->lost = way->too_long = 0;
-  memset(way->delivered, 0, sizeof way->delivered);
-  memset(way->waits, 0, sizeof way->waits);
-  way->wait_sum = way->wait_max = 0;
+  if (star) printf("]");
 }
 
 static int command(char *line) {
   char *word = strtok(line, " ");
   if (word == NULL) return 0;
   if (strcmp(word, "count") == 0) {
-    printf("{\"ms\":%.3f,\"right\":", (double)now() / MS);
-    count_way(&ways[0]);
-    printf(",\"left\":");
-    count_way(&ways[1]);
+    printf("{\"ms\":%.3f", (double)now() / MS);
+    count(star ? "up" : "right", 0, star ? ends : 1);
+    count(star ? "down" : "left", star ? MAX_ENDS : 1, star ? ends : 1);
     printf("}\n");
     return 0;
   }
-  int first = strcmp(word, "left") == 0, last = strcmp(word, "right") != 0;
+  int first, last, step;
+  if (!named(word, &first, &last, &step)) {
+    printf("{\"error\":\"%s is no way\"}\n", word);
+    return 0;
+  }
   while ((word = strtok(NULL, " ")) != NULL) {
     char *value = strchr(word, '=');
     if (value == NULL) break;
     *value++ = 0;
-    for (int i = first; i <= last; i++) {
-      if (set(&ways[i], word, atof(value))) continue;
+    for (int i = first; i <= last; i += step) {
+      /* Between the ends that there are and MAX_ENDS is nothing. */
+      if (star && i % MAX_ENDS >= ends) continue;
+      if (way_set(&ways[i], i, word, atof(value))) continue;
       printf("{\"error\":\"%s is no setting\"}\n", word);
       return 0;
     }
@@ -316,23 +263,19 @@ static void make_end(int i, int linked) {
 }
 
 static void set_up(int argc, char **argv) {
-  int pairs = 1, loopback = 0;
+  int made = 2, loopback = 0;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--loopback") == 0) loopback = 1;
-    else if (strcmp(argv[i], "--pairs") == 0 && i + 1 < argc) pairs = atoi(argv[++i]);
+    else if (strcmp(argv[i], "--pairs") == 0 && i + 1 < argc) made = 2 * atoi(argv[++i]);
+    else if (strcmp(argv[i], "--star") == 0 && i + 1 < argc) star = made = atoi(argv[++i]);
     else if (strcmp(argv[i], "--mtu") == 0 && i + 1 < argc) mtu = atoi(argv[++i]);
   }
-  if (pairs < 1 || pairs > MAX_PAIRS || mtu < 68 || mtu > MAX_PACKET) {
-    fprintf(stderr, "lab: 1 to %d pairs, an MTU of 68 to %d\n", MAX_PAIRS, MAX_PACKET);
+  if (made < 2 || made > MAX_ENDS || mtu < 68 || mtu > MAX_PACKET) {
+    fprintf(stderr, "lab: 2 to %d ends, an MTU of 68 to %d\n", MAX_ENDS, MAX_PACKET);
     exit(2);
   }
-  for (int i = 0; i < 2; i++) {
-    ways[i].rate = 1e9;
-    ways[i].queue = 1e6;
-    ways[i].late = 10;
-    set(&ways[i], "seed", 1);
-  }
-  int made = loopback ? 1 : 2 * pairs;
+  for (int i = 0; i < 2 * MAX_ENDS; i++) way_init(&ways[i], i);
+  if (loopback) made = 1;
   for (int i = 0; i < made; i++) make_end(i, !loopback);
   ends = loopback ? 0 : made;
   printf("{\"ends\":[");
@@ -364,7 +307,7 @@ int main(int argc, char **argv) {
   /* A link does not wait for who has much to compute. */
   struct sched_param first = {.sched_priority = 1};
   sched_setscheduler(0, SCHED_FIFO, &first);
-  struct pollfd fds[2 * MAX_PAIRS + 1];
+  struct pollfd fds[MAX_ENDS + 1];
   for (int i = 0; i < ends; i++) fds[i] = (struct pollfd){.fd = tuns[i], .events = POLLIN};
   fds[ends] = (struct pollfd){.fd = 0, .events = POLLIN};
   for (;;) {
@@ -374,7 +317,7 @@ int main(int argc, char **argv) {
     nanoseconds t = now();
     for (int i = 0; i < ends; i++) {
       if (!(fds[i].revents & POLLIN)) continue;
-      for (ssize_t length; (length = read(tuns[i], bytes, sizeof bytes)) > 0;) cross(i, bytes, (int)length, t);
+      for (ssize_t length; (length = read(tuns[i], bytes, sizeof bytes)) > 0;) enter_link(i, bytes, (int)length, t);
     }
     if (fds[ends].revents) take_lines(command);
     deliver(now());

@@ -194,3 +194,41 @@ describe('a link of the lab', () => {
     await vi.waitFor(() => expect(pids.some((pid) => existsSync(`/proc/${pid}`))).toBe(false), 5000);
   });
 });
+
+describe('a star of the lab', () => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await Lab.star(3);
+    await lab.set('up', { rate: 100e6, delay: 1, queue: 1e6 });
+    await lab.set('down', { rate: 100e6, delay: 1, queue: 1e6 });
+  });
+  afterAll(() => lab?.close());
+
+  it('carries what one end says up its own link and down that of another', async () => {
+    await lab.set('up0', { rate: 20e6, delay: 10 });
+    await lab.set('down1', { delay: 20 });
+    await lab.countStar();
+    const flow = await lab.tcp(0);
+    while (flow.bytes < 1e6) await pause(0.01);
+    const { up, down } = await lab.countStar();
+    await flow.stop();
+    expect(up[0]?.bytes).toBeGreaterThanOrEqual(flow.bytes);
+    expect(down[1]?.delivered[0]).toBeGreaterThanOrEqual(1e6);
+    // Its acknowledgements.
+    expect(up[1]?.bytes).toBeGreaterThan(0);
+    expect(up[1]?.bytes).toBeLessThan(1e6);
+    expect(up[2]?.bytes).toBe(0);
+    expect(down[2]?.bytes).toBe(0);
+  });
+
+  it('sets one link or all, and refuses one that is not there', async () => {
+    await lab.set('both2', { loss: 1 });
+    await expect(lab.set('up3', { loss: 1 })).rejects.toThrow('up3 is no way');
+    await expect(lab.set('right', { loss: 1 })).rejects.toThrow('right is no way');
+    await lab.countStar();
+    const flow = await lab.tcp(0);
+    while (flow.bytes < 1e5) await pause(0.01);
+    await flow.stop();
+    expect((await lab.countStar()).down[0]?.lost).toBe(0);
+  });
+});
