@@ -15,6 +15,8 @@ import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
+import type { Recheck } from './recheck.js';
+import { makeRecheck } from './rechecking.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
 import { StatusClock, statusMessage } from './status.js';
@@ -46,6 +48,7 @@ interface Running extends Parts {
   readonly announcements: Announcements;
   readonly negotiation: Negotiation;
   readonly hearing: Hearing;
+  readonly recheck: Recheck | null;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -169,7 +172,12 @@ export class Agent extends EventEmitter<AgentEvents> {
         refused: (error, times) => this.#warn(error, times),
       },
     );
-    return { ...parts, ...speaking, hearing };
+    const recheck: Recheck | null = makeRecheck(parts, this.#rollouts, this.#options, {
+      ...{ now, seconds },
+      warn: (error, times) => this.#warn(error, times),
+      stepped: () => this.#alarm.by(recheck?.deadline ?? Number.POSITIVE_INFINITY),
+    });
+    return { ...parts, ...speaking, hearing, recheck };
   }
 
   #openLink(credential: Credential): ControlLink {
@@ -206,6 +214,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#alarm.clear();
     try {
       await everyStep([
+        async () => running.recheck?.stop(),
         () => this.#rollouts.stop(),
         () => running.endpoint.close(),
         () => running.control.farewell(this.#statusNow(false), FAREWELL_MS),
@@ -276,7 +285,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
-    const { announcements, control } = running;
+    const { announcements, control, recheck } = running;
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
@@ -289,6 +298,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       announcements.tick(transfer, at, seconds());
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
+    recheck?.tick();
+    deadline = Math.min(deadline, recheck?.deadline ?? deadline);
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

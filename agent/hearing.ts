@@ -1,5 +1,5 @@
 import { checkRecent } from '../shared/control/envelope.js';
-import { decodeMessage } from '../shared/control/messages.js';
+import { decodeMessage, type Rollout } from '../shared/control/messages.js';
 import { asError, type ChunkmeshError } from '../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import type { ControlMessage } from '../shared/mqtt/control_link.js';
@@ -9,7 +9,14 @@ import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
 import type { Rollouts } from './rollouts.js';
+import type { InForce } from './store/eviction.js';
 import type { TrustKeeper } from './trust.js';
+
+const inForceOf = ({ artifact, name, version }: Rollout): InForce => ({
+  artifact: Buffer.from(artifact).toString('hex'),
+  name,
+  version,
+});
 
 /** What an agent makes of each control message that comes (P-3.4). */
 
@@ -71,7 +78,10 @@ export class Hearing {
     const message = trust.accept(group, opened, this.#host.seconds());
     control.heardOf(group, message !== null);
     if (message === null) return;
-    const remember = (): Promise<void> => store.writeState(TRUST_DOCUMENT, trust.memory);
+    const remember = async (): Promise<void> => {
+      await store.keep(group, message.rollouts.map(inForceOf));
+      await store.writeState(TRUST_DOCUMENT, trust.memory);
+    };
     rollouts
       .apply(group, message.rollouts, remember)
       .catch((error: unknown) => {

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
+import { MAX_RATE, MIN_RATE } from './rates.js';
+import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from './store_limits.js';
 import { type Limits, limitsSchema } from './throttle.js';
 
 /** What a device's developer sees of the agent: options in, events out. */
@@ -19,7 +21,13 @@ export interface AgentOptions {
   readonly credential: string | Credential;
   /** Folder of the store; made where it is missing. One agent at a time. */
   readonly store: string;
-  /** Files that this device already has and may serve as they are, if a rollout names them. */
+  /** Bytes that all artifacts in the store may take, those that are handed over among them; old ones are removed for new. Default no limit. */
+  readonly storeQuota?: number;
+  /** How many days pass between two looks at everything that is held, whether it is what it was. 0 for never. Default 7. */
+  readonly recheckDays?: number;
+  /** Most that is read for that, bytes a second. Default 4,000,000. */
+  readonly recheckRate?: number;
+  /** Files, block devices too, that this device already has and may serve as they are, if a rollout names them. */
   readonly seeds?: readonly string[];
   /** UDP address. Default `0.0.0.0`, any free port. */
   readonly listen?: { readonly host?: string; readonly port?: number };
@@ -53,6 +61,9 @@ const loaded = z.object(
 const schema = z.strictObject({
   credential: z.union([z.string().min(1), loaded], 'neither a path nor what loadCredential gives'),
   store: z.string().min(1),
+  storeQuota: z.number().min(MIN_STORE_QUOTA).max(MAX_STORE_QUOTA).optional(),
+  recheckDays: z.number().min(0).max(MAX_RECHECK_DAYS).optional(),
+  recheckRate: z.number().min(MIN_RATE).max(MAX_RATE).optional(),
   seeds: z.array(z.string().min(1)).optional(),
   listen: z
     .strictObject({ host: z.union([z.ipv4(), z.ipv6()]).optional(), port: z.int().min(0).max(65_535).optional() })

@@ -3,14 +3,16 @@ import { ChunkmeshError } from '../shared/errors.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 import { Endpoint } from './io/endpoint.js';
 import { SeedFile } from './io/store/seed_file.js';
-import { Store } from './io/store/store.js';
+import { Store, type StoreOptions } from './io/store/store.js';
 import type { AgentOptions } from './options.js';
+import { type RecheckMemory, recheckMemorySchema } from './store/recheck_plan.js';
 import { TrustKeeper, trustMemorySchema } from './trust.js';
 
 /** The parts of an agent that hold something of the world, opened in order, and closed whatever becomes of the others. */
 
-/** The state document of the store that has what a device remembers of trust messages. */
+/** State documents of the store: what a device remembers of trust messages, and where the recheck stands. */
 export const TRUST_DOCUMENT = 'trust';
+export const RECHECK_DOCUMENT = 'recheck';
 
 export interface Parts {
   readonly credential: Credential;
@@ -18,6 +20,7 @@ export interface Parts {
   readonly endpoint: Endpoint;
   readonly seeds: readonly SeedFile[];
   readonly trust: TrustKeeper;
+  readonly recheckMemory: RecheckMemory;
 }
 
 /**
@@ -41,7 +44,7 @@ export async function openParts(
     return part;
   };
   try {
-    const store = keep(await Store.open(resolve(options.store)));
+    const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
     const seeds: SeedFile[] = [];
@@ -50,7 +53,7 @@ export async function openParts(
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust };
+    return { credential, store, endpoint, seeds, trust, recheckMemory: await recheckMemory(store) };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;
@@ -73,6 +76,20 @@ export async function everyStep(steps: readonly (() => Promise<unknown>)[]): Pro
     }
   }
   if (errors.length > 0) throw errors[0];
+}
+
+function storeOptions({ storeQuota: quota, logger }: AgentOptions, { identity }: Credential): StoreOptions {
+  return {
+    ...(quota !== undefined && { quota }),
+    groups: identity.groups,
+    evicted: (what) => logger?.info({ ...what }, 'artifact removed for the room of another'),
+  };
+}
+
+/** What it costs to have none is reading: no reason not to start. */
+async function recheckMemory(store: Store): Promise<RecheckMemory> {
+  const memory = await store.readState(RECHECK_DOCUMENT, recheckMemorySchema).catch(() => undefined);
+  return memory ?? {};
 }
 
 function checkRole({ identity: { id, role } }: Credential): void {

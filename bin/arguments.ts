@@ -1,8 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { MAX_RATE, MIN_RATE } from '../agent/rates.js';
+import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../agent/store_limits.js';
 import { isVersion } from '../shared/control/ids.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import { parseRate, RATE_WANTED } from './config/rate.js';
+import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './config/rate.js';
 
 /** Parsers of what is typed: each names the option in what it refuses. */
 
@@ -34,6 +35,25 @@ export function rateArgument(what: string): (text: string) => number {
       );
     }
     return value;
+  };
+}
+
+/** Bytes of a store. @throws E_ARGUMENT */
+export function sizeArgument(what: string): (text: string) => number {
+  return (text) => {
+    const value = parseBytes(text);
+    if (value === undefined || value < MIN_STORE_QUOTA || value > MAX_STORE_QUOTA) {
+      throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a size of 1M or more: ${SIZE_WANTED}`);
+    }
+    return value;
+  };
+}
+
+/** @throws E_ARGUMENT */
+export function daysArgument(what: string): (text: string) => number {
+  return (text) => {
+    if (DAYS.test(text) && Number(text) <= MAX_RECHECK_DAYS) return Number(text);
+    throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a number from 0 to ${MAX_RECHECK_DAYS}`);
   };
 }
 

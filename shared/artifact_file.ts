@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open } from 'node:fs/promises';
 import { type ArtifactIndex, indexArtifact } from './artifact/index.js';
+import { blockDeviceBytes } from './block_device.js';
 import { ChunkmeshError } from './errors.js';
 import { MAX_ARTIFACT_BYTES } from './limits.js';
 
@@ -14,9 +15,9 @@ export interface IndexedFile {
 }
 
 /**
- * Indexes the file at `path` (P-9). The event loop keeps turning meanwhile.
- * @throws ChunkmeshError E_FILE_UNREADABLE, also for what is no regular file; E_FILE_EMPTY; E_FILE_TOO_LARGE;
- *   E_FILE_CHANGED where its size or its time of change moved while it was read.
+ * Indexes the file, or the block device, at `path` (P-9). The event loop keeps turning meanwhile.
+ * @throws ChunkmeshError E_FILE_UNREADABLE, also for what is neither; E_FILE_EMPTY; E_FILE_TOO_LARGE; E_FILE_CHANGED where its size
+ *   moved while it was read, or a file's time of change: of a device the kernel keeps none that says anything.
  */
 export async function indexFile(path: string): Promise<ArtifactIndex> {
   const { index, handle } = await openIndexed(path);
@@ -26,7 +27,7 @@ export async function indexFile(path: string): Promise<ArtifactIndex> {
 
 /** As `indexFile`, with the file left open for reading. */
 export async function openIndexed(path: string): Promise<IndexedFile> {
-  const handle = await openRegularFile(path);
+  const handle = await openThat(path, (stats) => stats.isFile() || stats.isBlockDevice(), IS_NEITHER);
   try {
     return { handle, index: await indexOpen(path, handle) };
   } catch (error) {
@@ -36,7 +37,13 @@ export async function openIndexed(path: string): Promise<IndexedFile> {
 }
 
 /** @throws ChunkmeshError E_FILE_UNREADABLE, also for what is no regular file: a device may have no end. */
-export async function openRegularFile(path: string): Promise<FileHandle> {
+export function openRegularFile(path: string): Promise<FileHandle> {
+  return openThat(path, (stats) => stats.isFile(), 'it is not a regular file');
+}
+
+const IS_NEITHER = 'it is neither a regular file nor a block device';
+
+async function openThat(path: string, isRight: (stats: BigIntStats) => boolean, wrong: string): Promise<FileHandle> {
   let handle: FileHandle;
   try {
     // Without O_NONBLOCK, the opening of a named pipe would wait for its writer.
@@ -45,27 +52,40 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
     throw unreadable(path, 'it cannot be opened', cause);
   }
   try {
-    if ((await stat(path, handle)).isFile()) return handle;
-    throw unreadable(path, 'it is not a regular file');
+    if (isRight(await stat(path, handle))) return handle;
+    throw unreadable(path, wrong);
   } catch (error) {
     await handle.close().catch(() => undefined);
     throw error;
   }
 }
 
+/** What shows that a file changed. */
+interface Extent {
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
+
 async function indexOpen(path: string, handle: FileHandle): Promise<ArtifactIndex> {
-  const before = await stat(path, handle);
-  if (before.size === 0n) throw new ChunkmeshError('E_FILE_EMPTY', `${path} has no bytes`);
-  if (before.size > BigInt(MAX_ARTIFACT_BYTES)) {
-    throw new ChunkmeshError('E_FILE_TOO_LARGE', `${path} has ${before.size} bytes (P-9.1)`);
-  }
-  const size = Number(before.size);
+  const before = await extentOf(path, handle);
+  const { size } = before;
+  if (size === 0) throw new ChunkmeshError('E_FILE_EMPTY', `${path} has no bytes`);
+  if (size > MAX_ARTIFACT_BYTES) throw new ChunkmeshError('E_FILE_TOO_LARGE', `${path} has ${size} bytes (P-9.1)`);
   const index = await indexArtifact(size, () => readThrough(path, handle, size));
-  const after = await stat(path, handle);
+  const after = await extentOf(path, handle);
   if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
     throw new ChunkmeshError('E_FILE_CHANGED', `${path} changed while it was read`);
   }
   return index;
+}
+
+async function extentOf(path: string, handle: FileHandle): Promise<Extent> {
+  const stats = await stat(path, handle);
+  if (!stats.isBlockDevice()) return { size: Number(stats.size), mtimeNs: stats.mtimeNs };
+  const size = await blockDeviceBytes(handle).catch((cause: unknown) => {
+    throw unreadable(path, 'its size cannot be found', cause);
+  });
+  return { size, mtimeNs: 0n };
 }
 
 /** One buffer, used again for every read: the indexer is done with it before it asks for the next. */

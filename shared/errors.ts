@@ -97,6 +97,16 @@ export const ERROR_TABLE = {
   ),
   E_STORE_CORRUPT: row(EXIT.failed, false, 'Remove the store folder that is named; it is fetched anew.'),
   E_STORE_IO: row(EXIT.failed, true, 'The disk or its file system failed; see the cause.'),
+  E_STORE_ROT: row(
+    EXIT.failed,
+    true,
+    'What was right on the disk is so no more: peers give it again, save for a file of `seeds`; look at the disk.',
+  ),
+  E_STORE_QUOTA: row(
+    EXIT.world,
+    true,
+    'Raise `storeQuota`, or take files that are installed out of `ready`; the transfer goes on by itself.',
+  ),
   E_DISK_FULL: row(EXIT.world, true, 'Free space on the disk that is named; the transfer goes on by itself.'),
   E_SOCKET: row(EXIT.world, true, 'Check that the UDP address and port are free and belong to this host.'),
   E_SESSION_PROTOCOL: row(EXIT.failed, false, 'The peer broke the protocol; its session was closed.'),

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { ChunkSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
+import { zeroChunks } from './zero_chunks.js';
 
 /** A chunk's hash, as the key of a map. */
 export const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
@@ -12,7 +13,7 @@ export interface CopyHost {
   stopped(): boolean;
 }
 
-/** Takes every missing chunk that the device's own files hold, by hash; each is verified as it is read and as it is written. */
+/** Takes every missing chunk that is made of zeros or that the device's own files hold, by hash; each is verified as it is read and as it is written. */
 export async function copyFromDisk(
   stored: StoredArtifact,
   index: ArtifactIndex,
@@ -21,6 +22,9 @@ export async function copyFromDisk(
 ): Promise<void> {
   const missing = missingByHash(stored, index);
   if (missing.size === 0) return;
+  const zeros = zeroChunks(index);
+  if (zeros !== null) await copyFrom(await zeros, stored, missing, host);
+  if (missing.size === 0 || host.stopped()) return;
   for await (const source of sources) {
     await copyFrom(source, stored, missing, host);
     if (missing.size === 0 || host.stopped()) return;
@@ -47,7 +51,7 @@ async function copyFrom(
   for (let at = 0; index !== undefined && at < index.chunkCount && !host.stopped(); at++) {
     const key = keyOf(index.chunkHash(at));
     const chunks = missing.get(key);
-    if (chunks === undefined) continue;
+    if (chunks === undefined || !source.held.get(at)) continue;
     const bytes = Buffer.allocUnsafe(index.chunkLength(at));
     // A file that cannot be read is no reason to leave the others unread.
     if (!(await source.readChunk(at, bytes).catch(() => false))) {

@@ -2,7 +2,7 @@ import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import type { ChunkSource } from '../io/store/chunk_source.js';
+import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
 import type { SeedFile } from '../io/store/seed_file.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Attempt } from './attempt.js';
@@ -125,8 +125,14 @@ export class Holding {
     return this.#fetch;
   }
 
-  get shelf(): Shelf {
+  /** Null until its index is known. */
+  get source(): RecheckedSource | null {
     const source = this.#seed ?? this.#stored;
+    return source?.index === undefined ? null : source;
+  }
+
+  get shelf(): Shelf {
+    const { source } = this;
     const index: ArtifactIndex | undefined = source?.index;
     return source === null || index === undefined ? null : { source, index };
   }
@@ -270,7 +276,7 @@ export class Holding {
 
   #onRotten(): void {
     const what = `${this.#options.artifact}: what was handed over is no longer what it was`;
-    this.#host.warning(new ChunkmeshError('E_STORE_IO', what));
+    this.#host.warning(new ChunkmeshError('E_STORE_ROT', what));
     this.#handOvers.undo(this.#host.now());
     this.#copied = false;
     this.#error = '';

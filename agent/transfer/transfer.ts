@@ -5,6 +5,7 @@ import type { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
+import type { RecheckedSource } from '../io/store/chunk_source.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import type { Session } from '../transport/session.js';
@@ -119,6 +120,11 @@ export class Transfer {
 
   get held(): Bitfield | null {
     return this.#holding.held;
+  }
+
+  /** As Holding.source. */
+  get source(): RecheckedSource | null {
+    return this.#holding.source;
   }
 
   get peers(): number {

@@ -1,6 +1,15 @@
 import { type Command, Option } from 'commander';
 import { METERED, type Metered } from '../../agent/metered.js';
-import { brokerAddress, choice, collect, integer, path, rateArgument } from '../arguments.js';
+import {
+  brokerAddress,
+  choice,
+  collect,
+  daysArgument,
+  integer,
+  path,
+  rateArgument,
+  sizeArgument,
+} from '../arguments.js';
 import type { AgentSettings } from '../config/settings.js';
 import { fromEnvironment } from './fleet_option.js';
 
@@ -20,6 +29,9 @@ Examples:
 export interface AgentFlags {
   bundle?: string;
   store?: string;
+  storeQuota?: number;
+  recheckDays?: number;
+  recheckRate?: number;
   seed?: readonly string[];
   listen?: string;
   broker?: string;
@@ -43,7 +55,18 @@ export function addAgent(program: Command): void {
     .description('run a device: follow its rollouts, fetch, verify, serve')
     .option('--bundle <file>', 'credential bundle of this device (required)')
     .option('--store <folder>', 'where artifacts are kept; one agent at a time (required)')
-    .option('--seed <file>', 'a file that this device has already and may serve; may be repeated', collect)
+    .option(
+      '--store-quota <size>',
+      'most that artifacts in the store may take, as 500M or 20G; old ones are removed (default: no limit)',
+      sizeArgument('--store-quota'),
+    )
+    .option(
+      '--recheck-days <days>',
+      'how often what it serves is read again to find what rotted, as 7 or 0.5; 0 for never (default: 7)',
+      daysArgument('--recheck-days'),
+    )
+    .option('--recheck-rate <rate>', 'most that it reads for that (default: 4M)', rateArgument('--recheck-rate'))
+    .option('--seed <file>', 'a file or block device that this device has and may serve; may be repeated', collect)
     .option('--listen <host:port>', 'UDP address, no name (default: 0.0.0.0 and any free port)')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(

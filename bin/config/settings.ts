@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { Hours } from '../../agent/hours.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
+import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../../agent/store_limits.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { LOG_LEVELS } from '../log.js';
-import { parseRate, RATE_WANTED } from './rate.js';
+import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './rate.js';
 
 /** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
 
@@ -21,6 +22,18 @@ const rate = z.union([z.string(), z.number()]).transform((value, context) => {
   context.addIssue({ code: 'custom', message: `not a rate from 1k to 4G: ${RATE_WANTED}` });
   return z.NEVER;
 });
+
+const quota = z.union([z.string(), z.number()]).transform((value, context) => {
+  const parsed = parseBytes(String(value));
+  if (parsed !== undefined && parsed >= MIN_STORE_QUOTA && parsed <= MAX_STORE_QUOTA) return parsed;
+  context.addIssue({ code: 'custom', message: `not a size of 1M or more: ${SIZE_WANTED}` });
+  return z.NEVER;
+});
+
+const days = z.preprocess(
+  (value) => (typeof value === 'string' && DAYS.test(value) ? Number(value) : value),
+  z.number('not a number of days').min(0, 'below 0').max(MAX_RECHECK_DAYS, `above ${MAX_RECHECK_DAYS}`),
+);
 
 const hours = z.string().superRefine((text, context) => {
   try {
@@ -46,6 +59,9 @@ export const schema = z
   .strictObject({
     bundle: path,
     store: path,
+    storeQuota: quota,
+    recheckDays: days,
+    recheckRate: rate,
     seeds: z.array(path),
     listen: z.string().refine((text) => !/^\d+$/.test(text), 'write host:port, as 0.0.0.0:51554'),
     broker: z.string(),
@@ -77,10 +93,32 @@ export const SETTINGS: readonly SettingRow[] = [
     meaning: 'folder of the store; made where it is missing; one agent at a time',
   },
   {
+    key: 'storeQuota',
+    environment: 'CHUNKMESH_STORE_QUOTA',
+    flag: '--store-quota <size>',
+    meaning: 'most that all artifacts in the store may take, as `500M` or `20G`; old ones are removed for new ones',
+    fallback: 'no limit',
+  },
+  {
+    key: 'recheckDays',
+    environment: 'CHUNKMESH_RECHECK_DAYS',
+    flag: '--recheck-days <days>',
+    meaning: 'how often all that it serves is read again to find what rotted, as `7` or `0.5`; 0 for never',
+    fallback: '7',
+  },
+  {
+    key: 'recheckRate',
+    environment: 'CHUNKMESH_RECHECK_RATE',
+    flag: '--recheck-rate <rate>',
+    meaning: 'most that it reads for that, in bytes a second',
+    fallback: '4M',
+  },
+  {
     key: 'seeds',
     environment: 'CHUNKMESH_SEEDS',
     flag: '--seed <file>',
-    meaning: 'a file that this device already has and may serve; may be repeated (environment: separated by `:`)',
+    meaning:
+      'a file or block device that this device already has and may serve; may be repeated (environment: separated by `:`)',
     fallback: 'none',
   },
   {

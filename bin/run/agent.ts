@@ -21,6 +21,21 @@ function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered }
   };
 }
 
+type StoreLimits = Pick<AgentOptions, 'storeQuota' | 'recheckDays' | 'recheckRate'>;
+
+/** Of flags or settings, as above. */
+function storeLimitsOf({
+  storeQuota,
+  recheckDays,
+  recheckRate,
+}: Partial<Record<keyof StoreLimits, number | undefined>>): StoreLimits {
+  return {
+    ...(storeQuota !== undefined && { storeQuota }),
+    ...(recheckDays !== undefined && { recheckDays }),
+    ...(recheckRate !== undefined && { recheckRate }),
+  };
+}
+
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
   return {
@@ -33,6 +48,7 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(joinWindow !== undefined && { joinWindowMs: joinWindow }),
     ...(logLevel !== undefined && { logLevel }),
     ...limitsOf(flags),
+    ...storeLimitsOf(flags),
   };
 }
 
@@ -123,6 +139,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     ...(statusIntervalMs !== undefined && { statusIntervalMs }),
     ...(joinWindowMs !== undefined && { joinWindowMs }),
     limits: limitsOf(settings),
+    ...storeLimitsOf(settings),
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { brokerAddress, choice, collect, integer, listenAddress, version } from '../../bin/arguments.js';
+import {
+  brokerAddress,
+  choice,
+  collect,
+  daysArgument,
+  integer,
+  listenAddress,
+  sizeArgument,
+  version,
+} from '../../bin/arguments.js';
 import { coded } from '../support/store_fixture.js';
 
 describe('integer', () => {
@@ -16,6 +25,23 @@ describe('integer', () => {
 
   it('names the option and the limits', () => {
     expect(() => parse('65')).toThrow('--devices "65" is not a whole number from 1 to 64');
+  });
+});
+
+describe('sizeArgument and daysArgument', () => {
+  const [size, days] = [sizeArgument('--store-quota'), daysArgument('--recheck-days')];
+
+  it('take what a person writes', () => {
+    expect(['1M', '1000000', '2.5G', '4000000G'].map(size)).toEqual([1e6, 1e6, 2.5e9, 4e15]);
+    expect(['0', '7', '0.5', '365'].map(days)).toEqual([0, 7, 0.5, 365]);
+  });
+
+  it.each(['', '0', '999k', '1T', '20GB', '-1M', '4000001G'])('refuse a size of %j', (text) => {
+    expect(() => size(text)).toThrow(/^--store-quota ".*" is not a size of 1M or more: write bytes, as 500M or 20G$/);
+  });
+
+  it.each(['', '366', '-1', '1e2', '7d', '0.1234567', ' 7'])('refuse days of %j', (text) => {
+    expect(() => days(text)).toThrow(/^--recheck-days ".*" is not a number from 0 to 365$/);
   });
 });
 

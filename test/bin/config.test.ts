@@ -99,6 +99,24 @@ describe('environment', () => {
     expect(environmentSettings({ CHUNKMESH_METERED: 'urgent' })).toEqual({ metered: 'urgent' });
   });
 
+  it('takes what a store may be told as a person writes it, and refuses all else where it stands', () => {
+    const environment = {
+      CHUNKMESH_STORE_QUOTA: '2.5G',
+      CHUNKMESH_RECHECK_DAYS: '0.5',
+      CHUNKMESH_RECHECK_RATE: '800k',
+    };
+    const settings = { storeQuota: 2_500_000_000, recheckDays: 0.5, recheckRate: 800_000 };
+    expect(environmentSettings(environment)).toEqual(settings);
+    expect(parseSettings(settings, 'file')).toEqual(settings);
+    for (const storeQuota of ['999k', '-1', '1GiB', '', 'all', '5000000G', true, null, 5]) {
+      expect(() => parseSettings({ storeQuota }, 'file')).toThrow(/^file: storeQuota: /);
+    }
+    for (const recheckDays of ['-1', '366', '1d', '1e2', '', ' 7', true, null, [7], Number.NaN]) {
+      expect(() => parseSettings({ recheckDays }, 'file')).toThrow(/^file: recheckDays: /);
+    }
+    expect(() => parseSettings({ recheckRate: '0' }, 'file')).toThrow('file: recheckRate: not a rate from 1k to 4G');
+  });
+
   it('refuses a value by the name of its setting', () => {
     expect(() => environmentSettings({ CHUNKMESH_LOG_LEVEL: 'loud' })).toThrow(/^environment: logLevel: /);
   });

@@ -15,3 +15,16 @@ export interface ChunkSource {
   readChunk(i: number, into: Buffer): Promise<boolean>;
   close(): Promise<void>;
 }
+
+/** One whose chunks can be looked at on the disk itself, though nobody asks for them. */
+export interface RecheckedSource extends ChunkSource {
+  /** Of the file that is read. */
+  readonly path: string;
+  /**
+   * P-9.8: whether chunk `i`, which is held, still is what it was: on the disk, where the kernel can be told to forget what it has in
+   * memory. Where it is not, it is not held any more.
+   * @param slice to read it by; not to be touched until the promise settles.
+   * @throws ChunkmeshError E_STORE_IO
+   */
+  recheckChunk(i: number, slice: Buffer): Promise<boolean>;
+}

@@ -2,8 +2,9 @@ import { type FileHandle, open, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
-import { closingOnError, openIfThere, syncDirectory, writeAt } from './disk.js';
+import { closingOnError, openIfThere, syncDirectory } from './disk.js';
 import { ChunkReader, isWhole } from './verify.js';
+import { writeSparsely } from './zeros.js';
 
 /** `stat` counts in these, whatever the file system's own blocks are. */
 const STAT_BLOCK_BYTES = 512;
@@ -59,7 +60,7 @@ export async function proveWhole(handle: FileHandle, index: ArtifactIndex, held:
 export async function copyHeld(from: FileHandle, to: FileHandle, index: ArtifactIndex, held: Bitfield): Promise<void> {
   const reader = new ChunkReader(from, index);
   for (const i of held.held()) {
-    const right = await reader.verify(i, (slice, position) => writeAt(to, slice, position));
+    const right = await reader.verify(i, (slice, position) => writeSparsely(to, slice, position));
     if (!right) held.set(i, false);
   }
 }
@@ -73,6 +74,6 @@ export async function takeMissing(
 ): Promise<void> {
   const reader = new ChunkReader(from, index);
   for (const i of held.missing()) {
-    if (await reader.verify(i, (slice, position) => writeAt(to, slice, position))) held.set(i);
+    if (await reader.verify(i, (slice, position) => writeSparsely(to, slice, position))) held.set(i);
   }
 }

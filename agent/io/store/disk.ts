@@ -1,4 +1,17 @@
-import { constants, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import {
+  constants,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemCode } from '../../../shared/errors.js';
 
@@ -87,6 +100,20 @@ export async function openHint(path: string): Promise<FileHandle | undefined> {
     await handle.close();
     return undefined;
   });
+}
+
+/** What lies at a path where others may put what they like, links not followed; undefined where `openHint` would find nothing. */
+export async function statHint(path: string): Promise<Stats | undefined> {
+  return lstat(path).catch((error: unknown) => {
+    if (NO_HINT.has(systemCode(error) ?? '')) return undefined;
+    throw error;
+  });
+}
+
+/** Notes, as its time of change, that the folder was used now: nothing but an order depends on it. */
+export async function touch(folder: string): Promise<void> {
+  const now = new Date();
+  await utimes(folder, now, now).catch(() => undefined);
 }
 
 /** What is in a folder; nothing where there is none. */

@@ -61,7 +61,7 @@ async function prove({ place, index, held, files, flush }: Complete): Promise<vo
   }
   const rotten = held.length - held.count;
   throw new ChunkmeshError(
-    'E_STORE_IO',
+    'E_STORE_ROT',
     `${place.folder}: ${rotten} chunks, the first ${held.nextMissing()}, rotted on disk`,
   );
 }

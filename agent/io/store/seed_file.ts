@@ -1,13 +1,13 @@
 import type { FileHandle } from 'node:fs/promises';
 import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
 import { openIndexed } from '../../../shared/artifact_file.js';
-import type { ChunkSource } from './chunk_source.js';
+import type { RecheckedSource } from './chunk_source.js';
 import { openHint } from './disk.js';
 import { storeError, storing } from './store_error.js';
-import { readVerified } from './verify.js';
+import { readVerified, verifyOnDisk } from './verify.js';
 
 /** A file that is somebody else's, read where it lies: the operator's own, or one that was handed over. The store keeps no copy of it. */
-export class SeedFile implements ChunkSource {
+export class SeedFile implements RecheckedSource {
   readonly index: ArtifactIndex;
   readonly held: Bitfield;
   readonly path: string;
@@ -22,8 +22,8 @@ export class SeedFile implements ChunkSource {
   }
 
   /**
-   * Opens and indexes a regular file (P-9); the event loop keeps turning meanwhile.
-   * @throws ChunkmeshError E_FILE_UNREADABLE, also for what is no regular file; E_FILE_EMPTY; E_FILE_TOO_LARGE; E_FILE_CHANGED.
+   * Opens and indexes a file or a block device (P-9); the event loop keeps turning meanwhile.
+   * @throws ChunkmeshError E_FILE_UNREADABLE, also for what is neither; E_FILE_EMPTY; E_FILE_TOO_LARGE; E_FILE_CHANGED.
    */
   static async index(path: string): Promise<SeedFile> {
     const { index, handle } = await openIndexed(path);
@@ -37,20 +37,28 @@ export class SeedFile implements ChunkSource {
   }
 
   /** P-9.8: a file that was changed since is never served wrong; the chunks that changed are no longer held. */
-  async readChunk(i: number, into: Buffer): Promise<boolean> {
+  readChunk(i: number, into: Buffer): Promise<boolean> {
+    return this.#verify(i, () => readVerified(this.#handle, this.index, i, into));
+  }
+
+  recheckChunk(i: number, slice: Buffer): Promise<boolean> {
+    return this.#verify(i, () => verifyOnDisk(this.#handle, this.index, i, slice));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#handle.close();
+  }
+
+  async #verify(i: number, verified: () => Promise<boolean>): Promise<boolean> {
     if (this.#closed || !this.held.get(i)) return false;
     try {
-      if (await readVerified(this.#handle, this.index, i, into)) return true;
+      if (await verified()) return true;
     } catch (error) {
       if (this.#closed) return false;
       throw storeError(error, this.path);
     }
     this.held.set(i, false);
     return false;
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#handle.close();
   }
 }

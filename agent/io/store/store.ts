@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { isArtifactName, isId } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
-import { listIfThere, makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
+import type { InForce } from '../../store/eviction.js';
+import { listIfThere, makeDirectory, readIfThere, removeTemporaries, replaceFile, touch } from './disk.js';
 import { readIndex } from './index_file.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
 import { type ReadyName, readNote, readyPath } from './ready.js';
+import { type Evicted, type InForceByGroup, inForceSchema, Room } from './room.js';
 import { SeedFile } from './seed_file.js';
 import { badName, storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
@@ -19,6 +21,18 @@ export interface StateSchema<T> {
 /** With a name under which it may lie complete, beside those that the store knows of. */
 export interface ArtifactToOpen extends ExpectedArtifact, ReadyName {}
 
+export interface StoreOptions {
+  /** Bytes that all artifacts may take, those that are handed over among them. Default no limit. */
+  readonly quota?: number;
+  /** Those of the device: what is remembered of others counts no more. Default all that are remembered. */
+  readonly groups?: readonly string[];
+  /** An artifact was removed for another. */
+  readonly evicted?: (what: Evicted) => void;
+}
+
+/** The state document that has what trust messages named last. */
+const IN_FORCE_DOCUMENT = 'in_force';
+
 /**
  * What a device keeps on its disk. One agent at a time:
  *
@@ -30,16 +44,22 @@ export class Store {
   readonly dir: string;
   readonly #lock: StoreLock;
   readonly #artifacts = new Map<string, Promise<StoredArtifact>>();
+  /** Sizes of those that were granted room. */
+  readonly #granted = new Map<string, number>();
   readonly #writing = new Map<string, Promise<void>>();
+  readonly #room: Room;
+  #inForce: InForceByGroup = {};
   #closing: Promise<void> | undefined;
 
-  private constructor(dir: string, lock: StoreLock) {
+  private constructor(dir: string, lock: StoreLock, { quota, evicted }: StoreOptions) {
     this.dir = dir;
     this.#lock = lock;
+    const place = { artifacts: this.#artifactsDir, ready: this.#readyDir };
+    this.#room = new Room(place, quota ?? Number.POSITIVE_INFINITY, evicted ?? (() => {}));
   }
 
-  /** Makes the folder if need be. @throws ChunkmeshError E_STORE_MODE, E_STORE_LOCKED, E_STORE_IO, E_DISK_FULL */
-  static async open(dir: string): Promise<Store> {
+  /** Makes the folder if need be. @throws ChunkmeshError E_STORE_MODE, E_STORE_LOCKED, E_STORE_CORRUPT, E_STORE_IO, E_DISK_FULL */
+  static async open(dir: string, options: StoreOptions = {}): Promise<Store> {
     await storing(dir, async () => {
       await makeDirectory(dir);
       await checkPrivate(dir);
@@ -54,7 +74,9 @@ export class Store {
         }
         await removeTemporaries(join(dir, 'state'));
       });
-      return new Store(dir, lock);
+      const store = new Store(dir, lock, options);
+      await store.#recall(options.groups);
+      return store;
     } catch (error) {
       await lock.release();
       throw error;
@@ -95,21 +117,32 @@ export class Store {
   }
 
   /**
-   * Opens an artifact, empty or as far as it came; every chunk that it claims to hold is read and verified first.
-   * @throws ChunkmeshError E_ID for a name that breaks P-1; E_INTERNAL where it is open; E_DISK_FULL, E_STORE_IO.
+   * The rollouts that a group's trust message names from now on: their artifacts are not removed for the room of others. Remembered
+   * across restarts, for not every group is heard of before the first artifact is opened.
+   * @throws ChunkmeshError E_DISK_FULL, E_STORE_IO
    */
-  async openArtifact({ artifact, name, version, size, chunks }: ArtifactToOpen): Promise<StoredArtifact> {
+  async keep(group: string, named: readonly InForce[]): Promise<void> {
+    const rollouts = named.map(({ artifact, name, version }) => ({ artifact, name, version }));
+    const before = JSON.stringify(this.#inForce);
+    this.#inForce = { ...this.#inForce, [group]: rollouts };
+    if (JSON.stringify(this.#inForce) !== before) await this.writeState(IN_FORCE_DOCUMENT, this.#inForce);
+  }
+
+  /**
+   * Opens an artifact, empty or as far as it came; every chunk that it claims to hold is read and verified first. Where the quota
+   * leaves no room for all of it, old ones are removed.
+   * @throws ChunkmeshError E_ID for a name that breaks P-1; E_INTERNAL where it is open; E_STORE_QUOTA, E_DISK_FULL, E_STORE_IO.
+   */
+  async openArtifact(wanted: ArtifactToOpen): Promise<StoredArtifact> {
+    const { artifact, name, version } = wanted;
     if (!isArtifactName(artifact)) throw badName('artifact', artifact);
-    const place = { folder: join(this.#artifactsDir, artifact), ready: this.#readyDir };
-    const path = readyPath(place.ready, { name, version });
+    const path = readyPath(this.#readyDir, { name, version });
     if (this.#closing !== undefined) throw new ChunkmeshError('E_STORE_IO', `${this.dir} is closed`);
     if (this.#artifacts.has(artifact)) throw new ChunkmeshError('E_INTERNAL', `artifact ${artifact} is open already`);
-    const opening = StoredArtifact.open(place, { artifact, size, chunks }, path, () => {
-      this.#artifacts.delete(artifact);
-    });
+    const opening = this.#open(wanted, path);
     this.#artifacts.set(artifact, opening);
     return opening.catch((error: unknown) => {
-      this.#artifacts.delete(artifact);
+      this.#forget(artifact);
       throw error;
     });
   }
@@ -128,8 +161,28 @@ export class Store {
       if (note === undefined || names.length === 0) continue;
       const index = await storing(folder, () => readIndex(folder, { ...note, artifact }));
       if (index === undefined) continue;
+      await touch(folder);
       for (const as of names) yield* opened(await SeedFile.at(readyPath(this.#readyDir, as), index));
     }
+  }
+
+  async #open({ artifact, size, chunks }: ArtifactToOpen, path: string): Promise<StoredArtifact> {
+    const expected = { artifact, size, chunks };
+    const inForce = Object.values(this.#inForce).flat();
+    await storing(this.dir, () => this.#room.make(expected, this.#granted, inForce));
+    const place = { folder: join(this.#artifactsDir, artifact), ready: this.#readyDir };
+    return StoredArtifact.open(place, expected, path, () => this.#forget(artifact));
+  }
+
+  #forget(artifact: string): void {
+    this.#artifacts.delete(artifact);
+    this.#granted.delete(artifact);
+  }
+
+  async #recall(groups: readonly string[] | undefined): Promise<void> {
+    const remembered = (await this.readState(IN_FORCE_DOCUMENT, inForceSchema)) ?? {};
+    const known = Object.entries(remembered).filter(([group]) => groups?.includes(group) ?? true);
+    this.#inForce = Object.fromEntries(known);
   }
 
   async #close(): Promise<void> {

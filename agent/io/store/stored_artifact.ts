@@ -9,15 +9,17 @@ import {
   openFiles,
   reclaimPart,
 } from './artifact_files.js';
-import type { ChunkSource } from './chunk_source.js';
-import { makeDirectory, removeTemporaries } from './disk.js';
+import type { RecheckedSource } from './chunk_source.js';
+import { makeDirectory, removeTemporaries, touch } from './disk.js';
 import { handOver } from './hand_over.js';
 import { readIndex, writeIndex } from './index_file.js';
 import { type ReadyName, readNote, readyPath } from './ready.js';
 import { storing } from './store_error.js';
 import { Syncer } from './syncer.js';
-import { isChunk, readVerified } from './verify.js';
+import { Unsynced } from './unsynced.js';
+import { isChunk, readVerified, verifyOnDisk } from './verify.js';
 import { writeTogether } from './write_together.js';
+import { areZerosThere } from './zeros.js';
 
 /**
  * One artifact in the store:
@@ -31,7 +33,7 @@ import { writeTogether } from './write_together.js';
  * Nothing on disk is believed: what the journal claims is hashed again whenever the artifact is opened. Any number of
  * calls may run at once.
  */
-export class StoredArtifact implements ChunkSource {
+export class StoredArtifact implements RecheckedSource {
   readonly held: Bitfield;
   readonly #expected: ExpectedArtifact;
   readonly #place: ArtifactPlace;
@@ -39,10 +41,7 @@ export class StoredArtifact implements ChunkSource {
   readonly #partPath: string;
   readonly #onClose: () => void;
   readonly #busy = new Set<Promise<unknown>>();
-  /** Chunks written since the last sync began. */
-  #unsynced = new Set<number>();
-  /** Chunks that a sync failed on. That the next one succeeds says nothing of them: the kernel tells of a failure once. */
-  readonly #suspect = new Set<number>();
+  readonly #unsynced = new Unsynced();
   #index: ArtifactIndex | undefined;
   #files: ArtifactFiles | undefined;
   /** Final paths at which the artifact may lie. */
@@ -79,6 +78,7 @@ export class StoredArtifact implements ChunkSource {
     await storing(folder, async () => {
       await makeDirectory(folder);
       await removeTemporaries(folder);
+      await touch(folder);
       const known = (await readNote(folder))?.names.map((as) => readyPath(place.ready, as)) ?? [];
       stored.#ready = [...new Set([ready, ...known])];
       const index = await readIndex(folder, expected);
@@ -90,6 +90,11 @@ export class StoredArtifact implements ChunkSource {
   /** Undefined until it is installed. */
   get index(): ArtifactIndex | undefined {
     return this.#index;
+  }
+
+  /** Of its data: handed over, or growing. */
+  get path(): string {
+    return this.#files?.ready ?? this.#partPath;
   }
 
   /** Whether the disk failed in a way that only `reopen` gets over: until then every write fails. */
@@ -126,18 +131,19 @@ export class StoredArtifact implements ChunkSource {
       if (!(await isChunk(index, i, bytes)))
         throw new ChunkmeshError('E_CHUNK_WRONG', `chunk ${i} is not what it should be`);
       while (files.ready !== undefined) await this.#reclaim(index, files);
-      await writeTogether(files.data, bytes, index.chunkOffset(i));
+      const offset = index.chunkOffset(i);
+      if (!(await areZerosThere(files.data, bytes, offset))) await writeTogether(files.data, bytes, offset);
       if (this.held.get(i)) return;
       await files.journal.append(i);
       this.held.set(i);
-      this.#unsynced.add(i);
+      this.#unsynced.wrote(i);
       this.#syncer.wrote(bytes.length);
     });
   }
 
   async readChunk(i: number, into: Buffer): Promise<boolean> {
     if (this.#closing !== undefined || !this.held.get(i)) return false;
-    return this.#run(this.#files?.ready ?? this.#partPath, async () => {
+    return this.#run(this.path, async () => {
       const { index, files } = this.#opened();
       if (!this.held.get(i)) return false;
       try {
@@ -152,12 +158,24 @@ export class StoredArtifact implements ChunkSource {
     });
   }
 
+  async recheckChunk(i: number, slice: Buffer): Promise<boolean> {
+    if (this.#closing !== undefined || !this.held.get(i)) return false;
+    return this.#run(this.path, async () => {
+      const { index, files } = this.#opened();
+      const { data } = files;
+      if (await verifyOnDisk(data, index, i, slice)) return true;
+      // Where the file was replaced meanwhile, the new one was verified then.
+      if (data === files.data) this.held.set(i, false);
+      return false;
+    });
+  }
+
   /**
    * Verifies the whole artifact once more and hands it over under the name, at the path that it gives: moved there the first
    * time, linked or copied the next. Call when every chunk is held. After a crash at any point of it, opening the artifact and
    * calling it again ends in the same state.
-   * @throws ChunkmeshError E_ID; E_INDEX_INVALID where the chunks are right and the whole is not; E_STORE_IO where chunks rotted
-   *   on disk, which are then no longer held; E_DISK_FULL.
+   * @throws ChunkmeshError E_ID; E_INDEX_INVALID where the chunks are right and the whole is not; E_STORE_ROT where chunks rotted
+   *   on disk, which are then no longer held; E_STORE_IO, E_DISK_FULL.
    */
   async finish(as: ReadyName): Promise<string> {
     if (!this.held.isFull) throw new ChunkmeshError('E_INTERNAL', 'finish was called with chunks missing');
@@ -196,7 +214,7 @@ export class StoredArtifact implements ChunkSource {
     const { index, files } = this.#opened();
     const held = new Bitfield(index.chunkCount);
     await this.#syncer.mend(async () => {
-      const claims = [...this.held.held()].filter((i) => !this.#unsynced.has(i) && !this.#suspect.has(i));
+      const claims = [...this.held.held()].filter((i) => !this.#unsynced.has(i));
       const next = await openFiles(this.#place, index, held, claims, this.#ready);
       this.#files = next;
       // A disk that still fails says so here, before anything more is fetched.
@@ -207,7 +225,7 @@ export class StoredArtifact implements ChunkSource {
       });
       await closeFiles(files);
     });
-    this.#suspect.clear();
+    this.#unsynced.clear();
     let lost = 0;
     for (const i of this.held.held()) {
       if (held.get(i)) continue;
@@ -218,16 +236,11 @@ export class StoredArtifact implements ChunkSource {
     return lost;
   }
 
-  async #sync(): Promise<void> {
-    const written = this.#unsynced;
-    this.#unsynced = new Set();
-    try {
+  #sync(): Promise<void> {
+    return this.#unsynced.during(async () => {
       await this.#files?.data.datasync();
       await this.#files?.journal.sync();
-    } catch (error) {
-      for (const i of written) this.#suspect.add(i);
-      throw error;
-    }
+    });
   }
 
   async #close(): Promise<void> {
@@ -236,6 +249,7 @@ export class StoredArtifact implements ChunkSource {
       if (this.#files !== undefined) await this.#syncer.flush();
     } finally {
       if (this.#files !== undefined) await closeFiles(this.#files);
+      await touch(this.#place.folder);
       this.#onClose();
     }
   }

@@ -5,6 +5,7 @@ import type { ArtifactIndex } from '../../../shared/artifact/index.js';
 import { systemCode } from '../../../shared/errors.js';
 import { readCached } from './cached_read.js';
 import { readAt } from './disk.js';
+import { forgetCached } from './page_cache.js';
 
 /** Hashed between two turns of the event loop: chunks of a large artifact have up to 64 MiB. */
 const SLICE_BYTES = 1_048_576;
@@ -58,13 +59,14 @@ export async function isWhole(handle: FileHandle, index: ArtifactIndex): Promise
 
 /** Reads chunks one after the other, each shown in slices to `see`; whether each is what the index says. */
 export class ChunkReader {
-  readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
+  readonly #slice: Buffer;
   readonly #handle: FileHandle;
   readonly #index: ArtifactIndex;
 
-  constructor(handle: FileHandle, index: ArtifactIndex) {
+  constructor(handle: FileHandle, index: ArtifactIndex, slice: Buffer = Buffer.allocUnsafe(SLICE_BYTES)) {
     this.#handle = handle;
     this.#index = index;
+    this.#slice = slice;
   }
 
   /** @param see is given a buffer that is used again, and the slice's place in the artifact. */
@@ -72,14 +74,28 @@ export class ChunkReader {
     const length = this.#index.chunkLength(i);
     const offset = this.#index.chunkOffset(i);
     const hash = createHash('sha256');
-    for (let at = 0; at < length; at += SLICE_BYTES) {
-      const slice = this.#slice.subarray(0, Math.min(SLICE_BYTES, length - at));
+    for (let at = 0; at < length; at += this.#slice.length) {
+      const slice = this.#slice.subarray(0, Math.min(this.#slice.length, length - at));
       if ((await readOrNothing(this.#handle, slice, offset + at)) < slice.length) return false;
       hash.update(slice);
       await see?.(slice, offset + at);
     }
     return hash.digest().equals(this.#index.chunkHash(i));
   }
+}
+
+/** P-9.8: as ChunkReader.verify, of the disk itself where that can be had. */
+export async function verifyOnDisk(
+  handle: FileHandle,
+  index: ArtifactIndex,
+  i: number,
+  slice: Buffer,
+): Promise<boolean> {
+  const [offset, length] = [index.chunkOffset(i), index.chunkLength(i)];
+  forgetCached(handle.fd, offset, length);
+  const right = await new ChunkReader(handle, index, slice).verify(i);
+  forgetCached(handle.fd, offset, length);
+  return right;
 }
 
 /** A sector that cannot be read is a chunk that is not held, and no reason to know nothing of the others. */

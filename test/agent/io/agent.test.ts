@@ -207,6 +207,52 @@ describe('a device whose group says nothing', () => {
   });
 });
 
+describe('P-9.8: what an agent looks at again', () => {
+  /** A tenth of a second, as days. */
+  const OFTEN = { recheckDays: 1.2e-6, recheckRate: 1e9 };
+
+  it('is a file of its seeds too, which is told by its path and left as it is', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    const agent = fleet.agent(store, { seeds: [image], ...OFTEN });
+    const told: string[] = [];
+    agent.on('warning', ({ code, message }) => told.push(`${code} ${message}`));
+    await agent.start();
+    await flip(image, sample.index.chunkOffset(1));
+    const rotten = await readFile(image);
+    await vi.waitFor(() => expect(told).toEqual([`E_STORE_ROT ${image}: chunk 1 is not what it was`]), {
+      timeout: 10_000,
+    });
+    expect((await readFile(image)).equals(rotten)).toBe(true);
+    await agent.stop();
+    const saved = JSON.parse(await readFile(join(store, 'state', 'recheck.json'), 'utf8'));
+    expect(Object.keys(saved)).toEqual([`seed ${image}`]);
+  });
+
+  it('is what it handed over, of which what rotted is taken from its own files where they have it', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    fleet.publish(rolloutOf(sample.index, 'one', '1'));
+    const agent = fleet.agent(store, { seeds: [image], ...OFTEN });
+    await agent.start();
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1']));
+    await flip(join(store, 'ready/one/1'), sample.index.chunkOffset(2));
+    await vi.waitFor(() => expect(agent.names).toEqual(['one 1', 'one 1']), { timeout: 10_000 });
+    expect(new Set(agent.warnings)).toEqual(new Set(['E_STORE_ROT']));
+    expect((await readFile(join(store, 'ready/one/1'))).equals(sample.bytes)).toBe(true);
+  });
+
+  it('begins anew where what it remembers rotted, and is nothing where it is not to', async () => {
+    const { fleet, sample, image, store } = await setUp();
+    await (await Store.open(store)).close();
+    await writeFile(join(store, 'state', 'recheck.json'), '{"');
+    const agent = fleet.agent(store, { seeds: [image], recheckDays: 0 });
+    await agent.start();
+    await flip(image, sample.index.chunkOffset(1));
+    await agent.stop();
+    expect(agent.warnings).toEqual([]);
+    expect(await readFile(join(store, 'state', 'recheck.json'), 'utf8')).toBe('{"');
+  });
+});
+
 describe('a device that has the bytes already', () => {
   it('completes every name and version of them with no peer, also after a restart with another name', async () => {
     const { fleet, sample, image, store } = await setUp();

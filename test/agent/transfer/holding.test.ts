@@ -343,7 +343,7 @@ describe('P-9.8: a chunk that rotted after it was handed over', () => {
     stage.told.length = 0;
     stage.stored.held.set(2, false);
     await stage.later(1);
-    expect(stage.told).toEqual(['E_STORE_IO', 'lost']);
+    expect(stage.told).toEqual(['E_STORE_ROT', 'lost']);
     expect(stage.holding.progress()).toMatchObject([{ state: 'fetching' }, { state: 'fetching' }]);
     const link = stage.join();
     expect(stage.asked).toEqual([2]);

@@ -29,6 +29,8 @@ export interface AgentFlags {
   /** Files that it has already. */
   readonly seeds?: readonly string[];
   readonly listen?: string;
+  /** As they are typed. */
+  readonly more?: readonly string[];
 }
 
 export async function sha256Of(path: string): Promise<string> {
@@ -75,12 +77,13 @@ export class Mesh extends TestFleet {
     return join(this.root, `store-${id}`);
   }
 
-  agent(id: string, { broker, bundle, store, seeds = [], listen = '127.0.0.1:0' }: AgentFlags): Command {
+  agent(id: string, { broker, bundle, store, seeds = [], listen = '127.0.0.1:0', more = [] }: AgentFlags): Command {
     return this.run(
       id,
       ...['agent', '--bundle', bundle ?? this.fleet.bundlePath(id), '--store', store ?? this.storeOf(id)],
       ...['--broker', broker, '--listen', listen, ...seeds.flatMap((path) => ['--seed', path])],
       ...['--status-interval', `${STATUS_INTERVAL_MS}`, '--join-window', `${JOIN_WINDOW_MS}`],
+      ...more,
     );
   }
 

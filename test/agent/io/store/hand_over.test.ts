@@ -64,7 +64,7 @@ describe('an artifact under a second name', () => {
     const stored = await sample.writeIn(store, sample.all);
     await stored.finish(ONE);
     await flip(one, sample.index.chunkOffset(1));
-    await expect(stored.finish(TWO)).rejects.toThrow(coded('E_STORE_IO'));
+    await expect(stored.finish(TWO)).rejects.toThrow(coded('E_STORE_ROT'));
     await expect(stat(two)).rejects.toThrow(coded('ENOENT'));
     expect([...stored.held.missing()]).toEqual([1]);
     await stored.writeChunk(1, sample.chunk(1));

@@ -185,7 +185,7 @@ describe('finishing', () => {
     const { sample, store, folder } = await setUp();
     const stored = await sample.writeIn(store, sample.all);
     await flip(join(folder, 'data.part'), sample.index.chunkOffset(2));
-    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_STORE_IO'));
+    await expect(stored.finish(sample.toOpen)).rejects.toThrow(coded('E_STORE_ROT'));
     expect([...stored.held.missing()]).toEqual([2]);
     await stored.writeChunk(2, sample.chunk(2));
     expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);

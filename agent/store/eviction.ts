@@ -1,0 +1,70 @@
+/** What a store removes where its quota leaves no room for another artifact. Pure: what there is comes in, what goes comes out. */
+
+/** An artifact in the store. */
+export interface KeptArtifact {
+  /** P-1.3 */
+  readonly artifact: string;
+  /** What it takes: an artifact that is open or growing counts with its whole size, for that is what it will take. */
+  readonly bytes: number;
+  /** When it was last opened, closed or copied from. Only the order counts. */
+  readonly usedAt: number;
+  /** As `name version`: those under which it was handed over. */
+  readonly names: readonly NamedVersion[];
+  readonly open: boolean;
+}
+
+export interface NamedVersion {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** A rollout in force. */
+export interface InForce extends NamedVersion {
+  readonly artifact: string;
+}
+
+export interface Eviction {
+  /** Oldest first; none where they would not do. */
+  readonly evicted: readonly KeptArtifact[];
+  /** Bytes that lack all the same. */
+  readonly short: number;
+}
+
+/**
+ * The artifacts to remove so that `need` bytes more fit: never one that a rollout in force names or that is open, and of each name whose
+ * rollout is not handed over yet not the version before it, for that is what the device runs, and what the new one takes chunks from.
+ */
+export function whatToEvict(
+  need: number,
+  quota: number,
+  kept: readonly KeptArtifact[],
+  inForce: readonly InForce[],
+): Eviction {
+  let used = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+  const evicted: KeptArtifact[] = [];
+  for (const one of evictable(kept, inForce)) {
+    if (used + need <= quota) break;
+    used -= one.bytes;
+    evicted.push(one);
+  }
+  const short = Math.max(0, used + need - quota);
+  // What cannot succeed is to cost nothing. Where nothing is needed, less over the quota is better than more.
+  return { evicted: short > 0 && need > 0 ? [] : evicted, short };
+}
+
+/** Oldest first. */
+function evictable(kept: readonly KeptArtifact[], inForce: readonly InForce[]): KeptArtifact[] {
+  const wanted = new Set(inForce.map(({ artifact }) => artifact));
+  const old = kept.filter((one) => !one.open && !wanted.has(one.artifact)).sort((a, b) => a.usedAt - b.usedAt);
+  const before = new Set(
+    inForce
+      .filter((rollout) => !isHandedOver(rollout, kept))
+      .map(({ name }) => old.findLast(({ names }) => names.some((one) => one.name === name))),
+  );
+  return old.filter((one) => !before.has(one));
+}
+
+function isHandedOver({ artifact, name, version }: InForce, kept: readonly KeptArtifact[]): boolean {
+  const names = kept.find((one) => one.artifact === artifact)?.names ?? [];
+  return names.some((one) => one.name === name && one.version === version);
+}
