@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { Hours } from '../../agent/hours.js';
+import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { LOG_LEVELS } from '../log.js';
-import { parseRate, RATE_WANTED } from './rate.js';
+import { parseBytes, parseRate, RATE_WANTED } from './rate.js';
 
 /** The settings of an agent: one row each, in the file, in the environment and on the command line alike. */
 
@@ -19,6 +20,18 @@ const rate = z.union([z.string(), z.number()]).transform((value, context) => {
   const parsed = parseRate(String(value));
   if (parsed !== undefined && parsed >= MIN_RATE && parsed <= MAX_RATE) return parsed;
   context.addIssue({ code: 'custom', message: `not a rate from 1k to 4G: ${RATE_WANTED}` });
+  return z.NEVER;
+});
+
+const seconds = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  z.int('not a whole number').min(0, 'below 0').max(MAX_HTTP_AFTER_SECONDS, 'above one day'),
+);
+
+const bytes = z.union([z.string(), z.number()]).transform((value, context) => {
+  const parsed = parseBytes(String(value));
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'not a number of bytes, as 500k or 2.5G' });
   return z.NEVER;
 });
 
@@ -57,6 +70,10 @@ export const schema = z
     peerDownRate: rate,
     hours,
     metered: z.enum(METERED),
+    http: z.enum(HTTP_USES),
+    httpAfterSeconds: seconds,
+    httpMaxBytes: bytes,
+    httpCa: path,
     logLevel: z.enum(LOG_LEVELS),
   })
   .partial();
@@ -153,6 +170,34 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--metered <mode>',
     meaning: `for a link that costs money by the byte, one of ${METERED.join(', ')}: serve nobody, fetch all or what is urgent`,
     fallback: 'off',
+  },
+  {
+    key: 'http',
+    environment: 'CHUNKMESH_HTTP',
+    flag: '--http <use>',
+    meaning: `whether the servers of a rollout's URLs are asked, one of ${HTTP_USES.join(', ')}: not at all, for what no peer brings, or beside peers`,
+    fallback: 'no-peer',
+  },
+  {
+    key: 'httpAfterSeconds',
+    environment: 'CHUNKMESH_HTTP_AFTER_SECONDS',
+    flag: '--http-after <seconds>',
+    meaning: 'not sooner after a rollout begins, drawn from this up to twice as much; 0 to 86400',
+    fallback: '10',
+  },
+  {
+    key: 'httpMaxBytes',
+    environment: 'CHUNKMESH_HTTP_MAX_BYTES',
+    flag: '--http-max-bytes <bytes>',
+    meaning: 'most that is asked of them for one artifact while the agent runs, as `500k` or `2.5G`',
+    fallback: 'no limit',
+  },
+  {
+    key: 'httpCa',
+    environment: 'CHUNKMESH_HTTP_CA',
+    flag: '--http-ca <file>',
+    meaning: 'certificates (PEM) of who may vouch for https servers, instead of those that Node brings',
+    fallback: "Node's",
   },
   {
     key: 'logLevel',
