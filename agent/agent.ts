@@ -13,7 +13,7 @@ import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
-import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
+import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
@@ -25,6 +25,7 @@ import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
 import type { TransferHost } from './transfer/host.js';
+import { HTTP_PEER } from './transfer/http_fetch.js';
 import { MAX_READ_AT_ONCE_BYTES } from './transfer/serving.js';
 import { Transfer } from './transfer/transfer.js';
 
@@ -130,8 +131,10 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #start(): Promise<void> {
-    const believed = ({ identity }: Credential): void => this.#throttle.isOf(identity.role);
-    const parts = await openParts(this.#options, this.#ended.signal, believed);
+    const parts = await openParts(this.#options, this.#ended.signal, {
+      believed: ({ identity }) => this.#throttle.isOf(identity.role),
+      flowed: (flow) => this.#throttle.watch(now(), HTTP_PEER, flow),
+    });
     let link: ControlLink | null = null;
     try {
       this.#ended.signal.throwIfAborted();
@@ -250,8 +253,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   #transferHost(running: Running): TransferHost {
     return {
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
+      ...{ http: running.http, httpRules: httpRules(this.#options) },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
+      due: (at) => {
+        if (this.#stopping === null) this.#alarm.by(at);
+      },
       changed: () => {
         this.#status.changed();
         if (this.#stopping === null) this.#alarm.by(this.#status.due);

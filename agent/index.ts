@@ -5,6 +5,7 @@ export type {
   AgentEvents,
   AgentOptions,
   CompletedArtifact,
+  HttpOptions,
   Limits,
   Logger,
   RolloutProgress,

@@ -3,6 +3,14 @@ import { z } from 'zod';
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
+import {
+  DEFAULT_HTTP_AFTER_SECONDS,
+  DEFAULT_HTTP_USE,
+  HTTP_USES,
+  type HttpRules,
+  type HttpUse,
+  MAX_HTTP_AFTER_SECONDS,
+} from './http_rules.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from './store_limits.js';
 import { type Limits, limitsSchema } from './throttle.js';
@@ -14,6 +22,18 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** When and how the servers of a rollout's URLs may be asked (P-11). */
+export interface HttpOptions {
+  /** Default `no-peer`: for what no connected peer has or brings. */
+  readonly use?: HttpUse;
+  /** Not sooner after a rollout begins, drawn from this up to twice as much. Default 10. */
+  readonly afterSeconds?: number;
+  /** Bytes of one artifact, as long as the agent runs. Default: no limit. */
+  readonly maxBytes?: number;
+  /** Path of a PEM file: who may vouch for https servers, instead of those that Node brings. */
+  readonly ca?: string;
 }
 
 export interface AgentOptions {
@@ -41,6 +61,7 @@ export interface AgentOptions {
   readonly statusIntervalMs?: number;
   /** What the agent may take of the network, and when. `setLimits` changes it later. */
   readonly limits?: Limits;
+  readonly http?: HttpOptions;
   readonly logger?: Logger;
 }
 
@@ -76,6 +97,14 @@ const schema = z.strictObject({
   joinWindowMs: milliseconds.optional(),
   statusIntervalMs: milliseconds.optional(),
   limits: limitsSchema.optional(),
+  http: z
+    .strictObject({
+      use: z.enum(HTTP_USES).optional(),
+      afterSeconds: z.number().min(0).max(MAX_HTTP_AFTER_SECONDS).optional(),
+      maxBytes: z.number().min(0).optional(),
+      ca: z.string().min(1).optional(),
+    })
+    .optional(),
   logger: withFunctions('debug', 'info', 'warn', 'error').optional(),
 });
 
@@ -85,6 +114,16 @@ export function checkOptions(options: AgentOptions): AgentOptions {
   if (parsed.success) return options;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`);
   throw new ChunkmeshError('E_CONFIG', `agent options: ${faults.join('; ')}`);
+}
+
+/** With what is left out at its default. */
+export function httpRules({ http = {} }: Pick<AgentOptions, 'http'>): HttpRules {
+  const {
+    use = DEFAULT_HTTP_USE,
+    afterSeconds = DEFAULT_HTTP_AFTER_SECONDS,
+    maxBytes = Number.POSITIVE_INFINITY,
+  } = http;
+  return { use, afterMs: afterSeconds * 1000, maxBytes };
 }
 
 export interface CompletedArtifact {

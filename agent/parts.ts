@@ -2,6 +2,9 @@ import { resolve } from 'node:path';
 import { ChunkmeshError } from '../shared/errors.js';
 import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 import { Endpoint } from './io/endpoint.js';
+import { readAuthorities } from './io/http/authorities.js';
+import { HttpClient } from './io/http/http_client.js';
+import type { HttpFlow } from './io/http/http_flow.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
 import type { AgentOptions } from './options.js';
@@ -21,22 +24,28 @@ export interface Parts {
   readonly seeds: readonly SeedFile[];
   readonly trust: TrustKeeper;
   readonly recheckMemory: RecheckMemory;
+  readonly http: HttpClient;
 }
 
+export interface PartsOwner {
+  /** Looks at the credential before anything else is opened, and may refuse it. */
+  believed(credential: Credential): void;
+  /** Bytes begin to come over HTTP. */
+  flowed(flow: HttpFlow): void;
+}
+
+const NOBODY: PartsOwner = { believed() {}, flowed() {} };
+
 /**
- * @param believed looks at the credential before anything else is opened, and may refuse it.
  * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
- * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_STORE_*, E_SOCKET
+ * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_CONFIG, E_STORE_*, E_SOCKET
  */
-export async function openParts(
-  options: AgentOptions,
-  ended: AbortSignal,
-  believed: (credential: Credential) => void = () => {},
-): Promise<Parts> {
+export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
   const credential = typeof given === 'string' ? await loadCredential(given) : given;
   checkRole(credential);
-  believed(credential);
+  owner.believed(credential);
+  const ca = await readAuthorities(options.http?.ca);
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.unshift(part);
@@ -46,6 +55,7 @@ export async function openParts(
   try {
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
+    const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
     const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
     const seeds: SeedFile[] = [];
     for (const path of options.seeds ?? []) {
@@ -53,7 +63,7 @@ export async function openParts(
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust, recheckMemory: await recheckMemory(store) };
+    return { credential, store, endpoint, seeds, trust, http, recheckMemory: await recheckMemory(store) };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;
@@ -61,8 +71,8 @@ export async function openParts(
 }
 
 /** What is left to say is said, then all is given back. @throws E_STORE_IO, E_DISK_FULL */
-export function closeParts({ store, endpoint, seeds }: Parts): Promise<void> {
-  return everyStep([endpoint, ...seeds, store].map((part) => () => part.close()));
+export function closeParts({ store, endpoint, seeds, http }: Parts): Promise<void> {
+  return everyStep([endpoint, http, ...seeds, store].map((part) => () => part.close()));
 }
 
 /** Takes every step in turn, whatever becomes of the others. @throws the first error, once all were taken */

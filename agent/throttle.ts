@@ -8,13 +8,12 @@ import { MAX_RATE, MIN_RATE } from './rates.js';
 import { Foreground } from './transport/congestion/foreground.js';
 import { Scavenger } from './transport/congestion/scavenger.js';
 import { RateCap } from './transport/rate_cap.js';
-import type { Session } from './transport/session.js';
 import type { SessionOptions } from './transport/session_types.js';
 import { divideByUse } from './transport/share.js';
 
 /** What an agent may take of its network, and when. Pure: time comes in. */
 
-/** Rates in bytes of datagrams per second, over all sessions or over those with one peer. */
+/** Rates in bytes of datagrams per second, and of bodies over HTTP, over all sessions or over those with one peer. */
 export interface Limits {
   readonly upRate?: number | undefined;
   readonly downRate?: number | undefined;
@@ -48,8 +47,15 @@ export const limitsSchema = z.strictObject({
   metered: z.enum(METERED).optional(),
 });
 
+/** What sends here and can be told how much it may: a session, or the HTTP servers together. */
+export interface Inflow {
+  readonly stats: { readonly bytesReceived: number };
+  readonly isFinished: boolean;
+  limitPeer(bytesPerSecond: number): void;
+}
+
 interface Watched {
-  readonly session: Session;
+  readonly session: Inflow;
   readonly device: string;
   /** What it was told, Infinity for nothing. */
   limit: number;
@@ -123,8 +129,8 @@ export class Throttle {
     return { congestion: urgent ? foreground : this.#scavenger.controller, caps: [this.#up, cap] };
   }
 
-  /** The session has begun. */
-  watch(now: number, device: string, session: Session): void {
+  /** The session has begun. @param device whose it is; the HTTP servers count as one */
+  watch(now: number, device: string, session: Inflow): void {
     this.#watched.push({
       session,
       device,

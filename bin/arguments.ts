@@ -2,7 +2,9 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { MAX_RATE, MIN_RATE } from '../agent/rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../agent/store_limits.js';
 import { isVersion } from '../shared/control/ids.js';
+import { isSourceUrl } from '../shared/control/source_url.js';
 import { ChunkmeshError } from '../shared/errors.js';
+import { MAX_URL_BYTES, MAX_URLS } from '../shared/limits.js';
 import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './config/rate.js';
 
 /** Parsers of what is typed: each names the option in what it refuses. */
@@ -55,6 +57,29 @@ export function daysArgument(what: string): (text: string) => number {
     if (DAYS.test(text) && Number(text) <= MAX_RECHECK_DAYS) return Number(text);
     throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a number from 0 to ${MAX_RECHECK_DAYS}`);
   };
+}
+
+/** @throws E_ARGUMENT */
+export function bytesArgument(what: string): (text: string) => number {
+  return (text) => {
+    const value = parseBytes(text);
+    if (value !== undefined) return value;
+    throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a number of bytes, as 500k or 2.5G`);
+  };
+}
+
+/** P-4.1, for an option that may be given more than once. @throws E_ARGUMENT */
+export function collectUrls(text: string, before: readonly string[] = []): readonly string[] {
+  if (!isSourceUrl(text)) {
+    const shown = quoted(text.replace(/\/\/.*@/s, '//***@'));
+    throw new ChunkmeshError(
+      'E_ARGUMENT',
+      `--url ${shown} is not of the form http://host/path or https://host/path, without user and password, of at most ${MAX_URL_BYTES} bytes`,
+    );
+  }
+  if (before.length >= MAX_URLS)
+    throw new ChunkmeshError('E_ARGUMENT', `--url: a rollout has at most ${MAX_URLS} URLs`);
+  return [...before, text];
 }
 
 /** 0 asks the system for a free port. */

@@ -1,7 +1,7 @@
 import type { Member } from '../broker/fleet/fleet_file.js';
 import type { DeviceRow, RolloutRow } from '../broker/status/device_row.js';
 import { formatTable } from './table.js';
-import { formatAge, formatPercent, formatRate } from './units.js';
+import { formatAge, formatBytes, formatPercent, formatRate } from './units.js';
 
 /** What `chunkmesh status` prints: one line for each rollout of each device. Pure. */
 
@@ -14,6 +14,7 @@ const COLUMNS = [
   { title: 'state' },
   { title: 'progress', align: 'right' },
   { title: 'peers', align: 'right' },
+  { title: 'http', align: 'right' },
   { title: 'throughput', align: 'right' },
   { title: 'last seen', align: 'right' },
 ] as const;
@@ -52,12 +53,13 @@ function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): st
     rollout === undefined ? '-' : `${rollout.state}${error}`,
     rollout === undefined ? '-' : formatPercent(rollout.held, rollout.chunks),
     String(row.peers),
+    rollout?.fromHttp === undefined ? '-' : formatBytes(rollout.fromHttp),
     row.bytesPerSecond > 0 ? formatRate(row.bytesPerSecond) : '-',
     `${formatAge(now - row.at)} ago`,
   ];
 }
 
-const unseen = ({ device, site }: Listed): string[] => [device, site, ...Array<string>(7).fill('-'), 'never seen'];
+const unseen = ({ device, site }: Listed): string[] => [device, site, ...Array<string>(8).fill('-'), 'never seen'];
 
 export function formatStatus(devices: readonly Listed[], now: number): string {
   if (devices.length === 0) return 'the fleet has no device yet';

@@ -111,6 +111,56 @@ export const ERROR_TABLE = {
   E_SOCKET: row(EXIT.world, true, 'Check that the UDP address and port are free and belong to this host.'),
   E_SESSION_PROTOCOL: row(EXIT.failed, false, 'The peer broke the protocol; its session was closed.'),
   E_TIMEOUT: row(EXIT.world, true, 'It took longer than allowed; see what was waited for.'),
+  E_HTTP_UNREACHABLE: row(
+    EXIT.world,
+    true,
+    'The HTTP server cannot be reached; check its name, its port and the way there.',
+  ),
+  E_HTTP_TLS: row(
+    EXIT.trust,
+    true,
+    'The TLS of the HTTP server does not verify; check its certificate and name, or give its CA (`httpCa`).',
+  ),
+  E_HTTP_SILENT: row(EXIT.world, true, 'The HTTP server took the request and did not answer; see what keeps it.'),
+  E_HTTP_SLOW: row(EXIT.world, true, 'The HTTP server sends next to nothing; see what keeps it, or name another.'),
+  E_HTTP_NOT_FOUND: row(
+    EXIT.world,
+    true,
+    'There is nothing at that URL; put the artifact there, and its index beside it as <url>.cmix.',
+  ),
+  E_HTTP_STATUS: row(EXIT.world, true, 'The HTTP server answered with an error; see its log.'),
+  E_HTTP_REDIRECT: row(
+    EXIT.world,
+    true,
+    'The HTTP server leads in a circle, to nowhere or from https to http; publish the URL of the file itself.',
+  ),
+  E_HTTP_MALFORMED: row(
+    EXIT.world,
+    true,
+    'The answer is not HTTP as RFC 9110 has it, or is encoded; see what runs there.',
+  ),
+  E_HTTP_NO_RANGE: row(
+    EXIT.world,
+    true,
+    'The HTTP server does not serve ranges (RFC 9110); switch them on, or use another.',
+  ),
+  E_HTTP_RANGE: row(
+    EXIT.world,
+    true,
+    'The HTTP server has less than was asked for: the file there is another; put the right one there.',
+  ),
+  E_HTTP_CONTENT_RANGE: row(
+    EXIT.world,
+    true,
+    'The HTTP server sent another range than was asked for, or of another file; put the right one there.',
+  ),
+  E_HTTP_TRUNCATED: row(EXIT.world, true, 'The HTTP server ended before it had sent all; it is asked again later.'),
+  E_HTTP_TOO_LONG: row(EXIT.world, true, 'The HTTP server sent more than was asked for; see what runs there.'),
+  E_HTTP_WRONG_BYTES: row(
+    EXIT.trust,
+    false,
+    'The file at that URL is another, or its server lies; the URL is not asked again until it is published anew.',
+  ),
   E_INCOMPLETE: row(
     EXIT.failed,
     false,

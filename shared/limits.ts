@@ -14,6 +14,10 @@ export const MAX_CLOCK_AHEAD_SECONDS = 300;
 export const MAX_AGE_SECONDS = 300;
 /** P-4.1: with every name at its longest, 16 rollouts stay under 8 KiB. */
 export const MAX_ROLLOUTS = 16;
+/** P-4.1: with 16 rollouts of as many URLs, a message stays a third of P-2.7's limit. */
+export const MAX_URLS = 4;
+/** P-4.1: a signed URL of a content network has some 400. */
+export const MAX_URL_BYTES = 512;
 /** P-4.4: 64 bytes of digest. */
 export const MAX_DIGEST_BITS = 512;
 /** P-5.2: longer than any answer takes, short enough to bound what replay needs to be remembered. */

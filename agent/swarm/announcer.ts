@@ -32,10 +32,12 @@ export class Announcer {
 /** The members of a shard heard of late, for the probability of P-10.2. */
 export class MembersHeard {
   readonly #heardAt = new Map<string, number>();
+  #most = 0;
 
   heard(device: string, now: number): void {
     this.#heardAt.delete(device);
     this.#heardAt.set(device, now);
+    this.#most = Math.max(this.#most, this.#heardAt.size);
     for (const [oldest, at] of this.#heardAt) {
       if (at > now - HEARD_WINDOW_MS && this.#heardAt.size <= MAX_MEMBERS_HEARD) break;
       this.#heardAt.delete(oldest);
@@ -44,6 +46,11 @@ export class MembersHeard {
 
   get size(): number {
     return this.#heardAt.size;
+  }
+
+  /** The most that there ever were: who is fed says nothing, and is still there. */
+  get most(): number {
+    return this.#most;
   }
 
   offers(random: () => number): boolean {

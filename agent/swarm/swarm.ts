@@ -1,4 +1,4 @@
-import type { Bitfield } from '../../shared/artifact/bitfield.js';
+import { Bitfield } from '../../shared/artifact/bitfield.js';
 import {
   ENDGAME_AGE_MS,
   LATE_FACTOR,
@@ -144,6 +144,41 @@ export class Swarm {
     if (peer !== undefined) this.#settle(peer, chunk);
   }
 
+  /**
+   * For a source that is no session, and was added as a peer that tells of no chunk, so that `schedule` asks nothing of it: a run of neighbouring
+   * chunks that nobody was asked for, the rarest first, held under `id` from now on as what peers were asked for. Call after `schedule`.
+   * @param most bytes; the first chunk is taken however long it is
+   * @param unheld only what no peer holds that could be asked; else also, where nothing is left, one that others owe for too long (P-10.4)
+   * @returns the chunks in order; none where there are none, or where too much is outstanding
+   */
+  claim(id: string, now: number, most: number, unheld: boolean): number[] {
+    const source = this.#peers.get(id);
+    if (source === undefined || this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return [];
+    this.#findClaimable(unheld);
+    this.#picker.leaveOut(this.#held);
+    const all = Bitfield.full(this.#held.length);
+    let chunk = this.#picker.pick(all, (one) => this.#isFree(one));
+    if (chunk < 0 && !unheld) chunk = this.#pickAgain(all, now);
+    if (chunk < 0 || source.outstanding.has(chunk)) return [];
+    const run: number[] = [];
+    let left = most;
+    do {
+      run.push(chunk);
+      left -= this.#chunkLength(chunk);
+      this.#request(source, chunk, now);
+      chunk++;
+    } while (this.#isFree(chunk) && this.#chunkLength(chunk) <= left);
+    return run;
+  }
+
+  /** Whether `claim` may find something, now or later. */
+  hasClaimable(unheld: boolean): boolean {
+    if (!unheld) return this.#held.count + this.#verifying.size < this.#held.length;
+    this.#findClaimable(unheld);
+    for (let chunk = 0; chunk < this.#held.length; chunk++) if (this.#isFree(chunk)) return true;
+    return false;
+  }
+
   /** Requests to make now, and cancellations of what stalled peers owe. */
   schedule(now: number): SwarmAction[] {
     const actions: SwarmAction[] = [];
@@ -221,15 +256,34 @@ export class Swarm {
     if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
     if (peer.outstandingBytes >= peer.pipelineBytes) return false;
     let chunk = this.#pick(peer);
-    if (chunk < 0 && peer.outstanding.size === 0) chunk = this.#pickAgain(peer, now);
+    if (chunk < 0 && peer.outstanding.size === 0) chunk = this.#pickAgain(peer.have, now);
     if (chunk < 0) return false;
+    this.#request(peer, chunk, now);
+    actions.push({ kind: 'request', peer: peer.id, chunk });
+    return true;
+  }
+
+  #request(peer: Peer, chunk: number, now: number): void {
     const length = this.#chunkLength(chunk);
     peer.asked(chunk, length, now);
     this.#outstandingBytes += length;
     this.#askedAt.set(chunk, [...(this.#askedAt.get(chunk) ?? []), now]);
     this.#taken(chunk);
-    actions.push({ kind: 'request', peer: peer.id, chunk });
-    return true;
+  }
+
+  /** What is free, and with `unheld` held by no peer that could be asked. */
+  #findClaimable(unheld: boolean): void {
+    this.#findFree();
+    if (!unheld) return;
+    for (const { have, restUntil } of this.#peers.values()) {
+      if (restUntil > 0) continue;
+      const bits = have.toBytes();
+      for (let i = 0; i < bits.length; i++) this.#free[i] = (this.#free[i] ?? 0) & ~(bits[i] ?? 0);
+    }
+  }
+
+  #isFree(chunk: number): boolean {
+    return chunk < this.#held.length && ((this.#free[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0;
   }
 
   /** What is missing here, asked of nobody, and not come already: who delivered it may be gone while it is verified. */
@@ -248,15 +302,15 @@ export class Swarm {
     const have = peer.have.toBytes();
     // Far cheaper to know than which is the rarest, and `no` for every peer that has nothing to give.
     if (!have.some((byte, i) => (byte & (this.#free[i] ?? 0)) !== 0)) return -1;
-    return this.#picker.pick(peer.have, (chunk) => ((this.#free[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0);
+    return this.#picker.pick(peer.have, (chunk) => this.#isFree(chunk));
   }
 
   /** The endgame: an idle peer is asked for what others owe (P-10.4), the longest outstanding first. */
-  #pickAgain(idle: Peer, now: number): number {
+  #pickAgain(have: Bitfield, now: number): number {
     let oldest = Number.POSITIVE_INFINITY;
     let found = -1;
     for (const [chunk, askedAt] of this.#askedAt) {
-      if (!idle.have.get(chunk) || this.#held.get(chunk) || this.#verifying.has(chunk)) continue;
+      if (!have.get(chunk) || this.#held.get(chunk) || this.#verifying.has(chunk)) continue;
       const dueAt = this.#againAt(chunk, askedAt, now);
       if (now < dueAt) this.#dueAt = Math.min(this.#dueAt, dueAt);
       else if ((askedAt[0] ?? now) < oldest) {

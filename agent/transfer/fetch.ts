@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { indexByteLength } from '../../shared/artifact/artifact_index.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
@@ -10,13 +9,15 @@ import { Assembly } from '../swarm/assembly.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
+import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
+import { type Author, type FetchCounters, Settling } from './settling.js';
 
 /** The receiving side of one artifact: first its index, then its chunks, each verified before it counts (P-9.7, P-9.8). */
 
 /** How long a store that failed, a full disk say, is left alone before chunks are asked for again. */
 const STORE_RETRY_MS = 5_000;
-/** With no chunk verified for this long, a device announces itself as if it had no session. */
+/** With no chunk of a peer verified for this long, a device announces itself as if it had no session, and HTTP servers are asked for what peers hold. */
 const STARVED_MS = 10_000;
 /**
  * So often a device counts as not fed for a moment, and looks for other peers: a dozen that feed it slowly could else be all that it ever
@@ -28,13 +29,14 @@ const LOOKING_MS = 2_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
 
-export interface FetchCounters {
-  /** Bytes of verified chunks, by where they came from. */
-  fromSeed: number;
-  fromPeers: number;
-  fromDisk: number;
-  /** Bytes that arrived and were of no use. */
-  wasted: number;
+/** What the device knows of the artifact's sources besides its sessions. */
+export interface Surroundings {
+  /** P-4.1: of every rollout that names the artifact. */
+  urls(): readonly string[];
+  /** How many devices the swarm has, this one among them, as far as they were heard of. */
+  devices(): number;
+  /** A first chunk is held, and no session brought it: others are to hear of it. */
+  gained(): void;
 }
 
 export interface FetchEvents {
@@ -50,20 +52,19 @@ export interface FetchEvents {
 
 export class Fetch {
   readonly swarm: Swarm;
-  readonly counters: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
+  readonly counters: FetchCounters;
+  readonly http: HttpFetch;
   readonly #stored: StoredArtifact;
   readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
   readonly #events: FetchEvents;
   readonly #index = new IndexFetch();
-  readonly #writing = new Set<Promise<void>>();
-  /** Chunks of which a copy is being verified: in the endgame several may be complete at once. */
-  readonly #verifying = new Set<number>();
+  readonly #settling: Settling;
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
-  /** When the index or a chunk was last verified. */
+  /** When the index or a chunk that a peer sent was last verified. */
   #progressAt: number;
   /** Devices that begin together look around at different times. */
   readonly #lookPhaseMs: number;
@@ -71,7 +72,14 @@ export class Fetch {
   /** Something happened by which more may be asked. */
   #due = false;
 
-  constructor(stored: StoredArtifact, rollout: Rollout, links: Links, host: TransferHost, events: FetchEvents) {
+  constructor(
+    stored: StoredArtifact,
+    rollout: Rollout,
+    links: Links,
+    host: TransferHost,
+    surroundings: Surroundings,
+    events: FetchEvents,
+  ) {
     this.#stored = stored;
     this.#rollout = rollout;
     this.#links = links;
@@ -79,12 +87,28 @@ export class Fetch {
     this.#progressAt = host.now();
     this.#lookPhaseMs = host.random() * LOOK_AROUND_MS;
     this.#events = events;
+    this.#settling = new Settling(stored, rollout, {
+      indexed: () => events.indexed(),
+      verified: (chunk) => this.#onVerified(chunk),
+      storeFailed: (error) => this.#onStoreFailed(error),
+      failed: (error) => events.failed(error),
+      settled: (chunk, bytes) => {
+        this.#giveBack(chunk, bytes);
+        this.schedule();
+      },
+    });
+    this.counters = this.#settling.counters;
     this.swarm = new Swarm({
       held: stored.held,
-      verifying: this.#verifying,
+      verifying: this.#settling.verifying,
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
       frugal: () => host.metered(),
+    });
+    this.http = new HttpFetch({
+      ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
+      act: (actions) => this.#actAll(actions),
+      again: () => this.schedule(),
     });
   }
 
@@ -95,13 +119,14 @@ export class Fetch {
     if (!this.#mayAsk) return true;
     const now = this.#host.now();
     const looking = (now + this.#lookPhaseMs) % LOOK_AROUND_MS < LOOKING_MS;
-    return now < this.#progressAt + STARVED_MS && !looking;
+    return now < this.#starvesAt && !looking;
   }
 
   /** Asks for nothing more, and waits for what is being written. */
   async stop(): Promise<void> {
     this.#paused = true;
-    await Promise.allSettled(this.#writing);
+    await this.http.stop();
+    await this.#settling.done();
   }
 
   /** What the device's own files hold has been taken, and the store works: the rest is asked of peers. */
@@ -124,6 +149,7 @@ export class Fetch {
         this.swarm.onDropped(peer.device, chunk);
       }
     }
+    this.http.drop();
     this.#host.wake();
   }
 
@@ -156,7 +182,7 @@ export class Fetch {
     link.received += fresh;
     if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length);
     else this.swarm.onBytes(device, bytes.length, this.#host.now());
-    if (assembly.complete) this.#settle(link, chunk, assembly.bytes);
+    if (assembly.complete) this.#settling.settle(this.#authorOf(link), chunk, assembly.bytes);
   }
 
   onReject(link: Link, chunk: number, reason: RejectReason): void {
@@ -176,16 +202,21 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
-    const actions = this.#actions(now);
-    for (const action of actions) this.#act(action);
-    if (actions.length > 0) this.#host.wake();
+    this.#actAll(this.#actions(now));
+    if (this.#mayAsk) this.http.schedule(now, this.#starvesAt, this.#links.openCount > 0);
   }
 
   nextDeadline(): number {
     if (this.#paused || this.swarm.complete) return Number.POSITIVE_INFINITY;
     // Also when it is past: it stays due until `schedule` has seen it.
     if (this.#blockedUntil > 0) return this.#blockedUntil;
-    return this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
+    const ofPeers = this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
+    return this.#mayAsk ? Math.min(ofPeers, this.http.nextDeadline()) : ofPeers;
+  }
+
+  /** From when on nothing came from peers for too long, whatever they hold. */
+  get #starvesAt(): number {
+    return this.#progressAt + STARVED_MS;
   }
 
   get #mayAsk(): boolean {
@@ -199,7 +230,17 @@ export class Fetch {
     return this.#index.schedule(open, now, this.#host.metered());
   }
 
+  #actAll(actions: readonly SwarmAction[]): void {
+    for (const action of actions) this.#act(action);
+    if (actions.length > 0) this.#host.wake();
+  }
+
   #act({ kind, peer, chunk }: SwarmAction): void {
+    // It is asked by `claim` alone.
+    if (peer === HTTP_PEER) {
+      this.http.cancel(chunk);
+      return;
+    }
     const link = this.#links.get(peer);
     if (link === undefined) return;
     if (kind === 'request') {
@@ -241,69 +282,37 @@ export class Fetch {
       : (this.#stored.index?.chunkLength(chunk) ?? 0);
   }
 
-  #settle(link: Link, chunk: number, bytes: Buffer): void {
-    const settled = (chunk === INDEX_CHUNK ? this.#takeIndex(link, bytes) : this.#takeChunk(link, chunk, bytes))
-      .catch((error: unknown) => {
-        this.#events.failed(new ChunkmeshError('E_INTERNAL', 'a chunk could not be settled', { cause: error }));
-      })
-      .finally(() => {
-        this.#writing.delete(settled);
-        this.#giveBack(chunk, bytes);
-        this.schedule();
-      });
-    this.#writing.add(settled);
-  }
-
-  async #takeIndex(link: Link, bytes: Buffer): Promise<void> {
-    const hash = createHash('sha256').update(bytes).digest();
-    link.assemblies.delete(INDEX_CHUNK);
-    if (!hash.equals(this.#rollout.artifact)) {
-      this.counters.wasted += bytes.length;
-      this.#index.failed(link.peer.device);
-      this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `index from ${link.peer.device}`));
-      return;
-    }
-    link.verified += bytes.length;
-    for (const action of this.#index.onVerified(link.peer.device)) this.#act(action);
-    try {
-      await this.#stored.installIndex(bytes);
-    } catch (error) {
-      if (error instanceof ChunkmeshError && error.code === 'E_INDEX_INVALID') return this.#events.failed(error);
-      this.#index.failed(link.peer.device);
-      this.counters.wasted += bytes.length;
-      return this.#storeFailed(error);
-    }
-    this.#progressAt = this.#host.now();
-    this.#events.indexed();
-  }
-
-  async #takeChunk(link: Link, chunk: number, bytes: Buffer): Promise<void> {
+  #authorOf(link: Link): Author {
     const { device, seed } = link.peer;
-    if (this.#stored.held.get(chunk) || this.#verifying.has(chunk)) {
-      this.counters.wasted += bytes.length;
-      link.assemblies.delete(chunk);
-      this.swarm.onDropped(device, chunk);
-      return;
-    }
-    this.#verifying.add(chunk);
-    try {
-      await this.#stored.writeChunk(chunk, bytes);
-    } catch (error) {
-      link.assemblies.delete(chunk);
-      this.swarm.onDropped(device, chunk);
-      this.counters.wasted += bytes.length;
-      if (!(error instanceof ChunkmeshError) || error.code !== 'E_CHUNK_WRONG') return this.#storeFailed(error);
-      return this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `chunk ${chunk} from ${device}`));
-    } finally {
-      this.#verifying.delete(chunk);
-    }
+    return {
+      counted: seed ? 'fromSeed' : 'fromPeers',
+      verified: (chunk, bytes) => {
+        link.assemblies.delete(chunk);
+        link.verified += bytes;
+        this.#progressAt = this.#host.now();
+        this.#actAll(
+          chunk === INDEX_CHUNK
+            ? this.#index.onVerified(device)
+            : this.swarm.onVerified(device, chunk, this.#host.now()),
+        );
+      },
+      dropped: (chunk) => this.#drop(link, chunk),
+      wrong: (chunk) => {
+        this.#drop(link, chunk);
+        const what = chunk === INDEX_CHUNK ? 'index' : `chunk ${chunk}`;
+        this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `${what} from ${device}`));
+      },
+    };
+  }
+
+  #drop(link: Link, chunk: number): void {
     link.assemblies.delete(chunk);
-    link.verified += bytes.length;
-    if (seed) this.counters.fromSeed += bytes.length;
-    else this.counters.fromPeers += bytes.length;
+    if (chunk === INDEX_CHUNK) this.#index.failed(link.peer.device);
+    else this.swarm.onDropped(link.peer.device, chunk);
+  }
+
+  #onVerified(chunk: number): void {
     this.#blockedUntil = 0;
-    this.#progressAt = this.#host.now();
-    for (const action of this.swarm.onVerified(device, chunk, this.#host.now())) this.#act(action);
     this.tellHeld(chunk);
     this.#events.changed(null);
   }
@@ -315,9 +324,8 @@ export class Fetch {
     this.#host.wake();
   }
 
-  #storeFailed(error: unknown): void {
+  #onStoreFailed(error: ChunkmeshError): void {
     this.#blockedUntil = this.#host.now() + STORE_RETRY_MS;
-    const known = error instanceof ChunkmeshError ? error : undefined;
-    this.#events.changed(known ?? new ChunkmeshError('E_STORE_IO', 'the store failed', { cause: error }));
+    this.#events.changed(error);
   }
 }

@@ -1,5 +1,5 @@
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
-import type { FetchCounters } from './fetch.js';
+import { type FetchCounters, noCounters } from './settling.js';
 
 /** The rollouts that name one artifact: each gets a file of its own, and has a row of its own in the status (P-4.7). */
 
@@ -26,8 +26,6 @@ export type SharedProgress = Pick<RolloutProgress, 'state' | 'held' | 'error'> &
   readonly counters: FetchCounters | null;
 };
 
-const NO_COUNTERS: FetchCounters = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
-
 export class HandOvers {
   #all: readonly HandOver[] = [];
 
@@ -46,6 +44,11 @@ export class HandOvers {
   /** P-4.1 */
   get urgent(): boolean {
     return this.#all.some(({ rollout }) => rollout.urgent === true);
+  }
+
+  /** P-4.1: of all of them, each once, in the order of their rollouts. */
+  get urls(): readonly string[] {
+    return [...new Set(this.#all.flatMap(({ rollout }) => rollout.urls ?? []))];
   }
 
   /** The next rollout without its file. */
@@ -81,13 +84,18 @@ export class HandOvers {
       const done = one.doneAt !== null;
       return {
         ...{ name, version, artifact, state: done ? 'complete' : state, held, chunks, size },
-        ...(one === fetched && counters !== null ? counters : NO_COUNTERS),
+        ...told(one === fetched && counters !== null ? counters : noCounters()),
         ...(one !== fetched && counters !== null && done && { fromDisk: size }),
         seconds: ((one.doneAt ?? now) - one.since) / 1000,
         error: done ? '' : error,
       };
     });
   }
+}
+
+/** P-4.7: who uses no HTTP says nothing of it. */
+function told({ fromSeed, fromPeers, fromDisk, fromHttp, wasted }: FetchCounters) {
+  return { fromSeed, fromPeers, fromDisk, ...(fromHttp > 0 && { fromHttp }), wasted };
 }
 
 export function isSame(a: Rollout, b: Rollout): boolean {

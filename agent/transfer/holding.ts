@@ -26,9 +26,13 @@ export interface HoldingOptions {
   /** Whatever the device has that may share chunks with the artifact, its seeds among it. */
   readonly ownFiles: (name: string) => AsyncIterable<ChunkSource>;
   readonly openStored: (rollout: Rollout) => Promise<StoredArtifact>;
+  /** How many devices the swarm has, this one among them, as far as they were heard of. */
+  readonly devices: () => number;
 }
 
 export interface HoldingEvents {
+  /** A first chunk is held, and no session brought it. */
+  gained(): void;
   /** Every rollout has its file. */
   complete(): void;
   /** A chunk that was held is not any more, though the artifact was handed over. */
@@ -58,6 +62,7 @@ export class Holding {
   #fetch: Fetch | null = null;
   /** What the device's own files hold has been taken. */
   #copied = false;
+  #paused = false;
   #stopped = false;
 
   constructor(options: HoldingOptions, links: Links, events: HoldingEvents) {
@@ -97,7 +102,15 @@ export class Holding {
       this.#setState('fetching');
       void this.#settling.run();
     }
+    // Its URLs may be others.
+    this.#fetch?.schedule();
     this.#host.changed();
+  }
+
+  /** Outside of a device's hours: nothing is asked of HTTP servers. Sessions are for the caller to close. */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#fetch?.http.pause(paused);
   }
 
   get rollout(): Rollout {
@@ -160,8 +173,15 @@ export class Holding {
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
     const counters = this.#fetch?.counters ?? null;
-    const shared = { state: this.#state, held: this.held?.count ?? 0, error: this.#error, counters };
+    const shared = { state: this.#state, held: this.held?.count ?? 0, error: this.#error || this.#trouble, counters };
     return this.#handOvers.progress(shared, this.#host.now());
+  }
+
+  /** Why nothing comes over HTTP, where nothing else comes either. */
+  get #trouble(): string {
+    const fetch = this.#fetch;
+    const waits = this.#state === 'indexing' || this.#state === 'fetching';
+    return fetch === null || !waits || fetch.isFed ? '' : fetch.http.trouble;
   }
 
   async #open(): Promise<void> {
@@ -176,15 +196,26 @@ export class Holding {
     const stored = this.#stored ?? (await openStored(this.#rollout));
     this.#stored = stored;
     if (this.#stopped) return;
-    this.#fetch ??= new Fetch(stored, this.#rollout, this.#links, this.#host, {
+    this.#fetch ??= this.#makeFetch(stored);
+    this.#setState('indexing');
+    if (stored.index === undefined && whole !== undefined) await stored.installIndex(whole.index.bytes);
+    if (stored.index !== undefined) this.#onIndexed();
+  }
+
+  #makeFetch(stored: StoredArtifact): Fetch {
+    const surroundings = {
+      urls: () => this.#handOvers.urls,
+      devices: this.#options.devices,
+      gained: () => this.#events.gained(),
+    };
+    const fetch = new Fetch(stored, this.#rollout, this.#links, this.#host, surroundings, {
       indexed: () => this.#onIndexed(),
       changed: (error) => this.#onFetchChanged(error),
       wrongBytes: (link, error) => this.#events.wrongBytes(link, error),
       failed: (error) => this.#fail(error),
     });
-    this.#setState('indexing');
-    if (stored.index === undefined && whole !== undefined) await stored.installIndex(whole.index.bytes);
-    if (stored.index !== undefined) this.#onIndexed();
+    fetch.http.pause(this.#paused);
+    return fetch;
   }
 
   /** Waits for nothing: the rollouts after this one are to begin meanwhile. */

@@ -1,4 +1,6 @@
 import type { ChunkmeshError } from '../../shared/errors.js';
+import type { HttpRules } from '../http_rules.js';
+import type { HttpSource } from '../io/http/http_source.js';
 import type { CompletedArtifact, Logger } from '../options.js';
 import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
 import type { ReadBudget } from './serving.js';
@@ -13,10 +15,14 @@ export interface TransferHost {
   readonly buffers: ChunkBuffers;
   /** What all of them may read to serve, in one turn of the event loop. */
   readonly reads: ReadBudget;
+  readonly http: HttpSource;
+  readonly httpRules: HttpRules;
   /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
   metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */
   wake(): void;
+  /** `tick` is to be called by then, sooner than the agent's longest sleep. Monotonic ms. */
+  due(at: number): void;
   /** Progress that the operator should see in time. */
   changed(): void;
   completed(artifact: CompletedArtifact): void;

@@ -21,7 +21,7 @@ import { Mesh } from './mesh.js';
 /** P-4.4: what the field takes. */
 const MAX_ROOM = 255;
 
-export interface TransferOptions extends HoldingOptions {
+export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
   readonly joinWindowMs: number;
   /** Learned of another device from a peer (P-7.9, P-10.3). */
   readonly onPeerNamed: (peer: PeerName) => void;
@@ -55,7 +55,8 @@ export class Transfer {
       left: () => this.#left(),
     });
     const { links } = this.#mesh;
-    this.#holding = new Holding(options, links, {
+    this.#holding = new Holding({ ...options, devices: () => this.#devices }, links, {
+      gained: () => this.announcer.restart(host.now()),
       complete: () => this.#mesh.dropUseless(),
       lost: () => this.announcer.restart(host.now()),
       failed: () => links.closeAll(CLOSE.done),
@@ -96,6 +97,7 @@ export class Transfer {
     const pausing = paused && !this.urgent;
     if (pausing === this.#paused) return;
     this.#paused = pausing;
+    this.#holding.pause(pausing);
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
     else this.announcer.restart(this.#host.now());
     this.#host.wake();
@@ -201,6 +203,11 @@ export class Transfer {
   progress(): RolloutProgress[] {
     const rows = this.#holding.progress();
     return this.#paused ? rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused' } : row)) : rows;
+  }
+
+  /** One shard was heard, and the others are as large. */
+  get #devices(): number {
+    return Math.max(this.heard.most, this.#mesh.links.size) * this.rollout.shards + 1;
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander';
+import { HTTP_USES, type HttpUse, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED, type Metered } from '../../agent/metered.js';
 import {
   brokerAddress,
+  bytesArgument,
   choice,
   collect,
   daysArgument,
@@ -44,6 +46,10 @@ export interface AgentFlags {
   peerDownRate?: number;
   hours?: string;
   metered?: Metered;
+  http?: HttpUse;
+  httpAfter?: number;
+  httpMaxBytes?: number;
+  httpCa?: string;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
   json?: true;
@@ -106,6 +112,22 @@ export function addAgent(program: Command): void {
       'off, fetch or urgent: over a link that costs money by the byte, serve nobody (default: off)',
       choice('--metered', METERED),
     )
+    .option(
+      '--http <use>',
+      "never, no-peer or always: ask the servers of a rollout's URLs not at all, for what no peer brings, or beside peers (default: no-peer)",
+      choice('--http', HTTP_USES),
+    )
+    .option(
+      '--http-after <seconds>',
+      `not sooner after a rollout begins, 0 to ${MAX_HTTP_AFTER_SECONDS} (default: 10)`,
+      integer('--http-after', 0, MAX_HTTP_AFTER_SECONDS),
+    )
+    .option(
+      '--http-max-bytes <bytes>',
+      'most that is asked of them for one artifact, as 500k or 2.5G (default: no limit)',
+      bytesArgument('--http-max-bytes'),
+    )
+    .option('--http-ca <file>', 'certificates of who may vouch for https servers', path('--http-ca'))
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

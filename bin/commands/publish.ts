@@ -1,17 +1,21 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_EXPIRES_DAYS } from '../../broker/publish/manifest.js';
-import { brokerAddress, integer, path, version } from '../arguments.js';
+import { brokerAddress, collectUrls, integer, path, version } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const MOST_DAYS = 3650;
 
 const EXAMPLES = `
 The group's rollout of that name is replaced; its rollouts of other names stay. The file itself goes nowhere: give it to
-a seed (\`chunkmesh agent --seed <file>\`), and devices fetch it from there and from each other.
+a seed (\`chunkmesh agent --seed <file>\`), and devices fetch it from there and from each other. Or put it on an HTTP server
+and name its URL: a device asks there for what no other brings. Where there is no seed at all, the server needs the index
+too, beside the file and under the same name with .cmix at its end: --index writes it.
 
 Examples:
   $ chunkmesh publish firmware.img --fleet ./plant --name firmware --version 2.4.1 --group cameras
-  $ chunkmesh publish model.onnx --fleet ./plant --name model --version 7 --group cameras --expires-days 7 --json`;
+  $ chunkmesh publish model.onnx --fleet ./plant --name model --version 7 --group cameras --expires-days 7 --json
+  $ chunkmesh publish firmware.img --fleet ./plant --name firmware --version 2.4.2 --url https://files.example/firmware.img \\
+      --index firmware.img.cmix`;
 
 export interface PublishFlags {
   fleet: string;
@@ -20,6 +24,8 @@ export interface PublishFlags {
   group: string;
   expiresDays: number;
   urgent?: true;
+  url?: readonly string[];
+  index?: string;
   broker?: string;
   untilStdinEnds?: true;
   json?: true;
@@ -41,6 +47,12 @@ export function addPublish(program: Command): void {
       DEFAULT_EXPIRES_DAYS,
     )
     .option('--urgent', 'go ahead of other traffic, at any hour: for what cannot wait')
+    .option(
+      '--url <url>',
+      'where the whole file is on an HTTP server; may be repeated, the first is asked first',
+      collectUrls,
+    )
+    .option('--index <file>', 'write the index there, to be served beside each URL as <url>.cmix', path('--index'))
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

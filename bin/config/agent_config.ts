@@ -34,12 +34,13 @@ export function parseSettings(value: unknown, origin: string): AgentSettings {
 
 /** Relative paths in a file are relative to that file. */
 function resolvePaths(settings: AgentSettings, folder: string): AgentSettings {
-  const { bundle, store, seeds } = settings;
+  const { bundle, store, seeds, httpCa } = settings;
   return {
     ...settings,
     ...(bundle !== undefined && { bundle: resolve(folder, bundle) }),
     ...(store !== undefined && { store: resolve(folder, store) }),
     ...(seeds !== undefined && { seeds: seeds.map((seed) => resolve(folder, seed)) }),
+    ...(httpCa !== undefined && { httpCa: resolve(folder, httpCa) }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Hours } from '../../agent/hours.js';
+import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../../agent/store_limits.js';
@@ -34,6 +35,18 @@ const days = z.preprocess(
   (value) => (typeof value === 'string' && DAYS.test(value) ? Number(value) : value),
   z.number('not a number of days').min(0, 'below 0').max(MAX_RECHECK_DAYS, `above ${MAX_RECHECK_DAYS}`),
 );
+
+const seconds = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  z.int('not a whole number').min(0, 'below 0').max(MAX_HTTP_AFTER_SECONDS, 'above one day'),
+);
+
+const bytes = z.union([z.string(), z.number()]).transform((value, context) => {
+  const parsed = parseBytes(String(value));
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'not a number of bytes, as 500k or 2.5G' });
+  return z.NEVER;
+});
 
 const hours = z.string().superRefine((text, context) => {
   try {
@@ -73,6 +86,10 @@ export const schema = z
     peerDownRate: rate,
     hours,
     metered: z.enum(METERED),
+    http: z.enum(HTTP_USES),
+    httpAfterSeconds: seconds,
+    httpMaxBytes: bytes,
+    httpCa: path,
     logLevel: z.enum(LOG_LEVELS),
   })
   .partial();
@@ -191,6 +208,34 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--metered <mode>',
     meaning: `for a link that costs money by the byte, one of ${METERED.join(', ')}: serve nobody, fetch all or what is urgent`,
     fallback: 'off',
+  },
+  {
+    key: 'http',
+    environment: 'CHUNKMESH_HTTP',
+    flag: '--http <use>',
+    meaning: `whether the servers of a rollout's URLs are asked, one of ${HTTP_USES.join(', ')}: not at all, for what no peer brings, or beside peers`,
+    fallback: 'no-peer',
+  },
+  {
+    key: 'httpAfterSeconds',
+    environment: 'CHUNKMESH_HTTP_AFTER_SECONDS',
+    flag: '--http-after <seconds>',
+    meaning: 'not sooner after a rollout begins, drawn from this up to twice as much; 0 to 86400',
+    fallback: '10',
+  },
+  {
+    key: 'httpMaxBytes',
+    environment: 'CHUNKMESH_HTTP_MAX_BYTES',
+    flag: '--http-max-bytes <bytes>',
+    meaning: 'most that is asked of them for one artifact while the agent runs, as `500k` or `2.5G`',
+    fallback: 'no limit',
+  },
+  {
+    key: 'httpCa',
+    environment: 'CHUNKMESH_HTTP_CA',
+    flag: '--http-ca <file>',
+    meaning: 'certificates (PEM) of who may vouch for https servers, instead of those that Node brings',
+    fallback: "Node's",
   },
   {
     key: 'logLevel',

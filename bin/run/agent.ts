@@ -1,5 +1,12 @@
 import { Agent } from '../../agent/index.js';
-import type { AgentOptions, CompletedArtifact, Limits, Logger, RolloutProgress } from '../../agent/options.js';
+import type {
+  AgentOptions,
+  CompletedArtifact,
+  HttpOptions,
+  Limits,
+  Logger,
+  RolloutProgress,
+} from '../../agent/options.js';
 import { asError } from '../../shared/errors.js';
 import { brokerAddress, listenAddress } from '../arguments.js';
 import type { AgentFlags } from '../commands/agent.js';
@@ -38,6 +45,7 @@ function storeLimitsOf({
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
+  const { http, httpAfter, httpMaxBytes, httpCa } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -46,9 +54,22 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(broker !== undefined && { broker }),
     ...(statusInterval !== undefined && { statusIntervalMs: statusInterval }),
     ...(joinWindow !== undefined && { joinWindowMs: joinWindow }),
+    ...(http !== undefined && { http }),
+    ...(httpAfter !== undefined && { httpAfterSeconds: httpAfter }),
+    ...(httpMaxBytes !== undefined && { httpMaxBytes }),
+    ...(httpCa !== undefined && { httpCa }),
     ...(logLevel !== undefined && { logLevel }),
     ...limitsOf(flags),
     ...storeLimitsOf(flags),
+  };
+}
+
+function httpOf({ http, httpAfterSeconds, httpMaxBytes, httpCa }: AgentSettings): HttpOptions {
+  return {
+    ...(http !== undefined && { use: http }),
+    ...(httpAfterSeconds !== undefined && { afterSeconds: httpAfterSeconds }),
+    ...(httpMaxBytes !== undefined && { maxBytes: httpMaxBytes }),
+    ...(httpCa !== undefined && { ca: httpCa }),
   };
 }
 
@@ -140,6 +161,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     ...(joinWindowMs !== undefined && { joinWindowMs }),
     limits: limitsOf(settings),
     ...storeLimitsOf(settings),
+    http: httpOf(settings),
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);

@@ -6,10 +6,19 @@ import { output } from '../output.js';
 import { formatBytes } from '../units.js';
 
 /** What is no error and hardly meant. */
-export function notesOn({ name, version, group, replaced }: Published, { devices, seeds }: GroupSize): string[] {
+export function notesOn(
+  { name, version, group, replaced, urls = [] }: Published,
+  { devices, seeds }: GroupSize,
+  index?: string,
+): string[] {
   const notes: string[] = [];
   if (devices === 0) notes.push(`no device of the roster is in group ${group}`);
-  if (seeds === 0) notes.push(`no seed of the roster is in group ${group}: nobody may serve the file yet`);
+  if (seeds === 0 && urls.length === 0) {
+    notes.push(`no seed of the roster is in group ${group}: nobody may serve the file yet`);
+  }
+  if (seeds === 0 && urls.length > 0 && index === undefined) {
+    notes.push('without a seed, devices need the index from the HTTP server, as <url>.cmix: --index writes it');
+  }
   if (replaced !== undefined) {
     notes.push(
       `${name} ${version} had other bytes until now (artifact ${replaced}): better give other bytes another version`,
@@ -19,7 +28,7 @@ export function notesOn({ name, version, group, replaced }: Published, { devices
 }
 
 export async function runPublish(file: string, flags: PublishFlags): Promise<void> {
-  const { fleet, name, group, expiresDays, broker, json } = flags;
+  const { fleet, name, group, expiresDays, broker, json, url: urls, index } = flags;
   if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
   const size = await groupSize(fleet, group);
   const published = await publish({
@@ -32,9 +41,11 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     devices: size.devices + size.seeds,
     expiresDays,
     urgent: flags.urgent === true,
+    ...(urls !== undefined && { urls }),
+    ...(index !== undefined && { indexFile: index }),
     ...(broker !== undefined && { broker }),
   });
-  const notes = notesOn(published, size);
+  const notes = notesOn(published, size, index);
   if (json) {
     output.json({ ...published, notes });
   } else {

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { indexFile } from '../../shared/artifact_file.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { checkId, isVersion } from '../../shared/control/ids.js';
 import { encodeMessage, type Rollout, type TrustMessage } from '../../shared/control/messages.js';
+import { isSourceUrl } from '../../shared/control/source_url.js';
 import { mayPublish } from '../../shared/control/topics.js';
-import { ChunkmeshError } from '../../shared/errors.js';
+import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
+import { MAX_URLS } from '../../shared/limits.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import { connectMember } from '../member_link.js';
 import { DEFAULT_EXPIRES_DAYS, newer, nextManifest, shardCount } from './manifest.js';
@@ -38,6 +42,10 @@ export interface PublishOptions {
   readonly expiresDays?: number;
   /** P-4.1 */
   readonly urgent?: boolean;
+  /** P-4.1 */
+  readonly urls?: readonly string[];
+  /** Where the index is written, before anything is sent: devices look for it at once (P-11.1). */
+  readonly indexFile?: string;
   /** Instead of the bundle's. */
   readonly broker?: string;
   /** Seconds since the epoch. */
@@ -53,6 +61,8 @@ export interface Published {
   readonly size: number;
   readonly chunks: number;
   readonly seq: number;
+  /** P-4.1, where there are any. */
+  readonly urls?: readonly string[];
   /** Hex of the artifact that had this name and version until now, where it is another. */
   readonly replaced?: string;
 }
@@ -62,7 +72,18 @@ export interface Published {
  *   E_BROKER_REFUSED where the broker does not hold the message afterwards; E_TIMEOUT.
  */
 export async function publish(options: PublishOptions): Promise<Published> {
-  const { credential, file, name, version, group, devices, urgent = false, broker } = options;
+  const {
+    credential,
+    file,
+    name,
+    version,
+    group,
+    devices,
+    urgent = false,
+    urls = [],
+    indexFile: into,
+    broker,
+  } = options;
   checkArguments(options);
   const index = await indexFile(file);
   const rollout: Rollout = {
@@ -73,24 +94,45 @@ export async function publish(options: PublishOptions): Promise<Published> {
     chunks: index.chunkCount,
     shards: shardCount(devices),
     ...(urgent && { urgent }),
+    ...(urls.length > 0 && { urls: [...urls] }),
   };
+  if (into !== undefined) await writeIndex(into, index);
   const link = await connectMember(credential, broker);
   try {
     const { seq, replaced } = await new Publication(link, options, rollout).run();
     const { artifact, size, chunkCount: chunks } = index;
-    return { name, version, group, artifact, size, chunks, seq, ...(replaced !== undefined && { replaced }) };
+    return {
+      ...{ name, version, group, artifact, size, chunks, seq },
+      ...(urls.length > 0 && { urls }),
+      ...(replaced !== undefined && { replaced }),
+    };
   } finally {
     await link.close();
   }
 }
 
-function checkArguments({ credential, name, version, group }: PublishOptions): void {
+function checkArguments({ credential, name, version, group, urls = [] }: PublishOptions): void {
   checkId(name, 'name');
   checkId(group, 'group');
+  if (urls.length > MAX_URLS || !urls.every(isSourceUrl)) {
+    throw new ChunkmeshError('E_ARGUMENT', `more than ${MAX_URLS} URLs, or one that breaks P-4.1`);
+  }
   if (!isVersion(version)) throw new ChunkmeshError('E_ARGUMENT', `version ${JSON.stringify(version)} breaks P-1.2`);
   const { identity, prefix } = credential;
   if (!mayPublish(prefix, identity, `${prefix}/trust/${group}`)) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${identity.id} is a ${identity.role}, not a publisher (P-2.2)`);
+  }
+}
+
+/** Whole or not at all: a server may be serving that folder. @throws E_STORE_IO */
+async function writeIndex(path: string, { bytes }: ArtifactIndex): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw new ChunkmeshError('E_STORE_IO', `${path}: ${systemCode(cause) ?? 'cannot be written'}`, { cause });
   }
 }
 

@@ -41,7 +41,7 @@ export interface StatusReport {
 }
 
 const fetched = (rollouts: readonly RolloutProgress[]): number =>
-  rollouts.reduce((sum, { fromSeed, fromPeers }) => sum + fromSeed + fromPeers, 0);
+  rollouts.reduce((sum, { fromSeed, fromPeers, fromHttp = 0 }) => sum + fromSeed + fromPeers + fromHttp, 0);
 
 const fetching = ({ state }: RolloutProgress): boolean => state === 'fetching';
 

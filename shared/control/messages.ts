@@ -8,9 +8,11 @@ import {
   MAX_OFFER_SECONDS,
   MAX_ROLLOUTS,
   MAX_SHARDS,
+  MAX_URLS,
 } from '../limits.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
+import { isSourceUrl } from './source_url.js';
 
 /** The payloads of P-4: one schema a message, parsed from unknown. Unknown keys are dropped (P-1.5). */
 
@@ -36,6 +38,7 @@ const rollout = z.object({
     .max(MAX_SHARDS)
     .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
   urgent: z.boolean().optional(),
+  urls: z.array(z.string().refine(isSourceUrl, 'no URL of P-4.1')).max(MAX_URLS).optional(),
 });
 
 const trust = z.object({
@@ -94,6 +97,7 @@ const progress = z.object({
   fromSeed: count,
   fromPeers: count,
   fromDisk: count,
+  fromHttp: count.optional(),
   wasted: count,
   seconds: z.number().min(0),
   error: code,

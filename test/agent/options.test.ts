@@ -57,6 +57,11 @@ describe('the options of an agent', () => {
     ['a rate of 0', { limits: { upRate: 0 } }],
     ['hours that are none', { limits: { hours: 'night' } }],
     ['a metered link of a kind that is none', { limits: { metered: 'lte' } }],
+    ['HTTP that is not known', { http: { use: 'sometimes' } }],
+    ['an unknown key of HTTP', { http: { url: 'http://a/' } }],
+    ['bytes below none', { http: { maxBytes: -1 } }],
+    ['a time that is none', { http: { afterSeconds: Number.NaN } }],
+    ['an empty path of authorities', { http: { ca: '' } }],
     ['a number for a logger', { logger: 5 }],
     ['a logger that cannot warn', { logger: { debug() {}, info() {}, error() {} } }],
   ])('are refused with E_CONFIG: %s', (_, more) => {

@@ -98,6 +98,22 @@ describe('Throttle', () => {
     }
   });
 
+  it('P-11.6: what comes over HTTP is held down with what peers send, as one of them', () => {
+    const [http, ...peers] = [new Peer(), new Peer(), new Peer()];
+    const throttle = sharing({ downRate: 1_000_000 }, ...peers);
+    throttle.watch(0, 'http:', http);
+    const all = [http, ...peers];
+    run(throttle, all, 0, 2000);
+    expect(off(run(throttle, all, 2000, 7000), 1_000_000)).toBeLessThan(0.03);
+    expect(http.limit).toBeGreaterThan(250_000);
+    http.isFinished = true;
+    run(throttle, peers, 7000, 8000);
+    expect(off(run(throttle, peers, 8000, 13_000), 1_000_000)).toBeLessThan(0.03);
+    throttle.set(13_000, { peerDownRate: 50_000 });
+    throttle.watch(13_000, 'http:', new Peer());
+    expect(peers.map(({ limit }) => limit)).toEqual([50_000, 50_000]);
+  });
+
   it.each([20_000, 50_000, 200_000])(
     'P-7.12: holds %d bytes a second too, among 12 that send a datagram now and then, and tells them seldom',
     (downRate) => {

@@ -117,6 +117,30 @@ describe('environment', () => {
     expect(() => parseSettings({ recheckRate: '0' }, 'file')).toThrow('file: recheckRate: not a rate from 1k to 4G');
   });
 
+  it('reads when HTTP servers may be asked, each where it may come from', async () => {
+    const environment = {
+      ...{ CHUNKMESH_HTTP: 'always', CHUNKMESH_HTTP_AFTER_SECONDS: '0' },
+      ...{ CHUNKMESH_HTTP_MAX_BYTES: '2.5G', CHUNKMESH_HTTP_CA: 'ca.pem' },
+    };
+    expect(environmentSettings(environment)).toEqual({
+      ...{ http: 'always', httpAfterSeconds: 0, httpMaxBytes: 2.5e9, httpCa: 'ca.pem' },
+    });
+    expect(parseSettings({ httpMaxBytes: 1000 }, 'file')).toEqual({ httpMaxBytes: 1000 });
+    const path = await file({ bundle: 'a', store: 'b', httpCa: 'ca.pem' });
+    const { httpCa } = await resolveSettings({ flags: {}, environment: {}, file: path });
+    expect(httpCa).toBe(join(path, '../ca.pem'));
+    for (const [key, values] of Object.entries({
+      http: ['on', true, 'peer', ''],
+      httpAfterSeconds: [-1, 1.5, 86_401, '1e1', true],
+      httpMaxBytes: [-1, 'all', '1T', true],
+      httpCa: ['', 1],
+    })) {
+      for (const value of values) {
+        expect(() => parseSettings({ [key]: value }, 'file'), `${key} ${value}`).toThrow(`file: ${key}: `);
+      }
+    }
+  });
+
   it('refuses a value by the name of its setting', () => {
     expect(() => environmentSettings({ CHUNKMESH_LOG_LEVEL: 'loud' })).toThrow(/^environment: logLevel: /);
   });

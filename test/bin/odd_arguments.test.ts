@@ -73,6 +73,7 @@ describe('what is no number', () => {
     ['publish', '--expires-days'],
     ['agent', '--status-interval'],
     ['agent', '--join-window'],
+    ['agent', '--http-after'],
     ['demo', '--devices'],
     ['demo', '--timeout'],
   ])('%s %s', async (verb, option) => {
@@ -88,6 +89,7 @@ describe('what is none of the choices', () => {
   it.each([
     ['enroll', '--role'],
     ['broker', '--kind'],
+    ['agent', '--http'],
     ['demo', '--broker'],
   ])('%s %s', async (verb, option) => {
     for (const value of ['', ' ', 'DEVICE', 'constructor', '__proto__', 'x'.repeat(400)]) {
@@ -105,6 +107,8 @@ describe('an empty path, as an unset variable of a script makes one', () => {
     }),
     ['broker', [...(WHOLE.broker ?? []), '--audit', ''], '--audit'],
     ['agent', [...(WHOLE.agent ?? []), '--config='], '--config'],
+    ['publish', [...(WHOLE.publish ?? []), '--index', ''], '--index'],
+    ['agent', [...(WHOLE.agent ?? []), '--http-ca', ''], '--http-ca'],
     ['demo', ['demo', '--file', ''], '--file'],
   ] as const)('%s %j', async (_verb, args, what) => {
     expect(await refused(args)).toEqual({ ...BAD_ARGUMENT, message: `${what} is empty` });
@@ -125,6 +129,33 @@ describe('what is no address', () => {
   it.each(['publish', 'agent', 'status'])('%s --broker', async (verb) => {
     for (const value of NO_BROKERS) {
       expect(await refused([...(WHOLE[verb] ?? []), '--broker', value])).toMatchObject(BAD_ARGUMENT);
+    }
+  });
+
+  it('publish --url, nor one too many', async () => {
+    for (const value of [
+      '',
+      ' ',
+      'firmware.img',
+      'ftp://a/',
+      'http://',
+      `http://a/${'x'.repeat(600)}`,
+      'http://a/\u001b[2J',
+    ]) {
+      expect(await refused([...(WHOLE.publish ?? []), '--url', value])).toMatchObject(BAD_ARGUMENT);
+    }
+    const { message, ...rest } = await refused([...(WHOLE.publish ?? []), '--url', 'http://u:secret@a/']);
+    expect([rest, message.includes('secret')]).toEqual([BAD_ARGUMENT, false]);
+    const five = Array.from({ length: 5 }, (_, i) => ['--url', `http://a.example/${i}`]).flat();
+    expect(await refused([...(WHOLE.publish ?? []), ...five])).toMatchObject({
+      ...BAD_ARGUMENT,
+      message: '--url: a rollout has at most 4 URLs',
+    });
+  });
+
+  it('agent --http-max-bytes', async () => {
+    for (const value of ['', '-1', '1T', 'all', '1e9', ' 5', '0x10']) {
+      expect(await refused([...(WHOLE.agent ?? []), '--http-max-bytes', value])).toMatchObject(BAD_ARGUMENT);
     }
   });
 

@@ -69,11 +69,14 @@ describe('status', () => {
   it('has a line for each rollout of each device', () => {
     const blocked = { ...rollout, name: 'model', state: 'blocked' as const, held: 0, error: 'E_DISK_FULL' };
     const idle = { ...row, device: 'cam-2', online: false, peers: 0, rollouts: [], bytesPerSecond: 0 };
-    const lines = formatStatus(listDevices([{ ...row, rollouts: [rollout, blocked] }, idle], []), 1012).split('\n');
+    const fetching = { ...rollout, fromHttp: 4_200_000 };
+    const lines = formatStatus(listDevices([{ ...row, rollouts: [fetching, blocked] }, idle], []), 1012).split('\n');
     expect(lines).toHaveLength(5);
-    expect(lines[2]).toMatch(/^cam-1 +hall +online +firmware +2\.0\.0 +fetching +75 % +2 +1\.5 kB\/s +12 s ago$/);
+    expect(lines[2]).toMatch(
+      /^cam-1 +hall +online +firmware +2\.0\.0 +fetching +75 % +2 +4\.2 MB +1\.5 kB\/s +12 s ago$/,
+    );
     expect(lines[3]).toMatch(/^cam-1 .* model +2\.0\.0 +blocked E_DISK_FULL +0 % /);
-    expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +12 s ago$/);
+    expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +- +12 s ago$/);
   });
 
   it('says of a device over a metered link that it is, as long as it is there', () => {
@@ -92,7 +95,7 @@ describe('status', () => {
     ];
     const listed = listDevices([row], roster);
     expect(listed.map(({ device }) => device)).toEqual(['cam-0', 'cam-1']);
-    expect(formatStatus(listed, 1012)).toMatch(/^cam-0 +yard +(- +){7}never seen$/m);
+    expect(formatStatus(listed, 1012)).toMatch(/^cam-0 +yard +(- +){8}never seen$/m);
     expect(listed.map(statusJson)).toMatchObject([
       { device: 'cam-0', site: 'yard', seen: false, online: false, rollouts: [] },
       { device: 'cam-1', seen: true },

@@ -96,6 +96,27 @@ describe('publish', () => {
     expect(names(await retained())).toEqual(['model 1.0.0', 'firmware 2.0.0']);
   });
 
+  it('P-4.1: names URLs, and writes the index that is to lie beside them', async () => {
+    const [first, second] = ['https://files.example/firmware.img', 'http://192.0.2.1/f?key=1'];
+    const into = join(fleet.folder, 'firmware.img.cmix');
+    const published = await publish(options({ urls: [first, second], indexFile: into }));
+    expect(published.urls).toEqual([first, second]);
+    expect((await retained()).rollouts[0]?.urls).toEqual([first, second]);
+    expect((await readFile(into)).equals((await indexFile(file)).bytes)).toBe(true);
+    expect(await publish(options())).not.toHaveProperty('urls');
+    expect((await retained()).rollouts[0]).not.toHaveProperty('urls');
+  });
+
+  it('refuses URLs that break P-4.1, and an index that cannot be written, before anything is sent', async () => {
+    const url = 'http://files.example/x';
+    for (const urls of [[url, 'ftp://files.example/x'], ['http://u:p@files.example/'], Array(5).fill(url)]) {
+      await expect(publish(options({ urls }))).rejects.toThrow(coded('E_ARGUMENT') as Error);
+    }
+    const indexFile = join(fleet.folder, 'no-such-folder', 'x.cmix');
+    await expect(publish(options({ indexFile }))).rejects.toThrow(coded('E_STORE_IO') as Error);
+    expect((await publish(options())).seq).toBe(1);
+  });
+
   it('says what the same name and version was before, where it was other bytes', async () => {
     const first = await publish(options());
     expect(await publish(options())).not.toHaveProperty('replaced');
@@ -113,6 +134,11 @@ describe('publish', () => {
     const notes = [expect.stringContaining('no device'), expect.stringContaining('no seed')];
     expect(JSON.parse(stdout)).toMatchObject({ notes });
     expect(stderr).toMatch(/^note: no device .* group nobody\nnote: no seed .*\n$/);
+    const urls = [...args, '--url', 'http://files.example/firmware.img'];
+    const noIndex = [expect.stringContaining('no device'), expect.stringContaining('--index writes it')];
+    expect(JSON.parse((await chunkmesh(urls)).stdout)).toMatchObject({ notes: noIndex });
+    const withIndex = [...urls, '--index', join(fleet.folder, 'x.cmix')];
+    expect(JSON.parse((await chunkmesh(withIndex)).stdout).notes).toHaveLength(1);
     await fleet.fleet.enroll('depot', { role: 'seed', groups: ['nobody'] });
     await fleet.fleet.enroll('cam-9', { groups: ['nobody'] });
     expect(JSON.parse((await chunkmesh(args)).stdout)).toMatchObject({ notes: [] });

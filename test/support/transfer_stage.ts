@@ -1,3 +1,4 @@
+import type { HttpRules } from '../../agent/http_rules.js';
 import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
@@ -5,6 +6,7 @@ import type { RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { SeededRandom } from '../sim/random.js';
+import { FakeHttp, NO_HTTP } from './fake_http.js';
 import { FakeSession } from './fake_session.js';
 import { MemoryArtifact, type Sample } from './memory_artifact.js';
 import { UNLIMITED_READS } from './unlimited_reads.js';
@@ -18,6 +20,18 @@ interface Joined {
   readonly pump: () => void;
 }
 
+export interface StageOptions {
+  readonly seed?: number;
+  /** Whether it has the index already. */
+  readonly indexed?: boolean;
+  /** How many chunks it has, the first ones. */
+  readonly held?: number;
+  readonly urls?: readonly string[];
+  readonly rules?: HttpRules;
+  /** Whether it starts outside of its hours. */
+  readonly paused?: boolean;
+}
+
 async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 
 export class TransferStage {
@@ -29,24 +43,25 @@ export class TransferStage {
   readonly warnings: ChunkmeshError[] = [];
   completedAt = -1;
   wakes = 0;
+  readonly http = new FakeHttp();
   readonly #joined = new Map<string, Joined>();
 
-  private constructor(sample: Sample, seed: number) {
+  private constructor(sample: Sample, { seed = 1, urls = [], rules = NO_HTTP }: StageOptions) {
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
     this.transfer = new Transfer({
       artifact: sample.index.artifact,
-      rollouts: [{ rollout: sample.rollout, groups: ['cameras'] }],
+      rollouts: [{ rollout: { ...sample.rollout, urls: [...urls] }, groups: ['cameras'] }],
       host: {
         now: () => this.now,
         random: () => random.next(),
         logger: silent,
         buffers: new ChunkBuffers(),
-        reads: UNLIMITED_READS,
+        ...{ reads: UNLIMITED_READS, http: this.http, httpRules: rules },
         metered: () => this.metered,
         wake: () => this.wakes++,
-        changed: () => {},
+        ...{ due() {}, changed() {} },
         completed: () => {
           this.completedAt = this.now;
         },
@@ -61,11 +76,12 @@ export class TransferStage {
     });
   }
 
-  /** @param indexed whether it has the index already; @param held how many chunks, the first ones */
-  static async start(sample: Sample, { indexed = true, seed = 1, held = 0 } = {}): Promise<TransferStage> {
-    const stage = new TransferStage(sample, seed);
+  static async start(sample: Sample, options: StageOptions = {}): Promise<TransferStage> {
+    const { indexed = true, held = 0 } = options;
+    const stage = new TransferStage(sample, options);
     for (let chunk = 0; chunk < held; chunk++) await stage.stored.writeChunk(chunk, sample.chunk(chunk));
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
+    if (options.paused) stage.transfer.pause(true);
     await stage.transfer.start();
     return stage;
   }

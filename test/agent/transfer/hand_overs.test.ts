@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HandOvers, type NamedRollout } from '../../../agent/transfer/hand_overs.js';
 
-const COUNTERS = { fromSeed: 600, fromPeers: 300, fromDisk: 100, wasted: 7 };
+const COUNTERS = { fromSeed: 600, fromPeers: 250, fromDisk: 100, fromHttp: 50, wasted: 7 };
 const SHARED = { state: 'fetching', held: 3, error: 'E_STORE_IO', counters: COUNTERS } as const;
 
 function named(name: string, version: string, ...groups: string[]): NamedRollout {
@@ -69,6 +69,25 @@ describe('HandOvers', () => {
     handOvers.undo(5000);
     expect(handOvers.next).toBe(one.rollout);
     expect(handOvers.progress(SHARED, 6000)).toMatchObject([{ state: 'fetching', seconds: 1 }, { state: 'fetching' }]);
+  });
+
+  it('P-4.7: says nothing of HTTP where nothing came over it', () => {
+    const handOvers = new HandOvers();
+    handOvers.follow([one], 0, false);
+    const [row] = handOvers.progress({ ...SHARED, counters: { ...COUNTERS, fromHttp: 0 } }, 0);
+    expect(row).not.toHaveProperty('fromHttp');
+  });
+
+  it('P-4.1: names the URLs of all, each once, in the order of their rollouts', () => {
+    const at = (what: NamedRollout, ...urls: string[]): NamedRollout => ({
+      ...what,
+      rollout: { ...what.rollout, urls },
+    });
+    const handOvers = new HandOvers();
+    handOvers.follow([at(one, 'http://b', 'http://a'), two, at(three, 'http://a', 'http://c')], 0, false);
+    expect(handOvers.urls).toEqual(['http://b', 'http://a', 'http://c']);
+    handOvers.follow([two, at(three, 'http://d')], 0, false);
+    expect(handOvers.urls).toEqual(['http://d']);
   });
 
   it('counts nothing where nothing is fetched: a seed', () => {

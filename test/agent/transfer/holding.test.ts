@@ -9,6 +9,7 @@ import type { Serving } from '../../../agent/transfer/serving.js';
 import type { Session } from '../../../agent/transport/session.js';
 import { Bitfield } from '../../../shared/artifact/index.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
+import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { FakeStored, fault } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
 import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
@@ -48,10 +49,9 @@ class Stage {
         random: () => 0,
         logger: { debug() {}, info() {}, warn() {}, error() {} },
         buffers: new ChunkBuffers(),
-        reads: UNLIMITED_READS,
+        ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
         metered: () => false,
-        wake() {},
-        changed() {},
+        ...{ wake() {}, due() {}, changed() {} },
         completed: ({ name, version, path }) => this.told.push(`complete ${name} ${version} ${path}`),
         warning: ({ code }) => this.told.push(code),
       },
@@ -59,9 +59,11 @@ class Stage {
       seeds: [],
       ownFiles: () => from(),
       openStored: async () => stored.real,
+      devices: () => 1,
       ...over,
     };
     this.holding = new Holding(options, this.links, {
+      gained: () => this.told.push('gained'),
       complete: () => this.told.push('complete'),
       lost: () => this.told.push('lost'),
       failed: () => this.told.push('failed'),

@@ -3,6 +3,7 @@ import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
 import type { NamedRollouts } from '../../../agent/transfer/hand_overs.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
+import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { FakeSession } from '../../support/fake_session.js';
 import { FakeStored } from '../../support/fake_stored.js';
 import { Sample } from '../../support/store_fixture.js';
@@ -27,9 +28,9 @@ async function started(held: Iterable<number>, isSeed = false) {
       random: () => 0.5,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       buffers: new ChunkBuffers(),
-      reads: UNLIMITED_READS,
+      ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
       metered: () => false,
-      ...{ wake() {}, changed() {}, completed() {}, warning() {} },
+      ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },
     async *ownFiles() {},
     openStored: async () => stored.real,

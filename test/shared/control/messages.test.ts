@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { decodeMessage, encodeMessage, messageType } from '../../../shared/control/messages.js';
 import { ERROR_TABLE } from '../../../shared/errors.js';
+import { MAX_MESSAGE_BYTES } from '../../../shared/limits.js';
 import { changed, changedRollout, type Fields, GOOD, REFUSED, TYPES, verdict } from '../../support/good_messages.js';
 import { codeOf } from '../../support/members.js';
 import { messageVectors } from '../../support/vectors.js';
@@ -115,6 +116,39 @@ describe('P-4.1 trust', () => {
     for (const value of bad) expect(changedRollout('trust', { [field]: value })).toBe(REFUSED);
   });
 
+  it('takes none to four URLs, and refuses five', () => {
+    const of = (count: number): string =>
+      changedRollout('trust', { urls: Array.from({ length: count }, (_, i) => `http://a.example/${i}`) });
+    expect([0, 1, 4, 5].map(of)).toEqual(['accepted', 'accepted', 'accepted', REFUSED]);
+  });
+
+  it('refuses URLs that are none, and what is no list of them', () => {
+    for (const bad of [
+      '',
+      'a',
+      'ftp://a/',
+      'http://user:word@a/',
+      `http://a/${'x'.repeat(512)}`,
+      1,
+      null,
+      new Uint8Array(9),
+      ['http://a/'],
+    ]) {
+      expect(changedRollout('trust', { urls: ['http://a.example/', bad] }), String(bad)).toBe(REFUSED);
+    }
+    for (const bad of ['http://a.example/', {}, null, 1, true])
+      expect(changedRollout('trust', { urls: bad })).toBe(REFUSED);
+  });
+
+  it('P-2.7: has room for 16 rollouts with four URLs of 512 bytes each', () => {
+    const urls = Array.from({ length: 4 }, (_, i) => `http://a.example/${i}`.padEnd(512, 'x'));
+    const { rollouts } = GOOD.trust;
+    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
+    const all = Array.from({ length: 16 }, (_, i) => ({ ...first, name: `n${i}`.padEnd(64, 'x'), urls }));
+    expect(changed('trust', { rollouts: all })).toBe('accepted');
+    expect(encodeMap({ ...GOOD.trust, rollouts: all }).length).toBeLessThan(MAX_MESSAGE_BYTES / 3);
+  });
+
   it.each(['fleet', 'group'])('P-1.1 %s is an id', (field) => {
     expect(changed('trust', { [field]: 'x'.repeat(64) })).toBe('accepted');
     for (const bad of ['', 'x'.repeat(65), 'a/b', '+', 'a.b']) expect(changed('trust', { [field]: bad })).toBe(REFUSED);
@@ -183,6 +217,11 @@ describe('P-4.7 status', () => {
 
   it.each(['', 'done', 'COMPLETE', 'toString', 1, null])('refuses state %j', (state) => {
     expect(changedRollout('status', { state })).toBe(REFUSED);
+  });
+
+  it('takes bytes from HTTP that are a count, or none at all', () => {
+    for (const good of [0, 1, 2 ** 40]) expect(changedRollout('status', { fromHttp: good })).toBe('accepted');
+    for (const bad of [-1, 1.5, '1', null]) expect(changedRollout('status', { fromHttp: bad })).toBe(REFUSED);
   });
 
   it('P-4.7: takes an error that is a code and an agent of printable ASCII, and nothing that a terminal would obey', () => {
