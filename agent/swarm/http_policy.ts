@@ -6,11 +6,11 @@ import type { HttpRules } from '../http_rules.js';
  */
 
 /**
- * Who needs the server waits a random part of this for each device of the swarm. All together then ask 40 times a second at most; what one
+ * Who needs the server waits a random part of this for each device of the swarm. All together then ask 8 times a second; what one
  * of them was given, the others have from it before most of their turns come.
  */
-export const TURN_MS_PER_DEVICE = 50;
-/** Not longer, however many there are: above 6,000 devices the fleet asks more often than that, and each of them once in 150 s. */
+export const TURN_MS_PER_DEVICE = 250;
+/** Not longer, however many there are: above 1,200 devices the fleet asks more often than that, and each of them once in 150 s. */
 export const MAX_TURN_MS = 300_000;
 
 /**

@@ -92,7 +92,7 @@ describe('P-11.4 turns', () => {
     expect(one.needed(0, 4e9, true)).toBeLessThanOrEqual(MAX_TURN_MS);
   });
 
-  it.each([1000, 6000])('have %i devices together ask 40 times a second, however many they are', (devices) => {
+  it.each([200, 1200])('have %i devices together ask 8 times a second, however many they are', (devices) => {
     const random = new SeededRandom(devices);
     const WATCHED_MS = 600_000;
     let asked = 0;
@@ -105,7 +105,7 @@ describe('P-11.4 turns', () => {
       }
     }
     const perSecond = asked / (WATCHED_MS / 1000);
-    expect(perSecond).toBeGreaterThan(36);
-    expect(perSecond).toBeLessThan(44);
+    expect(perSecond).toBeGreaterThan(7.2);
+    expect(perSecond).toBeLessThan(8.8);
   });
 });
