@@ -11,6 +11,7 @@ import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
+import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, type Logger } from './options.js';
@@ -46,6 +47,7 @@ interface Running extends Parts {
   readonly announcements: Announcements;
   readonly negotiation: Negotiation;
   readonly hearing: Hearing;
+  readonly learning: Learning;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -131,9 +133,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     const parts = await openParts(this.#options, this.#ended.signal, believed);
     let link: ControlLink | null = null;
     try {
+      const learning = await Learning.open(parts.store, (error) => this.#warn(error));
       this.#ended.signal.throwIfAborted();
       link = this.#openLink(parts.credential);
-      this.#running = this.#assemble(parts, link);
+      this.#running = this.#assemble(parts, link, learning);
       const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
       this.#logger.info(
         { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
@@ -148,7 +151,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  #assemble(parts: Parts, link: ControlLink): Running {
+  #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
     const { credential, endpoint } = parts;
     const control = new Control(credential, link);
     const announcements = new Announcements(credential, control);
@@ -169,7 +172,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         refused: (error, times) => this.#warn(error, times),
       },
     );
-    return { ...parts, ...speaking, hearing };
+    return { ...parts, ...speaking, hearing, learning };
   }
 
   #openLink(credential: Credential): ControlLink {
@@ -207,6 +210,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     try {
       await everyStep([
         () => this.#rollouts.stop(),
+        () => running.learning.save(),
         () => running.endpoint.close(),
         () => running.control.farewell(this.#statusNow(false), FAREWELL_MS),
         () => closeParts(running),
@@ -225,6 +229,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       artifact,
       host: this.#transferHost(running),
       joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
+      seeding: this.#options.seeding ?? {},
       isSeed: credential.identity.role === 'seed',
       seeds,
       ownFiles: (name) => ownFiles(running, name),
@@ -240,7 +245,10 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #transferHost(running: Running): TransferHost {
     return {
+      ...{ self: running.credential.identity.id, site: running.credential.identity.site },
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
+      worth: (device) => running.learning.worth(device),
+      learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       changed: () => {
@@ -289,6 +297,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       announcements.tick(transfer, at, seconds());
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
+    running.learning.tick(at);
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

@@ -1,4 +1,6 @@
 import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
+import type { Lesson } from '../../agent/swarm/peer_book.js';
+import type { SeedingLimits } from '../../agent/transfer/retirement.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { RolloutProgress } from '../../shared/control/messages.js';
@@ -23,6 +25,9 @@ async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 export class TransferStage {
   now = 0;
   metered = false;
+  /** What peers are worth, where not 1. */
+  readonly worths = new Map<string, number>();
+  readonly lessons: [device: string, lesson: Lesson][] = [];
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -31,7 +36,7 @@ export class TransferStage {
   wakes = 0;
   readonly #joined = new Map<string, Joined>();
 
-  private constructor(sample: Sample, seed: number) {
+  private constructor(sample: Sample, seed: number, seeding: SeedingLimits) {
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
@@ -39,11 +44,14 @@ export class TransferStage {
       artifact: sample.index.artifact,
       rollouts: [{ rollout: sample.rollout, groups: ['cameras'] }],
       host: {
+        ...{ self: 'self', site: 'default' },
         now: () => this.now,
         random: () => random.next(),
         logger: silent,
         buffers: new ChunkBuffers(),
         reads: UNLIMITED_READS,
+        worth: (device) => this.worths.get(device) ?? 1,
+        learned: (device, lesson) => this.lessons.push([device, lesson]),
         metered: () => this.metered,
         wake: () => this.wakes++,
         changed: () => {},
@@ -53,6 +61,7 @@ export class TransferStage {
         warning: (error) => this.warnings.push(error),
       },
       joinWindowMs: 0,
+      seeding,
       isSeed: false,
       seeds: [],
       ownFiles: noFiles,
@@ -62,8 +71,11 @@ export class TransferStage {
   }
 
   /** @param indexed whether it has the index already; @param held how many chunks, the first ones */
-  static async start(sample: Sample, { indexed = true, seed = 1, held = 0 } = {}): Promise<TransferStage> {
-    const stage = new TransferStage(sample, seed);
+  static async start(
+    sample: Sample,
+    { indexed = true, seed = 1, held = 0, seeding = {} as SeedingLimits } = {},
+  ): Promise<TransferStage> {
+    const stage = new TransferStage(sample, seed, seeding);
     for (let chunk = 0; chunk < held; chunk++) await stage.stored.writeChunk(chunk, sample.chunk(chunk));
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
     await stage.transfer.start();
@@ -71,9 +83,9 @@ export class TransferStage {
   }
 
   /** A session with the device is agreed. */
-  connect(device: string, seed = false): FakeSession {
+  connect(device: string, seed = false, site = 'default'): FakeSession {
     const made: { session?: FakeSession } = {};
-    const { pump } = this.transfer.connect({ device, site: 'default', seed }, (events) => {
+    const { pump } = this.transfer.connect({ device, site, seed }, (events) => {
       made.session = new FakeSession(events);
       return made.session.real;
     });

@@ -49,6 +49,7 @@ class Stage {
         logger: { debug() {}, info() {}, warn() {}, error() {} },
         buffers: new ChunkBuffers(),
         reads: UNLIMITED_READS,
+        ...{ self: 'self', site: 'site', worth: () => 1, learned() {} },
         metered: () => false,
         wake() {},
         changed() {},
