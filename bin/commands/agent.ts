@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { METERED, type Metered } from '../../agent/metered.js';
-import { brokerAddress, choice, collect, integer, path, rateArgument } from '../arguments.js';
+import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
+import { brokerAddress, choice, collect, decimal, integer, path, rateArgument } from '../arguments.js';
 import type { AgentSettings } from '../config/settings.js';
 import { fromEnvironment } from './fleet_option.js';
 
@@ -26,6 +27,8 @@ export interface AgentFlags {
   config?: string;
   statusInterval?: number;
   joinWindow?: number;
+  seedSeconds?: number;
+  seedRatio?: number;
   upRate?: number;
   downRate?: number;
   peerUpRate?: number;
@@ -60,6 +63,16 @@ export function addAgent(program: Command): void {
       '--join-window <ms>',
       `join a new rollout after a random part of this, ${LEAST_MS} to ${HOUR_MS} (default: 1000)`,
       integer('--join-window', LEAST_MS, HOUR_MS),
+    )
+    .option(
+      '--seed-seconds <s>',
+      'how long it serves what is complete (default: as long as a rollout names it)',
+      integer('--seed-seconds', 0, MAX_SEED_SECONDS),
+    )
+    .option(
+      '--seed-ratio <copies>',
+      'how many copies it serves of what is complete (default: no limit)',
+      decimal('--seed-ratio', MAX_SEED_RATIO),
     )
     .option(
       '--up-rate <rate>',

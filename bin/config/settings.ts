@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Hours } from '../../agent/hours.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
+import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { LOG_LEVELS } from '../log.js';
 import { parseRate, RATE_WANTED } from './rate.js';
@@ -10,9 +11,19 @@ import { parseRate, RATE_WANTED } from './rate.js';
 
 const path = z.string().min(1, 'an empty path');
 /** The environment has texts where a file has numbers. */
+const number = (pattern: RegExp) => (value: unknown) =>
+  typeof value === 'string' && pattern.test(value) ? Number(value) : value;
 const milliseconds = z.preprocess(
-  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  number(/^\d{1,15}$/),
   z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'),
+);
+const seconds = z.preprocess(
+  number(/^\d{1,15}$/),
+  z.int('not a whole number').min(0, 'below 0').max(MAX_SEED_SECONDS, 'above one year'),
+);
+const ratio = z.preprocess(
+  number(/^\d{1,15}(\.\d{1,6})?$/),
+  z.number('not a number').min(0, 'below 0').max(MAX_SEED_RATIO, `above ${MAX_SEED_RATIO}`),
 );
 
 const rate = z.union([z.string(), z.number()]).transform((value, context) => {
@@ -51,6 +62,8 @@ export const schema = z
     broker: z.string(),
     statusIntervalMs: milliseconds,
     joinWindowMs: milliseconds,
+    seedSeconds: seconds,
+    seedRatio: ratio,
     upRate: rate,
     downRate: rate,
     peerUpRate: rate,
@@ -110,6 +123,20 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--join-window <ms>',
     meaning: 'a new rollout is joined after a random part of this (P-10.1); 50 to 3600000',
     fallback: '1000',
+  },
+  {
+    key: 'seedSeconds',
+    environment: 'CHUNKMESH_SEED_SECONDS',
+    flag: '--seed-seconds <s>',
+    meaning: 'how long it serves an artifact once it is complete; 0 to 31536000',
+    fallback: 'as long as a rollout names it',
+  },
+  {
+    key: 'seedRatio',
+    environment: 'CHUNKMESH_SEED_RATIO',
+    flag: '--seed-ratio <copies>',
+    meaning: 'how many copies of an artifact it serves, once it is complete; 0 to 1000, as `2.5`',
+    fallback: 'no limit',
   },
   {
     key: 'upRate',

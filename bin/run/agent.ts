@@ -22,7 +22,7 @@ function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered }
 }
 
 function settingsOf(flags: AgentFlags): AgentSettings {
-  const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
+  const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel, seedSeconds, seedRatio } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -31,6 +31,8 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(broker !== undefined && { broker }),
     ...(statusInterval !== undefined && { statusIntervalMs: statusInterval }),
     ...(joinWindow !== undefined && { joinWindowMs: joinWindow }),
+    ...(seedSeconds !== undefined && { seedSeconds }),
+    ...(seedRatio !== undefined && { seedRatio }),
     ...(logLevel !== undefined && { logLevel }),
     ...limitsOf(flags),
   };
@@ -122,6 +124,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     ...(broker !== undefined && { broker: brokerAddress(broker) }),
     ...(statusIntervalMs !== undefined && { statusIntervalMs }),
     ...(joinWindowMs !== undefined && { joinWindowMs }),
+    seeding: { seconds: settings.seedSeconds, ratio: settings.seedRatio },
     limits: limitsOf(settings),
   };
   const agent = new Agent(options);
