@@ -27,6 +27,8 @@ export const DOUBLE_MS = 3_000;
 export const LATE_BY_OWN_PACE_MS = 1_000;
 /** Asked for in other sites at once, in seconds of what comes from there: what waits longer keeps a chunk from who could bring it sooner. */
 export const FAR_PIPELINE_SECONDS = 2;
+/** Two average chunks of a small artifact: many devices of a site share its uplink. */
+export const MIN_FAR_PIPELINE_BYTES = 128 * 1024;
 /** How often a seed is asked for a chunk that devices hold too, lest a device never learns what the seed could give. */
 export const EXPLORE_MS = 15_000;
 /** A request is late after as many times what the best peer takes for as many bytes. */

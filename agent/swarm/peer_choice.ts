@@ -10,8 +10,8 @@ import { ANSWERS_WANTED, MAX_SESSIONS_PER_SEED } from './limits.js';
 export const PLACES_FOR_OTHER_SITES = 3;
 /** Places of a device that other sites do not get while so many of its own site are heard of. */
 export const PLACES_FOR_OWN_SITE = 8;
-/** Places of a seed that only sites get that have less than their share of it: the first site that comes would else take them all. */
-export const PLACES_FOR_SITES_IN_NEED = MAX_SESSIONS_PER_SEED / 4;
+/** Part of a seed's places that only sites get that have less than their share of it: the first site that comes would else take them all. */
+export const PART_FOR_SITES_IN_NEED = 1 / 4;
 /** Of the answers to an announcement, those from other sites, where there are both. */
 const ANSWERS_FROM_OTHER_SITES = 4;
 
@@ -50,10 +50,10 @@ export function hasPlace(isNear: boolean, { near, far, heardNear, heardFar }: Pl
 
 /**
  * P-10.3: whether a seed has a place for one more device of a site.
- * @param ofSite sessions with that site; @param sites that it has sessions with or heard of, that one among them; @param room that is left
+ * @param ofSite sessions with that site; @param sites that it has sessions with or heard of, that one among them; @param room that is left of all places
  */
-export function seedHasPlace(ofSite: number, sites: number, room: number): boolean {
-  return room > PLACES_FOR_SITES_IN_NEED || ofSite < Math.max(1, Math.floor(MAX_SESSIONS_PER_SEED / sites));
+export function seedHasPlace(ofSite: number, sites: number, room: number, places = MAX_SESSIONS_PER_SEED): boolean {
+  return room > places * PART_FOR_SITES_IN_NEED || ofSite < Math.max(1, Math.floor(places / sites));
 }
 
 /** In which order devices are offered sessions that were named together: of the own site first, then by worth. */

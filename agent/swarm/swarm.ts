@@ -1,7 +1,7 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import { againAt, againAtCost, lateAfterMs, lateByOwnPace, type Pace, urgency } from './endgame.js';
 import { Intake } from './intake.js';
-import { EXPLORE_MS, FAR_PIPELINE_SECONDS, MAX_OUTSTANDING_BYTES, MIN_PIPELINE_BYTES, REST_MS } from './limits.js';
+import { EXPLORE_MS, FAR_PIPELINE_SECONDS, MAX_OUTSTANDING_BYTES, MIN_FAR_PIPELINE_BYTES, REST_MS } from './limits.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 import { Sources } from './sources.js';
@@ -125,9 +125,12 @@ export class Swarm {
     (peer.near ? this.#near : this.#far).received(bytes, peer.seed, now);
   }
 
-  /** P-7.13 */
-  onComing(id: string, chunk: number, now: number): void {
-    if (!this.#held.get(chunk)) this.#uplink.onComing(id, chunk, now);
+  /** P-7.13 @returns what to tell whom of it. */
+  onComing(id: string, chunk: number, now: number): SwarmAction[] {
+    const actions: SwarmAction[] = [];
+    const isNews = !this.#held.get(chunk) && this.#uplink.onComing(id, chunk, now);
+    if (isNews) this.#tellComing(chunk, actions, id);
+    return actions;
   }
 
   isAsked(id: string, chunk: number): boolean {
@@ -259,14 +262,16 @@ export class Swarm {
     // What is late does not count: whoever holds it back would keep the others from being asked.
     if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
     if (peer.outstandingBytes >= peer.pipelineBytes) return false;
-    if (peer.near || peer.outstanding.size === 0) return true;
-    return this.#farOutstandingBytes < Math.max(MIN_PIPELINE_BYTES, FAR_PIPELINE_SECONDS * this.#far.rate(now));
+    return (
+      peer.near ||
+      this.#farOutstandingBytes < Math.max(MIN_FAR_PIPELINE_BYTES, FAR_PIPELINE_SECONDS * this.#far.rate(now))
+    );
   }
 
   /** P-10.7: devices of the site that do not hold it leave the chunk to this one. */
-  #tellComing(chunk: number, actions: SwarmAction[]): void {
+  #tellComing(chunk: number, actions: SwarmAction[], except = ''): void {
     for (const { id, near, seed, have } of this.#peers.values()) {
-      if (near && !seed && !have.get(chunk)) actions.push({ kind: 'coming', peer: id, chunk });
+      if (near && !seed && id !== except && !have.get(chunk)) actions.push({ kind: 'coming', peer: id, chunk });
     }
   }
 

@@ -69,15 +69,22 @@ export class Uplink {
     }
   }
 
-  /** Another device of the site has asked for the chunk. @param missing whether it is missing here */
-  onComing(id: string, chunk: number, now: number): void {
+  /**
+   * By that device of the site, or one that it heard of, the chunk comes.
+   * @returns whether that is news: this device's other neighbours are then to be told, who may not know each other.
+   */
+  onComing(id: string, chunk: number, now: number): boolean {
     const neighbour = this.#neighbours.get(id);
-    if (neighbour === undefined || neighbour.coming.has(chunk) || chunk >= this.#from.length) return;
+    if (neighbour === undefined || neighbour.coming.has(chunk) || chunk >= this.#from.length) return false;
     if (neighbour.coming.size >= MAX_COMING) forgetBroken(neighbour, now);
     const { coming, broken, kept } = neighbour;
-    if (coming.size >= MAX_COMING || (broken >= MAX_BROKEN && broken > kept)) return;
+    if (coming.size >= MAX_COMING || (broken >= MAX_BROKEN && broken > kept)) return false;
     coming.set(chunk, now + COMING_MS);
-    this.#from[chunk] = now + COMING_MS;
+    const from = this.#from[chunk] ?? 0;
+    const isNews = from === Number.POSITIVE_INFINITY || from <= now;
+    // Who hears the same of several neighbours waits no longer for it.
+    if (isNews) this.#from[chunk] = now + COMING_MS;
+    return isNews;
   }
 
   /** The chunk is there, at that neighbour or here. */
@@ -88,7 +95,9 @@ export class Uplink {
 
   /** From when on this device may ask another site for the chunk. */
   turnAt(chunk: number): number {
-    return (this.#from[chunk] ?? Number.POSITIVE_INFINITY) + this.#turnsOf(chunk) * TURN_MS;
+    // Devices that do not know each other are not to begin at the same moment either.
+    const part = this.#neighbours.size === 0 ? 0 : mixed(this.#self, chunk) / 2 ** 32;
+    return (this.#from[chunk] ?? Number.POSITIVE_INFINITY) + (this.#turnsOf(chunk) + part) * TURN_MS;
   }
 
   /**

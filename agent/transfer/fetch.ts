@@ -162,7 +162,7 @@ export class Fetch {
 
   /** P-7.13 */
   onComing(link: Link, chunk: number): void {
-    this.swarm.onComing(link.peer.device, chunk, this.#host.now());
+    for (const action of this.swarm.onComing(link.peer.device, chunk, this.#host.now())) this.#act(action);
   }
 
   onReject(link: Link, chunk: number, reason: RejectReason): void {

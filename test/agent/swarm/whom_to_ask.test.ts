@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { EXPLORE_MS, MIN_PIPELINE_BYTES } from '../../../agent/swarm/limits.js';
+import { EXPLORE_MS, MIN_FAR_PIPELINE_BYTES } from '../../../agent/swarm/limits.js';
 import { Swarm, type SwarmAction } from '../../../agent/swarm/swarm.js';
 import { COMING_MS } from '../../../agent/swarm/uplink.js';
 import { Bitfield } from '../../../shared/artifact/bitfield.js';
 import { SeededRandom } from '../../sim/random.js';
 
 const CHUNK = 64 * 1024;
-const PIPELINE = MIN_PIPELINE_BYTES / CHUNK;
+const FAR_PIPELINE = MIN_FAR_PIPELINE_BYTES / CHUNK;
 /** So many that every pipeline is filled with some left. */
 const CHUNKS = 200;
 const TURN_MS = 100;
@@ -143,10 +143,26 @@ describe('P-10.7 what crosses the uplink', () => {
 
   it('waits its turn, and is then asked without another event', () => {
     const stage = new Stage(CHUNKS, { a: { have: new Bitfield(CHUNKS) }, far: { far: true } });
-    const first = stage.asked(0).far ?? [];
-    expect(first).toHaveLength(PIPELINE);
-    for (const chunk of first) stage.bring('far', chunk, 1);
-    expect(stage.swarm.nextDeadline()).toBeLessThanOrEqual(TURN_MS);
+    expect(stage.asked(0)).toEqual({});
+    expect(stage.swarm.nextDeadline()).toBeLessThan(TURN_MS);
+    const asked = stage.asked(2 * TURN_MS).far ?? [];
+    // Little at a time, while it is not known what comes from there.
+    expect(asked).toHaveLength(FAR_PIPELINE);
+  });
+
+  it('is told on to those whom the one that asked may not know', () => {
+    const none = { have: new Bitfield(2) };
+    const stage = new Stage(2, {
+      a: none,
+      b: none,
+      c: { have: only(2, 0) },
+      far: { far: true },
+      seed: { seed: true, ...none },
+    });
+    expect(stage.swarm.onComing('a', 0, 0)).toEqual([{ kind: 'coming', peer: 'b', chunk: 0 }]);
+    expect(stage.swarm.onComing('b', 0, 0)).toEqual([]);
+    stage.held.set(1);
+    expect(stage.swarm.onComing('b', 1, 0)).toEqual([]);
   });
 
   it('is left to a neighbour that said that it comes, until it is there, or that one leaves, or takes too long', () => {
@@ -162,7 +178,7 @@ describe('P-10.7 what crosses the uplink', () => {
         stage.swarm.removePeer('a');
         expect(stage.asked(COMING_MS - 1)).toEqual({ far: [0] });
       } else {
-        expect(stage.asked(COMING_MS + TURN_MS)).toEqual({ far: [0] });
+        expect(stage.asked(COMING_MS + 2 * TURN_MS)).toEqual({ far: [0] });
       }
     }
   });

@@ -19,6 +19,11 @@ const NEAR_STEPS = 1;
 const FAR_STEPS = 4;
 /** P-8.5: who is killed says nothing. */
 const DEATH_NOTICED_STEPS = 9_500 / STEP_MS;
+/** P-10.1: who has few peers looks for others. */
+const LOOKS_STEPS = 2_000 / STEP_MS;
+const FEW_PEERS = 4;
+/** P-10.3: who was brought nothing for so long makes room for one that may. */
+const UNFED_MS = 10_000;
 
 export interface DeviceOptions {
   readonly id: string;
@@ -27,6 +32,8 @@ export interface DeviceOptions {
   readonly up: number;
   readonly down: number;
   readonly seed?: boolean;
+  /** Of a seed: how many sessions it may have. */
+  readonly places?: number;
   /** P-10.5: it tells nobody what it holds, and gives nothing. */
   readonly metered?: boolean;
   /** Virtual ms. */
@@ -86,6 +93,8 @@ class Device {
   sentBytes = 0;
   wasted = 0;
   due = true;
+  /** When it last got a chunk, or joined. */
+  fedAt = 0;
 
   constructor(options: DeviceOptions, { chunks, chunkBytes, choice = 'sites' }: FleetOptions, random: () => number) {
     this.options = options;
@@ -200,8 +209,9 @@ export class Fleet {
       const { joinsAt = 0, diesAt, diesAfterCopies = Number.POSITIVE_INFINITY } = device.options;
       const copies = device.sentBytes / (this.#options.chunks * this.#options.chunkBytes);
       const gone = (diesAt !== undefined && this.#now >= diesAt) || copies >= diesAfterCopies;
-      if (!device.alive && this.#now >= joinsAt && !gone) this.#join(device);
+      if (!device.alive && this.#now >= joinsAt && !gone) this.#meet(device);
       else if (device.alive && gone) this.#leave(device);
+      else if (device.alive && this.#step % LOOKS_STEPS === 0) this.#lookAround(device);
     }
     const mail = this.#mail.get(this.#step) ?? [];
     this.#mail.delete(this.#step);
@@ -215,14 +225,15 @@ export class Fleet {
     this.#step++;
   }
 
-  #join(device: Device): void {
+  #meet(device: Device): void {
+    if (!device.alive) device.fedAt = this.#now;
     device.alive = true;
     const wants = ({ options: { peers, id } }: Device, other: Device) =>
       (peers === undefined || peers.includes(other.options.id)) && other.options.id !== id;
     const others = this.#devices.map((other) => ({ other, order: this.#random() })).sort((a, b) => a.order - b.order);
     for (const { other } of others) {
       if (!other.alive || !(wants(device, other) && wants(other, device))) continue;
-      if (device.options.seed && other.options.seed) continue;
+      if ((device.options.seed && other.options.seed) || device.peers.has(other)) continue;
       if (!this.#hasPlaceFor(device, other) || !this.#hasPlaceFor(other, device)) continue;
       this.#connect(device, other);
       this.#connect(other, device);
@@ -236,17 +247,25 @@ export class Fleet {
     }
   }
 
+  #lookAround(device: Device): void {
+    if (device.options.seed || device.held.isFull) return;
+    const unfed = this.#now - device.fedAt >= UNFED_MS;
+    const [oldest] = device.peers;
+    if (unfed && oldest !== undefined) this.#part(device, oldest);
+    if (unfed || device.peers.size < FEW_PEERS) this.#meet(device);
+  }
+
   /** P-10.3 */
   #hasPlaceFor({ options, peers }: Device, other: Device): boolean {
-    const { site, seed = false } = options;
-    const room = (seed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT) - peers.size;
+    const { site, seed = false, places: seedPlaces = MAX_SESSIONS_PER_SEED } = options;
+    const room = (seed ? seedPlaces : MAX_SESSIONS_PER_ARTIFACT) - peers.size;
     if (room <= 0 || this.#options.choice === 'random') return room > 0;
     const inSite = (of: Iterable<Device>, name: string): number =>
       [...of].filter((one) => one.options.site === name).length;
     const living = this.#devices.filter(({ alive }) => alive);
     if (seed) {
       const sites = new Set(living.map((one) => one.options.site)).size;
-      return seedHasPlace(inSite(peers, other.options.site), sites, room);
+      return seedHasPlace(inSite(peers, other.options.site), sites, room, seedPlaces);
     }
     if (other.options.seed) return true;
     const [near, heardNear] = [inSite(peers, site), inSite(living, site)];
@@ -282,12 +301,13 @@ export class Fleet {
   }
 
   /** Two that are of no use to each other end their session. */
-  #part(seed: Device, device: Device): void {
-    this.#send(seed, device, { kind: 'gone' });
-    seed.superSeed?.removePeer(device.options.id);
-    seed.peers.delete(device);
-    this.#end(seed, device);
-    this.#end(device, seed);
+  #part(one: Device, other: Device): void {
+    this.#send(one, other, { kind: 'gone' });
+    one.superSeed?.removePeer(other.options.id);
+    one.swarm.removePeer(other.options.id);
+    one.peers.delete(other);
+    this.#end(one, other);
+    this.#end(other, one);
   }
 
   /** What `from` was sending to `to` is for nobody. */
@@ -323,7 +343,7 @@ export class Fleet {
       return;
     }
     const { chunk, kind } = message;
-    if (kind === 'coming') to.swarm.onComing(id, chunk, now);
+    if (kind === 'coming') this.#act(to, to.swarm.onComing(id, chunk, now));
     else if (kind === 'data') this.#takeData(from, to, chunk);
     else this.#takeRequest(to.pipes.get(id), chunk, kind);
   }
@@ -333,6 +353,9 @@ export class Fleet {
       if (!to.options.seed) to.swarm.onHave(from.options.id, chunk, Uint8Array.of(0x80));
       if (to.superSeed?.onHave(from.options.id, chunk, Uint8Array.of(0x80), this.#now)) this.#part(to, from);
     }
+    // Two that hold everything make room for others.
+    const isFull = to.swarm.peers.get(from.options.id)?.have.isFull ?? false;
+    if (!to.options.seed && to.held.isFull && isFull) this.#part(to, from);
   }
 
   #takeRequest(pipe: Pipe | undefined, chunk: number, kind: 'request' | 'cancel'): void {
@@ -358,6 +381,7 @@ export class Fleet {
       return;
     }
     to.held.set(chunk);
+    to.fedAt = now;
     this.#act(to, to.swarm.onVerified(from.options.id, chunk, now));
     if (!to.options.metered) for (const peer of to.peers) this.#send(to, peer, { kind: 'have', chunks: [chunk] });
     if (to.held.isFull) to.done = now;

@@ -2,7 +2,7 @@ import { argv, stdout } from 'node:process';
 import { simulationSeed } from '../random.js';
 import { median } from '../scenario.js';
 import type { Figures } from './fleet.js';
-import { FIRST_SITE, play, SITE_SCENARIOS } from './scenarios.js';
+import { play, SITE_SCENARIOS } from './scenarios.js';
 
 /**
  * Prints what choosing peers buys over choosing at random, as a Markdown table or as JSON: medians over seeds.
@@ -22,7 +22,7 @@ function spread({ sites }: Figures): number {
 const crossings = ({ sites }: Figures): number =>
   Math.max(...Object.entries(sites).flatMap(([name, site]) => (name === 'origin' ? [] : [site.copiesIn])));
 
-const rows = [...SITE_SCENARIOS, FIRST_SITE].map((scenario) => {
+const rows = SITE_SCENARIOS.map((scenario) => {
   const figures = (choice: 'random' | 'sites') => {
     const runs = SEEDS.map((seed) => play(scenario, seed, choice));
     const of = (value: (figures: Figures) => number): number => round(median(runs.map(value)));

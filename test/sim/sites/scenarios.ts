@@ -123,27 +123,39 @@ export const UNEVEN_SITES: SiteScenario = {
 };
 
 /**
- * What happened to Kraken (uber/kraken#244): the first site alone has more devices than the origin has places, and is there first. A file of 10 MB:
- * there are many devices.
+ * What happened to Kraken (uber/kraken#244): the first site alone takes every place of the origin, since it is there first. An origin of 8 places
+ * instead of 64, so that a few devices do.
  */
 export const FIRST_SITE: SiteScenario = {
-  name: 'sites of 70, 6 and 6 on one uplink of 20 Mbit/s, the first one first',
+  name: 'sites of 10, 4 and 4 on one uplink, the first one first',
   options: (() => {
-    const made = sites([70, 6, 6], { shared: 20 });
-    const devices = made.devices.map((one) => (one.site === 'b' || one.site === 'c' ? { ...one, joinsAt: 1000 } : one));
-    return { ...made, chunks: 160, devices };
+    const made = sites([10, 4, 4], { shared: 20 });
+    const devices = made.devices.map((one) => {
+      if (one.seed) return { ...one, places: 8 };
+      return one.site === 'a' ? one : { ...one, joinsAt: 1000 };
+    });
+    return { ...made, devices };
   })(),
-  fluidLimit: (3 * 160 * CHUNK_BYTES) / mbit(20),
+  fluidLimit: (3 * SITE_BYTES) / mbit(20),
+};
+/** Of a large site no device knows all others. */
+export const LARGE_SITES: SiteScenario = {
+  name: 'sites of 30, 30 and 30, an uplink of 20 Mbit/s each',
+  options: sites([30, 30, 30], { each: 20 }),
+  fluidLimit: SITE_BYTES / mbit(20),
 };
 
 export const SITE_SCENARIOS: readonly SiteScenario[] = [
   ...[EIGHT, ONE, MIXED, ASYMMETRIC, JOINING, KILLED, ORIGIN_GONE, FAST_ORIGIN, SEED_ONLY, METERED],
-  ...[THREE_SITES, SHARED_UPLINK, UNEVEN_SITES],
+  ...[THREE_SITES, SHARED_UPLINK, UNEVEN_SITES, FIRST_SITE, LARGE_SITES],
 ];
 
 export function play({ options }: SiteScenario, seed: number, choice: 'random' | 'sites' = 'sites'): Figures {
   // Who joins first is no rule of nature.
   const random = new SeededRandom(seed);
-  const devices = options.devices.map((device) => ({ joinsAt: Math.floor(random.next() * 500), ...device }));
+  const devices = options.devices.map((device) => ({
+    joinsAt: device.seed ? 0 : Math.floor(random.next() * 500),
+    ...device,
+  }));
   return new Fleet({ ...options, devices, seed, choice }).run(LIMIT_SECONDS);
 }
