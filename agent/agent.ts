@@ -11,6 +11,7 @@ import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
+import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
@@ -50,6 +51,7 @@ interface Running extends Parts {
   readonly negotiation: Negotiation;
   readonly hearing: Hearing;
   readonly recheck: Recheck | null;
+  readonly learning: Learning;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -137,9 +139,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     });
     let link: ControlLink | null = null;
     try {
+      const learning = await Learning.open(parts.store, (error) => this.#warn(error));
       this.#ended.signal.throwIfAborted();
       link = this.#openLink(parts.credential);
-      this.#running = this.#assemble(parts, link);
+      this.#running = this.#assemble(parts, link, learning);
       const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
       this.#logger.info(
         { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
@@ -154,7 +157,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  #assemble(parts: Parts, link: ControlLink): Running {
+  #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
     const { credential, endpoint } = parts;
     const control = new Control(credential, link);
     const announcements = new Announcements(credential, control);
@@ -180,7 +183,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       warn: (error, times) => this.#warn(error, times),
       stepped: () => this.#alarm.by(recheck?.deadline ?? Number.POSITIVE_INFINITY),
     });
-    return { ...parts, ...speaking, hearing, recheck };
+    return { ...parts, ...speaking, hearing, recheck, learning };
   }
 
   #openLink(credential: Credential): ControlLink {
@@ -219,6 +222,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       await everyStep([
         async () => running.recheck?.stop(),
         () => this.#rollouts.stop(),
+        () => running.learning.save(),
         () => running.endpoint.close(),
         () => running.control.farewell(this.#statusNow(false), FAREWELL_MS),
         () => closeParts(running),
@@ -237,6 +241,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       artifact,
       host: this.#transferHost(running),
       joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
+      seeding: this.#options.seeding ?? {},
       isSeed: credential.identity.role === 'seed',
       seeds,
       ownFiles: (name) => ownFiles(running, name),
@@ -252,8 +257,11 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #transferHost(running: Running): TransferHost {
     return {
+      ...{ self: running.credential.identity.id, site: running.credential.identity.site },
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
       ...{ http: running.http, httpRules: httpRules(this.#options) },
+      worth: (device) => running.learning.worth(device),
+      learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       due: (at) => {
@@ -307,6 +315,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
     recheck?.tick();
     deadline = Math.min(deadline, recheck?.deadline ?? deadline);
+    running.learning.tick(at);
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

@@ -42,8 +42,10 @@ export class Announcements {
 
   /** P-10.2. @returns whether to offer a session to who said it. */
   heard(transfer: Transfer, peer: MeshPeer, have: HaveMessage, now: number, random: () => number): boolean {
-    transfer.heard.heard(peer.device, now);
-    return transfer.isOfInterest(have) && transfer.heard.offers(random);
+    const { device, site } = peer;
+    transfer.heard.heard(device, now, site);
+    const sameSite = site === this.#credential.identity.site;
+    return transfer.isOfInterest(have) && transfer.heard.offers(random, site, sameSite, transfer.worth(device));
   }
 
   forget(transfer: Transfer): void {

@@ -82,7 +82,7 @@ export class Negotiation {
     if (transfer.isBanned(peer.device)) return;
     if (transfer.sessionSince(peer.device) !== undefined) {
       if (announcedAt === undefined || !this.#agreements.isLater(artifact, peer.device, announcedAt)) return;
-    } else if (transfer.room <= this.#agreements.pendingFor(artifact, now)) return;
+    } else if (transfer.room <= this.#agreements.pendingFor(artifact, now) || !transfer.hasPlaceFor(peer)) return;
     if (this.#agreements.isPending(artifact, peer.device)) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
@@ -138,7 +138,7 @@ export class Negotiation {
     const peer = peerOf(opened);
     const now = this.#host.now();
     const there = transfer.sessionSince(peer.device) !== undefined;
-    if (there ? !this.#givesWay(transfer, peer.device, offer) : transfer.room === 0) return;
+    if (there ? !this.#givesWay(transfer, peer.device, offer) : !transfer.hasPlaceFor(peer)) return;
     const staleIn = (offer.expires + MAX_CLOCK_AHEAD_SECONDS - this.#host.seconds() + 1) * 1000;
     if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
     const { secret, publicKey } = generateSessionKeyPair();

@@ -14,6 +14,7 @@ import {
 import { MAX_RATE, MIN_RATE } from './rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from './store_limits.js';
 import { type Limits, limitsSchema } from './throttle.js';
+import { MAX_SEED_RATIO, MAX_SEED_SECONDS, type SeedingLimits } from './transfer/retirement.js';
 
 /** What a device's developer sees of the agent: options in, events out. */
 
@@ -59,6 +60,8 @@ export interface AgentOptions {
   readonly joinWindowMs?: number;
   /** Shortest time between two status messages while something moves, ms. Default 2,000. */
   readonly statusIntervalMs?: number;
+  /** How long a device that is complete serves others: the first of both limits counts. Default for as long as a rollout names the artifact. A seed always does. */
+  readonly seeding?: SeedingLimits;
   /** What the agent may take of the network, and when. `setLimits` changes it later. */
   readonly limits?: Limits;
   readonly http?: HttpOptions;
@@ -96,6 +99,12 @@ const schema = z.strictObject({
   mqtt: withFunctions('on', 'publish', 'subscribe').optional(),
   joinWindowMs: milliseconds.optional(),
   statusIntervalMs: milliseconds.optional(),
+  seeding: z
+    .strictObject({
+      seconds: z.number().min(0).max(MAX_SEED_SECONDS).optional(),
+      ratio: z.number().min(0).max(MAX_SEED_RATIO).optional(),
+    })
+    .optional(),
   limits: limitsSchema.optional(),
   http: z
     .strictObject({

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { Candidate } from '../shared/control/messages.js';
 import { MAX_DATAGRAM_BYTES } from '../shared/limits.js';
 import { usableCandidates } from './io/candidates.js';
 import type { Endpoint } from './io/endpoint.js';
 import type { AgreedSession } from './negotiation.js';
+import { shareSubnet } from './swarm/peer_choice.js';
 import type { Throttle } from './throttle.js';
 import type { Transfer } from './transfer/transfer.js';
 import { Session } from './transport/session.js';
@@ -23,7 +25,9 @@ export function beginSession(ground: Ground, transfer: Transfer, session: Agreed
   const { endpoint, throttle } = ground;
   const { peer, candidates, ...agreed } = session;
   const usable = usableCandidates(candidates, endpoint.candidates);
-  const connected = transfer.connect(peer, (events) => {
+  const hosts = (of: readonly Candidate[]): string[] => of.map(([host]) => host);
+  const subnet = shareSubnet(hosts(endpoint.candidates), hosts(usable));
+  const connected = transfer.connect({ ...peer, subnet }, (events) => {
     return new Session({
       ...agreed,
       ...throttle.sessionOptions(now, peer.device, transfer.urgent),

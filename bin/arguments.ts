@@ -26,6 +26,17 @@ export function integer(what: string, least: number, most: number): (text: strin
   };
 }
 
+/** A number from 0 to `most`, with a decimal point where one is wanted. @throws E_ARGUMENT */
+export function decimal(what: string, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d{1,15}(\.\d{1,6})?$/.test(text) || value > most) {
+      throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a number from 0 to ${most}`);
+    }
+    return value;
+  };
+}
+
 /** Bytes a second. @throws E_ARGUMENT */
 export function rateArgument(what: string): (text: string) => number {
   return (text) => {

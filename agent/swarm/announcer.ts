@@ -1,4 +1,5 @@
-import { ANSWERS_WANTED, FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS } from './limits.js';
+import { FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS } from './limits.js';
+import { answerChance } from './peer_choice.js';
 
 /** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
 
@@ -29,23 +30,44 @@ export class Announcer {
   }
 }
 
+interface Member {
+  readonly at: number;
+  readonly site: string;
+}
+
 /** The members of a shard heard of late, for the probability of P-10.2. */
 export class MembersHeard {
-  readonly #heardAt = new Map<string, number>();
+  readonly #members = new Map<string, Member>();
+  readonly #bySite = new Map<string, number>();
   #most = 0;
 
-  heard(device: string, now: number): void {
-    this.#heardAt.delete(device);
-    this.#heardAt.set(device, now);
-    this.#most = Math.max(this.#most, this.#heardAt.size);
-    for (const [oldest, at] of this.#heardAt) {
-      if (at > now - HEARD_WINDOW_MS && this.#heardAt.size <= MAX_MEMBERS_HEARD) break;
-      this.#heardAt.delete(oldest);
+  heard(device: string, now: number, site = ''): void {
+    this.#forget(device);
+    this.#members.set(device, { at: now, site });
+    this.#bySite.set(site, this.inSite(site) + 1);
+    this.#most = Math.max(this.#most, this.#members.size);
+    for (const [oldest, { at }] of this.#members) {
+      if (at > now - HEARD_WINDOW_MS && this.#members.size <= MAX_MEMBERS_HEARD) break;
+      this.#forget(oldest);
     }
   }
 
   get size(): number {
-    return this.#heardAt.size;
+    return this.#members.size;
+  }
+
+  get sites(): Iterable<string> {
+    return this.#bySite.keys();
+  }
+
+  inSite(site: string): number {
+    return this.#bySite.get(site) ?? 0;
+  }
+
+  /** @param site of who announced itself; @param sameSite whether it is this device's; @param worth as PeerBook has it */
+  offers(random: () => number, site = '', sameSite = true, worth = 1): boolean {
+    const there = this.inSite(site);
+    return random() < answerChance(sameSite, { there, elsewhere: this.size - there }, worth);
   }
 
   /** The most that there ever were: who is fed says nothing, and is still there. */
@@ -53,7 +75,12 @@ export class MembersHeard {
     return this.#most;
   }
 
-  offers(random: () => number): boolean {
-    return random() < Math.min(1, ANSWERS_WANTED / Math.max(1, this.#heardAt.size));
+  #forget(device: string): void {
+    const member = this.#members.get(device);
+    if (member === undefined) return;
+    this.#members.delete(device);
+    const left = this.inSite(member.site) - 1;
+    if (left > 0) this.#bySite.set(member.site, left);
+    else this.#bySite.delete(member.site);
   }
 }

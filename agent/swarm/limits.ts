@@ -19,6 +19,18 @@ export const REST_MS = 10_000;
 export const MAX_COPIES_IN_ENDGAME = 2;
 /** Younger requests are likely on their way already; doubling them would only waste. */
 export const ENDGAME_AGE_MS = 1_000;
+/** A peer takes over what another has not begun to send if it saves so much, and a quarter of what it takes itself: asking anew takes a round trip, and no pace is sure. */
+export const TAKE_OVER_MS = 500;
+/** What has begun comes twice if it is asked for again: then it is to save more, and half of the time. */
+export const DOUBLE_MS = 3_000;
+/** So late, after twice what the chunk should have taken by the peer's own pace, a peer has other things to do. */
+export const LATE_BY_OWN_PACE_MS = 1_000;
+/** Asked for in other sites at once, in seconds of what comes from there: what waits longer keeps a chunk from who could bring it sooner. */
+export const FAR_PIPELINE_SECONDS = 2;
+/** Two average chunks of a small artifact: many devices of a site share its uplink. */
+export const MIN_FAR_PIPELINE_BYTES = 128 * 1024;
+/** How often a seed is asked for a chunk that devices hold too, lest a device never learns what the seed could give. */
+export const EXPLORE_MS = 15_000;
 /** A request is late after as many times what the best peer takes for as many bytes. */
 export const LATE_FACTOR = 8;
 /** Not sooner: a request waits behind PIPELINE_SECONDS of others. */

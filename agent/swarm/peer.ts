@@ -12,10 +12,18 @@ import {
 export class Peer {
   readonly id: string;
   readonly seed: boolean;
+  /** Of this device's site. */
+  readonly near: boolean;
+  /** Whom to ask first for what several hold (P-10.7): 0 a device of the site, 1 a seed there, 2 a device elsewhere, 3 a seed there. */
+  readonly level: number;
+  /** What it is worth by what was learned before, while it has brought nothing. */
+  readonly worth: number;
   readonly have: Bitfield;
   /** Chunks asked of it and not yet verified, with when they were asked. */
   readonly outstanding = new Map<number, number>();
   outstandingBytes = 0;
+  /** Of those, the ones of which bytes have come. */
+  readonly begun = new Set<number>();
   /** Bytes per second, smoothed; 0 until the first chunk. */
   rate = 0;
   /** 0 where it does not rest. */
@@ -28,9 +36,12 @@ export class Peer {
   /** Bytes since #lastBytesAt. */
   #progress = 0;
 
-  constructor(id: string, seed: boolean, chunkCount: number) {
+  constructor(id: string, seed: boolean, near: boolean, worth: number, chunkCount: number) {
     this.id = id;
     this.seed = seed;
+    this.near = near;
+    this.worth = worth;
+    this.level = (near ? 0 : 2) + (seed ? 1 : 0);
     this.have = new Bitfield(chunkCount);
   }
 
@@ -50,10 +61,28 @@ export class Peer {
   }
 
   settled(chunk: number, length: number): void {
+    this.begun.delete(chunk);
     if (this.outstanding.delete(chunk)) this.outstandingBytes -= length;
   }
 
-  received(bytes: number, now: number): void {
+  /** Whether it is to be asked as others are: it does not rest, and what it was asked for of late it brought. */
+  get isGood(): boolean {
+    return this.restUntil === 0 && this.failures === 0;
+  }
+
+  /** When the chunk should be here, as the peer has brought others until now: it sends in the order in which it was asked. Infinity where it brought none yet. */
+  expectedAt(chunk: number, chunkLength: (chunk: number) => number): number {
+    if (this.rate === 0) return Number.POSITIVE_INFINITY;
+    let bytes = 0;
+    for (const asked of this.outstanding.keys()) {
+      bytes += chunkLength(asked);
+      if (asked === chunk) break;
+    }
+    return this.lastChunkAt + (bytes * 1000) / this.rate;
+  }
+
+  received(chunk: number, bytes: number, now: number): void {
+    if (this.outstanding.has(chunk)) this.begun.add(chunk);
     this.#progress += bytes;
     if (this.#progress < STALL_BYTES) return;
     this.#progress = 0;

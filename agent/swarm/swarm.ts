@@ -1,15 +1,11 @@
 import { Bitfield } from '../../shared/artifact/bitfield.js';
-import {
-  ENDGAME_AGE_MS,
-  LATE_FACTOR,
-  MAX_COPIES_IN_ENDGAME,
-  MAX_LATE_MS,
-  MAX_OUTSTANDING_BYTES,
-  MIN_LATE_MS,
-  REST_MS,
-} from './limits.js';
+import { againAt, againAtCost, lateAfterMs, lateByOwnPace, type Pace, urgency } from './endgame.js';
+import { Intake } from './intake.js';
+import { EXPLORE_MS, FAR_PIPELINE_SECONDS, MAX_OUTSTANDING_BYTES, MIN_FAR_PIPELINE_BYTES, REST_MS } from './limits.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
+import { Sources } from './sources.js';
+import { Uplink } from './uplink.js';
 
 /**
  * One artifact's swarm, as seen from one device: who holds what, and what to ask of whom. Pure: time and randomness come in,
@@ -17,7 +13,8 @@ import { Picker } from './picker.js';
  */
 
 export interface SwarmAction {
-  readonly kind: 'request' | 'cancel';
+  /** `coming`: the peer, of the same site, is told that the chunk was asked for elsewhere (P-7.13). */
+  readonly kind: 'request' | 'cancel' | 'coming';
   readonly peer: string;
   readonly chunk: number;
 }
@@ -32,6 +29,8 @@ export interface SwarmOptions {
   readonly random: () => number;
   /** Whether every byte costs: a chunk is then asked for again only where the first copy will hardly come. */
   readonly frugal: () => boolean;
+  /** The device's own id, for its turn among those of its site. */
+  readonly self: string;
 }
 
 export class Swarm {
@@ -41,6 +40,19 @@ export class Swarm {
   readonly #picker: Picker;
   readonly #frugal: () => boolean;
   readonly #peers = new Map<string, Peer>();
+  readonly #sources: Sources;
+  readonly #uplink: Uplink;
+  /** What comes from the own site, and from others. */
+  readonly #near = new Intake();
+  readonly #far = new Intake();
+  /** When a seed was last asked for what devices hold too; null before the first `schedule`. */
+  #exploredAt: number | null = null;
+  readonly #random: () => number;
+  #farOutstandingBytes = 0;
+  /** As bits, of the last `schedule`; null where nobody asked. */
+  #due: Uint8Array | null = null;
+  /** As bits: what may be asked of the peer at hand. */
+  readonly #wanted: Uint8Array;
   /** When a chunk that is not verified yet was asked, once for each peer that was asked; the latest last. */
   readonly #askedAt = new Map<number, number[]>();
   #outstandingBytes = 0;
@@ -50,12 +62,16 @@ export class Swarm {
   #lateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, verifying, chunkLength, random, frugal }: SwarmOptions) {
+  constructor({ held, verifying, chunkLength, random, frugal, self }: SwarmOptions) {
     this.#frugal = frugal;
     this.#held = held;
     this.#verifying = verifying;
     this.#chunkLength = chunkLength;
     this.#picker = new Picker(held.length, random);
+    this.#sources = new Sources(held.length);
+    this.#uplink = new Uplink(held.length, self);
+    this.#wanted = new Uint8Array(held.bytes.length);
+    this.#random = random;
   }
 
   get complete(): boolean {
@@ -66,9 +82,11 @@ export class Swarm {
     return this.#peers;
   }
 
-  addPeer(id: string, seed: boolean): void {
+  /** @param near whether it is of this device's site; @param worth as PeerBook has it */
+  addPeer(id: string, seed: boolean, near = true, worth = 1): void {
     this.removePeer(id);
-    this.#peers.set(id, new Peer(id, seed, this.#held.length));
+    this.#peers.set(id, new Peer(id, seed, near, worth, this.#held.length));
+    if (near && !seed) this.#uplink.add(id);
   }
 
   removePeer(id: string): void {
@@ -77,6 +95,7 @@ export class Swarm {
     for (const chunk of [...peer.outstanding.keys()]) this.#settle(peer, chunk);
     for (const chunk of peer.have.held()) this.#picker.lost(chunk);
     this.#peers.delete(id);
+    this.#uplink.remove(id);
   }
 
   /** P-7.6: bits are added, never taken away. @returns whether it told of a chunk that is missing here. */
@@ -91,6 +110,7 @@ export class Swarm {
         if ((byte & (0x80 >> bit)) === 0 || chunk >= this.#held.length || peer.have.get(chunk)) continue;
         peer.have.set(chunk);
         this.#picker.gained(chunk);
+        if (peer.near) this.#uplink.arrived(chunk, id);
         missing ||= !this.#held.get(chunk);
       }
     }
@@ -98,8 +118,19 @@ export class Swarm {
   }
 
   /** Bytes of a chunk arrived from a peer that was asked for it. */
-  onBytes(id: string, bytes: number, now: number): void {
-    this.#peers.get(id)?.received(bytes, now);
+  onBytes(id: string, chunk: number, bytes: number, now: number): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
+    peer.received(chunk, bytes, now);
+    (peer.near ? this.#near : this.#far).received(bytes, peer.seed, now);
+  }
+
+  /** P-7.13 @returns what to tell whom of it. */
+  onComing(id: string, chunk: number, now: number): SwarmAction[] {
+    const actions: SwarmAction[] = [];
+    const isNews = !this.#held.get(chunk) && this.#uplink.onComing(id, chunk, now);
+    if (isNews) this.#tellComing(chunk, actions, id);
+    return actions;
   }
 
   isAsked(id: string, chunk: number): boolean {
@@ -158,7 +189,7 @@ export class Swarm {
     this.#picker.leaveOut(this.#held);
     const all = Bitfield.full(this.#held.length);
     let chunk = this.#picker.pick(all, (one) => this.#isFree(one));
-    if (chunk < 0 && !unheld) chunk = this.#pickAgain(all, now);
+    if (chunk < 0 && !unheld) chunk = this.#pickAgain(source, all, now);
     if (chunk < 0 || source.outstanding.has(chunk)) return [];
     const run: number[] = [];
     let left = most;
@@ -195,10 +226,16 @@ export class Swarm {
     this.#measure(now);
     this.#findFree();
     this.#picker.leaveOut(this.#held);
-    let ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
-    ready.sort((a, b) => a.failures - b.failures);
-    // One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks.
-    while (ready.length > 0) ready = ready.filter((peer) => this.#ask(peer, now, actions));
+    const ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
+    ready.sort(byMerit);
+    this.#sources.look(ready);
+    const { far } = this.#sources;
+    if (far !== null) this.#uplink.look(far, now);
+    this.#due = null;
+    // Devices that begin together explore at different times.
+    this.#exploredAt ??= now + this.#random() * EXPLORE_MS;
+    // All of a level before the next: what the own devices can bring is no more to be asked of others.
+    for (let level = 0; level <= 3; level++) this.#askAll(this.#sources.at(level), now, actions);
     return actions;
   }
 
@@ -215,6 +252,10 @@ export class Swarm {
     return deadline;
   }
 
+  get #pace(): Pace {
+    return { chunkLength: this.#chunkLength, bestRate: this.#bestRate };
+  }
+
   #measure(now: number): void {
     const peers = [...this.#peers.values()];
     this.#bestRate = peers.reduce((best, { rate }) => Math.max(best, rate), 0);
@@ -223,43 +264,30 @@ export class Swarm {
     if (this.#outstandingBytes < MAX_OUTSTANDING_BYTES) return;
     for (const { outstanding } of peers) {
       for (const [chunk, since] of outstanding) {
-        const lateAt = since + this.#lateAfterMs(chunk);
+        const lateAt = since + lateAfterMs(chunk, this.#pace);
         if (now >= lateAt) this.#lateBytes += this.#chunkLength(chunk);
         else this.#dueAt = Math.min(this.#dueAt, lateAt);
       }
     }
   }
 
-  /** From when on a request holds up the transfer, whatever trickles in. */
-  #lateAfterMs(chunk: number): number {
-    if (this.#bestRate === 0) return MAX_LATE_MS;
-    const expected = (LATE_FACTOR * this.#chunkLength(chunk) * 1000) / this.#bestRate;
-    return Math.max(MIN_LATE_MS, Math.min(MAX_LATE_MS, expected));
-  }
-
-  /** P-10.4: from when on the chunk may be asked of one more. */
-  #againAt(chunk: number, askedAt: readonly number[], now: number): number {
-    const last = askedAt.at(-1) ?? now;
-    if (!this.#frugal()) {
-      return last + (askedAt.length < MAX_COPIES_IN_ENDGAME ? ENDGAME_AGE_MS : this.#lateAfterMs(chunk));
-    }
-    // Who brings one chunk after the other comes to this one too.
-    let broughtAt = last;
-    for (const { outstanding, lastChunkAt } of this.#peers.values()) {
-      if (outstanding.has(chunk)) broughtAt = Math.max(broughtAt, lastChunkAt);
-    }
-    return broughtAt + MAX_LATE_MS;
+  /** One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks. */
+  #askAll(peers: readonly Peer[], now: number, actions: SwarmAction[]): void {
+    let ready = peers;
+    while (ready.length > 0) ready = ready.filter((peer) => this.#ask(peer, now, actions));
   }
 
   #ask(peer: Peer, now: number, actions: SwarmAction[]): boolean {
-    // What is late does not count: whoever holds it back would keep the others from being asked.
-    if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
-    if (peer.outstandingBytes >= peer.pipelineBytes) return false;
-    let chunk = this.#pick(peer);
-    if (chunk < 0 && peer.outstanding.size === 0) chunk = this.#pickAgain(peer.have, now);
+    if (!this.#hasRoom(peer, now)) return false;
+    let chunk = this.#pick(peer, now);
+    if (chunk < 0 && peer.outstanding.size === 0) {
+      chunk = this.#pickAgain(peer, peer.have, now);
+      if (chunk >= 0 && !this.#frugal()) this.#takeOver(chunk, now, actions);
+    }
     if (chunk < 0) return false;
     this.#request(peer, chunk, now);
     actions.push({ kind: 'request', peer: peer.id, chunk });
+    if (!peer.near) this.#tellComing(chunk, actions);
     return true;
   }
 
@@ -267,6 +295,7 @@ export class Swarm {
     const length = this.#chunkLength(chunk);
     peer.asked(chunk, length, now);
     this.#outstandingBytes += length;
+    if (!peer.near) this.#farOutstandingBytes += length;
     this.#askedAt.set(chunk, [...(this.#askedAt.get(chunk) ?? []), now]);
     this.#taken(chunk);
   }
@@ -277,13 +306,30 @@ export class Swarm {
     if (!unheld) return;
     for (const { have, restUntil } of this.#peers.values()) {
       if (restUntil > 0) continue;
-      const bits = have.toBytes();
+      const bits = have.bytes;
       for (let i = 0; i < bits.length; i++) this.#free[i] = (this.#free[i] ?? 0) & ~(bits[i] ?? 0);
     }
   }
 
   #isFree(chunk: number): boolean {
     return chunk < this.#held.length && ((this.#free[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0;
+  }
+
+  #hasRoom(peer: Peer, now: number): boolean {
+    // What is late does not count: whoever holds it back would keep the others from being asked.
+    if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
+    if (peer.outstandingBytes >= peer.pipelineBytes) return false;
+    return (
+      peer.near ||
+      this.#farOutstandingBytes < Math.max(MIN_FAR_PIPELINE_BYTES, FAR_PIPELINE_SECONDS * this.#far.rate(now))
+    );
+  }
+
+  /** P-10.7: devices of the site that do not hold it leave the chunk to this one. */
+  #tellComing(chunk: number, actions: SwarmAction[], except = ''): void {
+    for (const { id, near, seed, have } of this.#peers.values()) {
+      if (near && !seed && id !== except && !have.get(chunk)) actions.push({ kind: 'coming', peer: id, chunk });
+    }
   }
 
   /** What is missing here, asked of nobody, and not come already: who delivered it may be gone while it is verified. */
@@ -298,27 +344,72 @@ export class Swarm {
     this.#free[chunk >>> 3] = (this.#free[chunk >>> 3] ?? 0) & ~(0x80 >>> (chunk & 7));
   }
 
-  #pick(peer: Peer): number {
-    const have = peer.have.toBytes();
+  #pick(peer: Peer, now: number): number {
+    const helpsOut = peer.seed && this.#mayHelpOut(peer, now);
+    const barred = this.#sources.barred(peer.level, helpsOut);
+    const due = peer.near ? null : this.#dueElsewhere(now);
+    const [have, free, wanted] = [peer.have.bytes, this.#free, this.#wanted];
+    let any = 0;
+    for (let i = 0; i < wanted.length; i++) {
+      const bits = (have[i] ?? 0) & (free[i] ?? 0) & ~(barred?.[i] ?? 0) & (due?.[i] ?? 0xff);
+      wanted[i] = bits;
+      any |= bits;
+    }
     // Far cheaper to know than which is the rarest, and `no` for every peer that has nothing to give.
-    if (!have.some((byte, i) => (byte & (this.#free[i] ?? 0)) !== 0)) return -1;
-    return this.#picker.pick(peer.have, (chunk) => this.#isFree(chunk));
+    if (any === 0) return -1;
+    if (helpsOut && !this.#isHungry(peer, now)) this.#exploredAt = now;
+    return this.#picker.pick(peer.have, (chunk) => ((wanted[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0);
   }
 
-  /** The endgame: an idle peer is asked for what others owe (P-10.4), the longest outstanding first. */
-  #pickAgain(have: Bitfield, now: number): number {
+  /** As bits: what is missing, and this device's to ask for in other sites now (P-10.7). The same for all peers of one `schedule`. */
+  #dueElsewhere(now: number): Uint8Array {
+    if (this.#due === null) {
+      const { due, nextAt } = this.#uplink.due(this.#free, now);
+      this.#due = due;
+      this.#dueAt = Math.min(this.#dueAt, nextAt);
+    }
+    return this.#due;
+  }
+
+  /** Whether a seed may be asked for what devices hold as well. */
+  #mayHelpOut(seed: Peer, now: number): boolean {
+    return this.#isHungry(seed, now) || now >= (this.#exploredAt ?? now) + EXPLORE_MS;
+  }
+
+  #isHungry(seed: Peer, now: number): boolean {
+    return (seed.near ? this.#near : this.#far).isHungry(now);
+  }
+
+  /**
+   * The endgame: who is idle is asked for what others owe (P-10.4): what is late, then what has not begun, then the longest outstanding.
+   * @param have what it holds
+   */
+  #pickAgain(idle: Peer, have: Bitfield, now: number): number {
     let oldest = Number.POSITIVE_INFINITY;
     let found = -1;
     for (const [chunk, askedAt] of this.#askedAt) {
       if (!have.get(chunk) || this.#held.get(chunk) || this.#verifying.has(chunk)) continue;
-      const dueAt = this.#againAt(chunk, askedAt, now);
+      const owners = [...this.#peers.values()].filter(({ outstanding }) => outstanding.has(chunk));
+      const open = { chunk, askedAt, owners };
+      const dueAt = this.#frugal() ? againAtCost(open, now) : againAt(open, idle, this.#pace, now);
+      const since = (askedAt[0] ?? now) - urgency(open, this.#pace, now) * now;
       if (now < dueAt) this.#dueAt = Math.min(this.#dueAt, dueAt);
-      else if ((askedAt[0] ?? now) < oldest) {
-        oldest = askedAt[0] ?? now;
+      else if (since < oldest) {
+        oldest = since;
         found = chunk;
       }
     }
     return found;
+  }
+
+  /** What nobody has begun to send is asked of one peer only. */
+  #takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
+    for (const peer of this.#peers.values()) {
+      if (!peer.outstanding.has(chunk) || peer.begun.has(chunk)) continue;
+      if (now >= lateByOwnPace(peer, chunk, this.#pace)) peer.failures++;
+      this.#settle(peer, chunk);
+      actions.push({ kind: 'cancel', peer: peer.id, chunk });
+    }
   }
 
   #settle(peer: Peer, chunk: number): void {
@@ -327,8 +418,17 @@ export class Swarm {
     const length = this.#chunkLength(chunk);
     peer.settled(chunk, length);
     this.#outstandingBytes -= length;
+    if (!peer.near) this.#farOutstandingBytes -= length;
     const askedAt = this.#askedAt.get(chunk) ?? [];
     askedAt.splice(askedAt.indexOf(since), 1);
     if (askedAt.length === 0) this.#askedAt.delete(chunk);
   }
+}
+
+/** Who failed comes last; of the others, who was not tried yet comes first, then the fastest. */
+function byMerit(a: Peer, b: Peer): number {
+  if (a.failures !== b.failures) return a.failures - b.failures;
+  if (a.rate === 0 && b.rate === 0) return b.worth - a.worth;
+  if (a.rate === 0 || b.rate === 0) return a.rate - b.rate;
+  return b.rate - a.rate;
 }

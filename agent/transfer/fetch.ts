@@ -104,6 +104,7 @@ export class Fetch {
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
       frugal: () => host.metered(),
+      self: host.self,
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
@@ -181,8 +182,13 @@ export class Fetch {
     this.counters.wasted += bytes.length - fresh;
     link.received += fresh;
     if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length);
-    else this.swarm.onBytes(device, bytes.length, this.#host.now());
+    else this.swarm.onBytes(device, chunk, bytes.length, this.#host.now());
     if (assembly.complete) this.#settling.settle(this.#authorOf(link), chunk, assembly.bytes);
+  }
+
+  /** P-7.13 */
+  onComing(link: Link, chunk: number): void {
+    for (const action of this.swarm.onComing(link.peer.device, chunk, this.#host.now())) this.#act(action);
   }
 
   onReject(link: Link, chunk: number, reason: RejectReason): void {
@@ -245,6 +251,10 @@ export class Fetch {
     if (link === undefined) return;
     if (kind === 'request') {
       if (!link.session.request(chunk, 0, this.#lengthOf(chunk))) this.#refused(peer, chunk, false);
+      return;
+    }
+    if (kind === 'coming') {
+      link.session.coming(chunk);
       return;
     }
     this.#discard(link, chunk);

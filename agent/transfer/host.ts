@@ -3,10 +3,14 @@ import type { HttpRules } from '../http_rules.js';
 import type { HttpSource } from '../io/http/http_source.js';
 import type { CompletedArtifact, Logger } from '../options.js';
 import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
+import type { Lesson } from '../swarm/peer_book.js';
 import type { ReadBudget } from './serving.js';
 
 /** What the transfers of one agent share: its clocks, its randomness, and whom they tell. */
 export interface TransferHost {
+  /** This device's own id and site. */
+  readonly self: string;
+  readonly site: string;
   /** Monotonic, ms. */
   now(): number;
   /** Uniform in [0, 1). */
@@ -17,6 +21,9 @@ export interface TransferHost {
   readonly reads: ReadBudget;
   readonly http: HttpSource;
   readonly httpRules: HttpRules;
+  /** What a device is worth as a peer by what was learned: 1 where nothing is known (PeerBook). */
+  worth(device: string): number;
+  learned(device: string, lesson: Lesson): void;
   /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
   metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */
@@ -35,4 +42,6 @@ export interface MeshPeer {
   readonly site: string;
   /** Whether its role is `seed`: what it serves counts as the origin's. */
   readonly seed: boolean;
+  /** Whether it named an address in a subnet of this device's; not known before an offer or answer. */
+  readonly subnet?: boolean;
 }

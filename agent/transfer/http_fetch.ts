@@ -63,7 +63,8 @@ export class HttpFetch {
     this.#chunkBook = new UrlBook(random);
     this.#indexBook = new UrlBook(random);
     this.#beginAnew();
-    swarm.addPeer(HTTP_PEER, false);
+    // As a seed elsewhere: devices of the site come before it (P-10.7).
+    swarm.addPeer(HTTP_PEER, true, false);
   }
 
   /** Why nothing comes from there, as a code; empty where it does, or is not wanted. */
@@ -184,7 +185,7 @@ export class HttpFetch {
     this.#policy.met(wanted.length);
     const run = new HttpRun(pieces, wanted, {
       buffer: (chunk, length) => (chunk === INDEX_CHUNK ? Buffer.allocUnsafe(length) : host.buffers.take(length)),
-      came: (bytes) => swarm.onBytes(HTTP_PEER, bytes, host.now()),
+      came: (chunk, bytes) => swarm.onBytes(HTTP_PEER, chunk, bytes, host.now()),
       whole: (chunk, bytes) => {
         this.#hasIndex ||= chunk === INDEX_CHUNK;
         settling.settle(this.#authorOf(url, book), chunk, bytes);

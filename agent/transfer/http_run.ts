@@ -14,8 +14,8 @@ export interface Piece {
 export interface HttpRunOwner {
   /** To be written over. */
   buffer(chunk: number, length: number): Buffer;
-  /** Bytes of what is still wanted came. */
-  came(bytes: number): void;
+  /** Bytes of a chunk that is still wanted came. */
+  came(chunk: number, bytes: number): void;
   whole(chunk: number, bytes: Buffer): void;
   /** So many bytes of the chunk came, and nobody wants them, nor the buffer. */
   useless(chunk: number, bytes: number, buffer?: Buffer): void;
@@ -106,7 +106,7 @@ export class HttpRun {
     if (this.#open.has(chunk)) {
       this.#buffer ??= this.#owner.buffer(chunk, length);
       this.#buffer.set(part, this.#filled);
-      this.#owner.came(part.length);
+      this.#owner.came(chunk, part.length);
     } else {
       this.#owner.useless(chunk, part.length);
     }

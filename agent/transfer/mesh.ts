@@ -1,15 +1,17 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
-import { MAX_HAVE_BYTES, MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
+import { MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
+import { byWorth } from '../swarm/peer_choice.js';
 import type { Session } from '../transport/session.js';
-import type { SessionEvents } from '../transport/session_types.js';
+import type { EndReason, SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
 import type { MeshPeer, TransferHost } from './host.js';
 import { type Link, Links } from './link.js';
 import { Serving, type Shelf } from './serving.js';
+import { Telling, tellAll } from './telling.js';
 
 /** The sessions of one transfer: made, told what is held, dropped when they are of no more use. */
 
@@ -31,6 +33,8 @@ export interface MeshOwner {
   readonly host: TransferHost;
   held(): Bitfield | null;
   complete(): boolean;
+  /** Whether it serves a file of its own, as a fleet's seed does. */
+  isOrigin(): boolean;
   shelf(): Shelf;
   fetch(): Fetch | null;
   /** P-7.9 */
@@ -42,12 +46,23 @@ export interface MeshOwner {
 export class Mesh {
   readonly links = new Links();
   readonly #owner: MeshOwner;
+  readonly #telling: Telling;
   readonly #banned = new Set<string>();
   /** Until when a device is refused. Monotonic ms. */
   readonly #refusedUntil = new Map<string, number>();
+  /** Over sessions that have ended. */
+  #servedBytes = 0;
 
   constructor(owner: MeshOwner) {
     this.#owner = owner;
+    this.#telling = new Telling(this.links, () => owner.host.now());
+  }
+
+  /** Bytes that arrived at peers. */
+  get servedBytes(): number {
+    let bytes = this.#servedBytes;
+    for (const { serving } of this.links.all()) bytes += serving.servedBytes;
+    return bytes;
   }
 
   /** For good (P-10.4), or for a while (P-10.3). */
@@ -71,16 +86,19 @@ export class Mesh {
       () => host.wake(),
       host.buffers,
       host.reads,
+      (chunk) => this.#telling.served(peer.device, chunk),
     );
     const nothing = { assemblies: new Map<number, Assembly>(), open: false, received: 0, verified: 0, named: 0 };
     later.link = { peer, session, serving, since: host.now(), ...nothing };
     this.links.add(later.link);
     // Before the path is known here it may be known there, and what the peer then says of its chunks must find it known.
-    this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed);
-    if (!host.metered()) this.#tellAllHeld(session);
+    this.#owner.fetch()?.swarm.addPeer(peer.device, peer.seed, peer.site === host.site, host.worth(peer.device));
+    if (this.#owner.isOrigin()) this.#telling.superSeed(this.#owner.shelf());
+    this.#telling.connected(peer, session, host.metered() ? null : this.#owner.held());
     const pump = (): void => {
       serving.pump();
       this.#owner.fetch()?.pump();
+      this.tell();
     };
     return { session, pump };
   }
@@ -94,7 +112,7 @@ export class Mesh {
   }
 
   drop(link: Link, reason: CloseReason): void {
-    if (this.links.remove(link)) this.#owner.fetch()?.gone(link);
+    if (this.links.remove(link)) this.#gone(link, reason);
     link.session.close(reason);
     this.#owner.host.wake();
   }
@@ -109,7 +127,7 @@ export class Mesh {
   onMetered(): void {
     const metered = this.#owner.host.metered();
     for (const link of [...this.links.all()]) {
-      if (!metered) this.#tellAllHeld(link.session);
+      if (!metered) tellAll(link.session, this.#owner.held());
       else if (this.#mayGive(link)) link.serving.withdraw();
       else this.drop(link, CLOSE.noRoom);
     }
@@ -132,9 +150,33 @@ export class Mesh {
     const before = this.#owner.host.now() - PROBATION_MS;
     const old = [...this.links.all()].filter((link) => link.since <= before);
     if (old.length === 0) return;
-    const least = old.reduce((a, b) => ((b.verified - a.verified || b.received - a.received) < 0 ? b : a));
+    const now = this.#owner.host.now();
+    // One that is new had less time to bring as much.
+    const least = old.reduce((a, b) => (this.#isWorse(b, a, now) ? b : a));
     this.#refuse(least.peer.device, REFUSED_MS);
     this.drop(least, CLOSE.noRoom);
+  }
+
+  #isWorse(a: Link, b: Link, now: number): boolean {
+    const rate = (link: Link): number => link.verified / (now - link.since);
+    if (rate(a) !== rate(b)) return rate(a) < rate(b);
+    if (a.received !== b.received) return a.received < b.received;
+    const { worth } = this.#owner.host;
+    return worth(a.peer.device) < worth(b.peer.device);
+  }
+
+  /** What the session showed, where it showed anything. */
+  #learn({ peer, open, session, received, verified }: Link, reason: EndReason): void {
+    const known = this.#owner.fetch()?.swarm.peers.get(peer.device);
+    const owed = (known?.outstanding.size ?? 0) > 0;
+    const failed =
+      reason === CLOSE.wrongBytes || reason === 'no path' || (received === 0 && owed && reason !== CLOSE.superseded);
+    if (!failed && verified === 0) return;
+    this.#owner.host.learned(peer.device, {
+      ...{ site: peer.site, subnet: peer.subnet ?? false, failed },
+      rate: known?.rate ?? 0,
+      rttMs: open ? session.stats.smoothedRtt : 0,
+    });
   }
 
   #refuse(device: string, ms: number): void {
@@ -152,7 +194,7 @@ export class Mesh {
     const linked = (act: (link: Link) => void): void => {
       if (later.link !== undefined) act(later.link);
     };
-    const { fetch, peerNamed } = this.#owner;
+    const { fetch, host, peerNamed } = this.#owner;
     return {
       onOpen: () => linked((link) => this.#onOpen(link)),
       onRequest: (chunk, offset, length) => linked((link) => this.#onRequest(link, chunk, offset, length)),
@@ -163,21 +205,26 @@ export class Mesh {
         if (later.link !== undefined) fetch()?.onData(later.link, chunk, offset, bytes);
       },
       onHave: (first, bits) => linked((link) => this.#onHave(link, first, bits)),
+      onComing: (chunk) => linked((link) => fetch()?.onComing(link, chunk)),
       onPeers: (peers) =>
         linked((link) => {
           const heeded = peers.slice(0, MAX_NAMES_PER_SESSION - link.named);
           link.named += heeded.length;
-          for (const peer of heeded) peerNamed(peer);
+          for (const peer of byWorth(heeded, host.site, host.worth)) peerNamed(peer);
         }),
-      onClosed: () => linked((link) => this.#onClosed(link)),
+      onClosed: (reason) => linked((link) => this.#onClosed(link, reason)),
     };
   }
 
   #onOpen(link: Link): void {
     link.open = true;
     const others = [...this.links.opened()].filter((other) => other !== link).map((other) => other.peer);
-    if (others.length > 0) link.session.peers(others.slice(0, MAX_PEERS_NAMED));
+    // Those of its own site are of more use to it, and of the others whoever comes.
+    const named = byWorth(others, link.peer.site, () => 0).slice(0, MAX_PEERS_NAMED);
+    if (named.length > 0) link.session.peers(named);
     this.#owner.fetch()?.schedule();
+    this.#telling.opened(link.peer.device);
+    this.tell();
     this.#owner.host.changed();
     this.#owner.host.wake();
   }
@@ -188,28 +235,42 @@ export class Mesh {
     else serving.request(chunk, offset, length);
   }
 
-  #tellAllHeld(session: Session): void {
-    const held = this.#owner.held();
-    if (held === null || held.count === 0) return;
-    const bits = held.toBytes();
-    for (let at = 0; at < bits.length; at += MAX_HAVE_BYTES) {
-      session.have(at * 8, bits.subarray(at, at + MAX_HAVE_BYTES));
-    }
+  /** P-10.6: whom a seed tells of which chunks now. */
+  tell(): void {
+    if (this.#telling.pump()) this.#owner.host.wake();
+  }
+
+  /** When `tell` is due. Monotonic ms. */
+  nextDeadline(): number {
+    return this.#telling.nextDeadline();
+  }
+
+  #gone(link: Link, reason: EndReason): void {
+    this.#servedBytes += link.serving.servedBytes;
+    this.#learn(link, reason);
+    this.#owner.fetch()?.gone(link);
+    this.#telling.gone(link.peer.device);
+    this.tell();
   }
 
   #onHave(link: Link, first: number, bits: Uint8Array): void {
+    // It has all that this one has, and nothing to ask for.
+    if (this.#telling.onHave(link.peer.device, first, bits)) {
+      this.drop(link, CLOSE.done);
+      return;
+    }
     const fetch = this.#owner.fetch();
     if (fetch === null) return;
     fetch.onHave(link, first, bits);
     if (this.#owner.complete()) this.#dropIfUseless(link);
   }
 
-  #onClosed(link: Link): void {
+  #onClosed(link: Link, reason: EndReason): void {
     if (!this.links.remove(link)) return;
     // Else devices that come and go, or never open what they agreed, take every place for nothing.
     const crowded = this.links.size >= MAX_SESSIONS_PER_ARTIFACT / 2;
     if (crowded && link.received === 0 && !this.#owner.complete()) this.#refuse(link.peer.device, LEFT_REFUSED_MS);
-    this.#owner.fetch()?.gone(link);
+    this.#gone(link, reason);
     this.#owner.left();
   }
 }

@@ -46,14 +46,29 @@ export class Serving {
   #kept: { readonly chunk: number; readonly bytes: Uint8Array } | null = null;
   readonly #account: ReadAccount;
   readonly #reads: ReadBudget;
+  readonly #arrived: (chunk: number) => void;
 
-  constructor(session: Session, shelf: () => Shelf, wake: () => void, buffers: ChunkBuffers, reads: ReadBudget) {
+  /** @param arrived is told of each chunk that arrived whole in one answer */
+  constructor(
+    session: Session,
+    shelf: () => Shelf,
+    wake: () => void,
+    buffers: ChunkBuffers,
+    reads: ReadBudget,
+    arrived: (chunk: number) => void = () => {},
+  ) {
+    this.#arrived = arrived;
     this.#reads = reads;
     this.#session = session;
     this.#shelf = shelf;
     this.#wake = wake;
     this.#buffers = buffers;
     this.#account = new ReadAccount(session);
+  }
+
+  /** Bytes that arrived at the peer. */
+  get servedBytes(): number {
+    return this.#account.arrivedBytes;
   }
 
   request(chunk: number, offset: number, length: number): void {
@@ -140,7 +155,11 @@ export class Serving {
     // The session keeps what it serves: a view of a few bytes would keep the whole chunk.
     const served = isWhole ? bytes : Uint8Array.from(bytes.subarray(offset, offset + length));
     const done = (): void => (isWhole ? this.#giveBack(chunk, bytes) : undefined);
-    if (!this.#session.serve(chunk, offset, served, done)) done();
+    const arrived = (): void => {
+      done();
+      if (isWhole) this.#arrived(chunk);
+    };
+    if (!this.#session.serve(chunk, offset, served, arrived)) done();
     this.#account.changed();
   }
 
@@ -184,6 +203,10 @@ class ReadAccount {
 
   constructor(session: Session) {
     this.#session = session;
+  }
+
+  get arrivedBytes(): number {
+    return this.#arrived;
   }
 
   /** False where too much was read for nothing: then nothing more is until some of it arrives. */

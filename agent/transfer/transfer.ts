@@ -8,6 +8,7 @@ import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
+import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
 import type { NamedRollouts } from './hand_overs.js';
@@ -15,6 +16,7 @@ import { Holding, type HoldingOptions } from './holding.js';
 import type { MeshPeer, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
+import { Retirement, type SeedingLimits } from './retirement.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
 
@@ -23,6 +25,8 @@ const MAX_ROOM = 255;
 
 export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
   readonly joinWindowMs: number;
+  /** P-10.8 */
+  readonly seeding: SeedingLimits;
   /** Learned of another device from a peer (P-7.9, P-10.3). */
   readonly onPeerNamed: (peer: PeerName) => void;
 }
@@ -35,6 +39,7 @@ export class Transfer {
   readonly #host: TransferHost;
   readonly #mesh: Mesh;
   readonly #holding: Holding;
+  readonly #retirement: Retirement;
   #paused = false;
   #stopped = false;
   #stopping: Promise<void> | null = null;
@@ -49,16 +54,24 @@ export class Transfer {
       host,
       held: () => this.held,
       complete: () => this.complete,
+      isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
       peerNamed: onPeerNamed,
       left: () => this.#left(),
     });
+    this.#retirement = new Retirement(options.isSeed ? {} : options.seeding, options.rollouts[0].rollout.size);
     const { links } = this.#mesh;
     this.#holding = new Holding({ ...options, devices: () => this.#devices }, links, {
       gained: () => this.announcer.restart(host.now()),
-      complete: () => this.#mesh.dropUseless(),
-      lost: () => this.announcer.restart(host.now()),
+      complete: () => {
+        this.#retirement.complete(host.now());
+        this.#mesh.dropUseless();
+      },
+      lost: () => {
+        this.#retirement.undo();
+        this.announcer.restart(host.now());
+      },
       failed: () => links.closeAll(CLOSE.done),
       wrongBytes: (link, error) => this.#onWrongBytes(link, error),
     });
@@ -143,9 +156,28 @@ export class Transfer {
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
-    if (this.held.isFull && this.#host.metered()) return 0;
+    if (this.held.isFull && (this.#host.metered() || this.#isRetired)) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
+  }
+
+  /** P-10.3: by who else is there, and of which sites. */
+  hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
+    const { room, heard } = this;
+    if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
+    const sites = [...this.#mesh.links.all()].map((link) => link.peer.site);
+    const own = this.#host.site;
+    const inSite = (name: string): number => sites.filter((one) => one === name).length;
+    if (this.#options.isSeed) return seedHasPlace(inSite(site), new Set([...sites, ...heard.sites, site]).size, room);
+    // What is nowhere else is there.
+    if (seed) return true;
+    const [near, heardNear] = [inSite(own), heard.inSite(own)];
+    return hasPlace(site === own, { near, far: sites.length - near, heardNear, heardFar: heard.size - heardNear });
+  }
+
+  /** As PeerBook has it. */
+  worth(device: string): number {
+    return this.#host.worth(device);
   }
 
   /** P-5.4 */
@@ -192,11 +224,15 @@ export class Transfer {
   /** Whatever is due. */
   tick(): void {
     this.#holding.tick();
+    this.#mesh.tell();
+    if (this.#isRetired) this.#mesh.links.closeAll(CLOSE.done);
   }
 
   /** When `tick` is due; it may be past. Monotonic ms. */
   nextDeadline(): number {
-    return this.#holding.nextDeadline();
+    if (this.#mesh.links.size > 0 && this.#isRetired) return 0;
+    const retiresAt = this.#mesh.links.size > 0 ? this.#retirement.deadline : Number.POSITIVE_INFINITY;
+    return Math.min(this.#holding.nextDeadline(), this.#mesh.nextDeadline(), retiresAt);
   }
 
   /** A row for each rollout that names the artifact. */
@@ -208,6 +244,11 @@ export class Transfer {
   /** One shard was heard, and the others are as large. */
   get #devices(): number {
     return Math.max(this.heard.most, this.#mesh.links.size) * this.rollout.shards + 1;
+  }
+
+  /** P-10.8 */
+  get #isRetired(): boolean {
+    return this.complete && this.#retirement.isDue(this.#mesh.servedBytes, this.#host.now());
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */

@@ -1,4 +1,5 @@
 import { CANCEL_BYTES, encodeCancel } from '../../shared/wire/frames/cancel.js';
+import { COMING_BYTES, encodeComing } from '../../shared/wire/frames/coming.js';
 import { encodeHave, HAVE_HEADER_BYTES } from '../../shared/wire/frames/have.js';
 import { encodeLimit, LIMIT_BYTES } from '../../shared/wire/frames/limit.js';
 import { encodePeers, type PeerName, peersByteLength } from '../../shared/wire/frames/peers.js';
@@ -14,6 +15,7 @@ export type ControlItem =
   | { readonly kind: 'reject'; readonly chunk: number; readonly reason: RejectReason }
   | { readonly kind: 'peers'; readonly peers: readonly PeerName[]; readonly round: number }
   | { readonly kind: 'limit'; readonly rate: number; readonly round: number }
+  | { readonly kind: 'coming'; readonly chunk: number }
   | { readonly kind: 'have'; readonly firstByte: number; readonly byteCount: number };
 
 function itemByteLength(item: ControlItem): number {
@@ -28,6 +30,8 @@ function itemByteLength(item: ControlItem): number {
       return peersByteLength(item.peers);
     case 'limit':
       return LIMIT_BYTES;
+    case 'coming':
+      return COMING_BYTES;
     case 'have':
       return HAVE_HEADER_BYTES + item.byteCount;
   }
@@ -45,6 +49,8 @@ function encodeItem(into: Buffer, at: number, item: ControlItem, haves: HaveMap)
       return encodePeers(into, at, item.peers);
     case 'limit':
       return encodeLimit(into, at, item.rate);
+    case 'coming':
+      return encodeComing(into, at, item.chunk);
     case 'have':
       return encodeHave(into, at, item.firstByte * 8, haves.bits(item.firstByte, item.byteCount));
   }

@@ -133,6 +133,11 @@ export class Inbox implements FrameHandler {
     this.#recovery.peerCap.set(this.now, rate);
   }
 
+  onComing(chunk: number): void {
+    this.eliciting = true;
+    if (!this.#isOver) this.#events.onComing(chunk);
+  }
+
   onClose(reason: CloseReason): void {
     this.closed ??= reason;
   }

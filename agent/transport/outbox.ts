@@ -14,6 +14,8 @@ import type { SentPackets } from './sent_packets.js';
 export const MAX_QUEUED_REJECTS = 4 * MAX_SESSION_REQUESTS;
 /** CANCELs that the peer has not acknowledged. */
 export const MAX_UNACKED_CANCELS = MAX_SESSION_REQUESTS;
+/** COMINGs that wait to leave: where more do, the peer hears of chunks when they are here. */
+const MAX_QUEUED_COMING = 64;
 /** Bytes of one PEERS: with the largest ACK before it, it still fits the smallest datagram. */
 const MAX_PEERS_FRAME_BYTES = 800;
 /** A datagram's rest below this is left empty: a frame of a few bytes costs more than it carries. */
@@ -68,7 +70,7 @@ export class Outbox implements ContentSink {
 
   /** More waits to be said than an honest peer can cause (P-7.4): it asks on without reading the answers. */
   get isFlooded(): boolean {
-    return this.#controls.length >= MAX_QUEUED_REJECTS + 2 * MAX_SESSION_REQUESTS;
+    return this.#controls.length >= MAX_QUEUED_REJECTS + 2 * MAX_SESSION_REQUESTS + MAX_QUEUED_COMING;
   }
 
   /** Refuses what the peer asked of a chunk; nothing where it has withdrawn that itself. */
@@ -103,6 +105,11 @@ export class Outbox implements ContentSink {
   limit(rate: number): void {
     this.#controls.drop((item) => item.kind === 'limit');
     this.#controls.push({ kind: 'limit', rate, round: ++this.#limitRound });
+  }
+
+  /** P-7.13 */
+  coming(chunk: number): void {
+    if (this.#controls.count('coming') < MAX_QUEUED_COMING) this.#controls.push({ kind: 'coming', chunk });
   }
 
   /** Writes what fits between `at` and `end`. `commit` must follow. @returns where the next frame starts. */
@@ -158,6 +165,8 @@ export class Outbox implements ContentSink {
     if (item.kind === 'have') this.haves.onLost(item.firstByte, item.byteCount);
     else if (item.kind === 'request' && item.request.over) return;
     else if (item.kind === 'peers' && item.round !== this.#peersRound) return;
+    // By then it is late, and what it said is hardly true any more.
+    else if (item.kind === 'coming') return;
     else if (item.kind === 'limit' && item.round !== this.#limitRound) return;
     else this.#controls.push(item);
   }

@@ -171,6 +171,11 @@ export class Session {
     if (this.#isLive) this.#outbox.peers(peers.slice(0, MAX_PEERS_NAMED));
   }
 
+  /** Tells a peer of the same site that the chunk was asked for elsewhere (P-7.13). */
+  coming(chunk: number): void {
+    if (this.#isLive) this.#outbox.coming(chunk);
+  }
+
   /** Asks the peer to send no faster (P-7.12). @param bytesPerSecond Infinity for as fast as the path takes. @throws E_ARGUMENT */
   limitPeer(bytesPerSecond: number): void {
     if (!(bytesPerSecond >= 0)) throw new ChunkmeshError('E_ARGUMENT', `a limit of ${bytesPerSecond} bytes per second`);

@@ -23,6 +23,8 @@ export interface SessionEvents {
   /** Bit `i`, most significant first, is chunk `first + i`. A view, good until the call returns. */
   onHave(first: number, bits: Uint8Array): void;
   onPeers(peers: readonly PeerName[]): void;
+  /** The peer has asked another site for the chunk (P-7.13). `chunk` is its claim: unchecked. */
+  onComing(chunk: number): void;
   /** The last event. */
   onClosed(reason: EndReason, byPeer: boolean): void;
 }

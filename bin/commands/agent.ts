@@ -1,12 +1,14 @@
 import { type Command, Option } from 'commander';
 import { HTTP_USES, type HttpUse, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED, type Metered } from '../../agent/metered.js';
+import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
 import {
   brokerAddress,
   bytesArgument,
   choice,
   collect,
   daysArgument,
+  decimal,
   integer,
   path,
   rateArgument,
@@ -40,6 +42,8 @@ export interface AgentFlags {
   config?: string;
   statusInterval?: number;
   joinWindow?: number;
+  seedSeconds?: number;
+  seedRatio?: number;
   upRate?: number;
   downRate?: number;
   peerUpRate?: number;
@@ -89,6 +93,16 @@ export function addAgent(program: Command): void {
       '--join-window <ms>',
       `join a new rollout after a random part of this, ${LEAST_MS} to ${HOUR_MS} (default: 1000)`,
       integer('--join-window', LEAST_MS, HOUR_MS),
+    )
+    .option(
+      '--seed-seconds <s>',
+      'how long it serves what is complete (default: as long as a rollout names it)',
+      integer('--seed-seconds', 0, MAX_SEED_SECONDS),
+    )
+    .option(
+      '--seed-ratio <copies>',
+      'how many copies it serves of what is complete (default: no limit)',
+      decimal('--seed-ratio', MAX_SEED_RATIO),
     )
     .option(
       '--up-rate <rate>',

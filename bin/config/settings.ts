@@ -4,6 +4,7 @@ import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../../agent/store_limits.js';
+import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { LOG_LEVELS } from '../log.js';
 import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './rate.js';
@@ -12,9 +13,17 @@ import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './rate.js
 
 const path = z.string().min(1, 'an empty path');
 /** The environment has texts where a file has numbers. */
+const number = (pattern: RegExp) => (value: unknown) =>
+  typeof value === 'string' && pattern.test(value) ? Number(value) : value;
 const milliseconds = z.preprocess(
-  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  number(/^\d{1,15}$/),
   z.int('not a whole number').min(50, 'below 50').max(3_600_000, 'above one hour'),
+);
+const seconds = (most: number, above: string) =>
+  z.preprocess(number(/^\d{1,15}$/), z.int('not a whole number').min(0, 'below 0').max(most, above));
+const ratio = z.preprocess(
+  number(/^\d{1,15}(\.\d{1,6})?$/),
+  z.number('not a number').min(0, 'below 0').max(MAX_SEED_RATIO, `above ${MAX_SEED_RATIO}`),
 );
 
 const rate = z.union([z.string(), z.number()]).transform((value, context) => {
@@ -34,11 +43,6 @@ const quota = z.union([z.string(), z.number()]).transform((value, context) => {
 const days = z.preprocess(
   (value) => (typeof value === 'string' && DAYS.test(value) ? Number(value) : value),
   z.number('not a number of days').min(0, 'below 0').max(MAX_RECHECK_DAYS, `above ${MAX_RECHECK_DAYS}`),
-);
-
-const seconds = z.preprocess(
-  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
-  z.int('not a whole number').min(0, 'below 0').max(MAX_HTTP_AFTER_SECONDS, 'above one day'),
 );
 
 const bytes = z.union([z.string(), z.number()]).transform((value, context) => {
@@ -80,6 +84,8 @@ export const schema = z
     broker: z.string(),
     statusIntervalMs: milliseconds,
     joinWindowMs: milliseconds,
+    seedSeconds: seconds(MAX_SEED_SECONDS, 'above one year'),
+    seedRatio: ratio,
     upRate: rate,
     downRate: rate,
     peerUpRate: rate,
@@ -87,7 +93,7 @@ export const schema = z
     hours,
     metered: z.enum(METERED),
     http: z.enum(HTTP_USES),
-    httpAfterSeconds: seconds,
+    httpAfterSeconds: seconds(MAX_HTTP_AFTER_SECONDS, 'above one day'),
     httpMaxBytes: bytes,
     httpCa: path,
     logLevel: z.enum(LOG_LEVELS),
@@ -165,6 +171,20 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--join-window <ms>',
     meaning: 'a new rollout is joined after a random part of this (P-10.1); 50 to 3600000',
     fallback: '1000',
+  },
+  {
+    key: 'seedSeconds',
+    environment: 'CHUNKMESH_SEED_SECONDS',
+    flag: '--seed-seconds <s>',
+    meaning: 'how long it serves an artifact once it is complete; 0 to 31536000',
+    fallback: 'as long as a rollout names it',
+  },
+  {
+    key: 'seedRatio',
+    environment: 'CHUNKMESH_SEED_RATIO',
+    flag: '--seed-ratio <copies>',
+    meaning: 'how many copies of an artifact it serves, once it is complete; 0 to 1000, as `2.5`',
+    fallback: 'no limit',
   },
   {
     key: 'upRate',

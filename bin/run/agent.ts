@@ -45,7 +45,7 @@ function storeLimitsOf({
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
-  const { http, httpAfter, httpMaxBytes, httpCa } = flags;
+  const { http, httpAfter, httpMaxBytes, httpCa, seedSeconds, seedRatio } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -58,6 +58,8 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(httpAfter !== undefined && { httpAfterSeconds: httpAfter }),
     ...(httpMaxBytes !== undefined && { httpMaxBytes }),
     ...(httpCa !== undefined && { httpCa }),
+    ...(seedSeconds !== undefined && { seedSeconds }),
+    ...(seedRatio !== undefined && { seedRatio }),
     ...(logLevel !== undefined && { logLevel }),
     ...limitsOf(flags),
     ...storeLimitsOf(flags),
@@ -159,6 +161,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     ...(broker !== undefined && { broker: brokerAddress(broker) }),
     ...(statusIntervalMs !== undefined && { statusIntervalMs }),
     ...(joinWindowMs !== undefined && { joinWindowMs }),
+    seeding: { seconds: settings.seedSeconds, ratio: settings.seedRatio },
     limits: limitsOf(settings),
     ...storeLimitsOf(settings),
     http: httpOf(settings),

@@ -26,6 +26,11 @@ export class Bitfield {
     return field.merge(0, bytes) ? field : undefined;
   }
 
+  /** The bits themselves, to be read only: where many fields are looked at often, the copies cost more than the looks. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
   /** How many bits are set. */
   get count(): number {
     return this.#count;

@@ -1,6 +1,7 @@
 import { AckFrame, checkAck, decodeAck } from './frames/ack.js';
 import { checkCancel, decodeCancel } from './frames/cancel.js';
 import { type CloseReason, checkClose, decodeClose } from './frames/close.js';
+import { checkComing, decodeComing } from './frames/coming.js';
 import { checkData, decodeData } from './frames/data.js';
 import { checkHave, decodeHave } from './frames/have.js';
 import { checkLimit, decodeLimit } from './frames/limit.js';
@@ -26,6 +27,7 @@ export interface FrameHandler {
   onClose(reason: CloseReason): void;
   /** @param rate bytes per second, or Infinity. */
   onLimit(rate: number): void;
+  onComing(chunk: number): void;
 }
 
 /**
@@ -86,6 +88,8 @@ function checkFrame(type: FrameType, bytes: Buffer, at: number, end: number, chu
       return checkClose(bytes, at, end);
     case FRAME.LIMIT:
       return checkLimit(at, end);
+    case FRAME.COMING:
+      return checkComing(at, end);
     default:
       return unreachable(type);
   }
@@ -130,6 +134,9 @@ function takeFrame(type: FrameType, bytes: Buffer, at: number, handler: FrameHan
       break;
     case FRAME.LIMIT:
       handler.onLimit(decodeLimit(bytes, at));
+      break;
+    case FRAME.COMING:
+      handler.onComing(decodeComing(bytes, at));
       break;
     default:
       unreachable(type);

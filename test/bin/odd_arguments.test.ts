@@ -74,6 +74,7 @@ describe('what is no number', () => {
     ['agent', '--status-interval'],
     ['agent', '--join-window'],
     ['agent', '--http-after'],
+    ['agent', '--seed-seconds'],
     ['demo', '--devices'],
     ['demo', '--timeout'],
   ])('%s %s', async (verb, option) => {
@@ -82,6 +83,14 @@ describe('what is no number', () => {
       expect(rest).toEqual(BAD_ARGUMENT);
       expect(message).toMatch(new RegExp(`^${option} ".*" is not a whole number from \\d+ to \\d+$`, 's'));
     }
+  });
+});
+
+describe('what is no decimal number', () => {
+  it.each(['', ' ', '-1', '1e3', '.5', '1.', '1001', '0x10', 'NaN', '1,5', '9'.repeat(400)])('%s', async (value) => {
+    const { message, ...rest } = await refused([...(WHOLE.agent ?? []), '--seed-ratio', value]);
+    expect(rest).toEqual(BAD_ARGUMENT);
+    expect(message).toMatch(/^--seed-ratio ".*" is not a number from 0 to 1000$/s);
   });
 });
 

@@ -64,6 +64,7 @@ export class Side implements SessionEvents {
   onPeers(peers: readonly { site: string; device: string }[]): void {
     for (const { site, device } of peers) this.seen.peers.push(`${site}/${device}`);
   }
+  onComing(_chunk: number): void {}
   onClosed(reason: EndReason, byPeer: boolean): void {
     this.seen.closed = reason;
     this.seen.closedByPeer = byPeer;

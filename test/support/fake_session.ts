@@ -66,6 +66,15 @@ export class FakeSession {
 
   peers(): void {}
 
+  /** Chunks that the test was told come from elsewhere. */
+  readonly told: number[] = [];
+
+  coming(chunk: number): void {
+    this.told.push(chunk);
+  }
+
+  readonly stats = { smoothedRtt: 20 };
+
   close(reason: CloseReason): void {
     this.end(reason, false);
   }

@@ -17,6 +17,8 @@ export class FakeTransfer {
   readonly rollout: { artifact: Uint8Array };
   groups = ['cameras'];
   room = 12;
+  /** Whether there is one for whoever asks, where there is room. */
+  place = true;
   readonly banned = new Set<string>();
   readonly since = new Map<string, number>();
 
@@ -29,6 +31,9 @@ export class FakeTransfer {
   }
   isBanned(device: string): boolean {
     return this.banned.has(device);
+  }
+  hasPlaceFor(): boolean {
+    return this.place && this.room > 0;
   }
   sessionSince(device: string): number | undefined {
     return this.since.get(device);

@@ -9,5 +9,6 @@ export const QUIET: SessionEvents = {
   onData() {},
   onHave() {},
   onPeers() {},
+  onComing() {},
   onClosed() {},
 };

@@ -1,5 +1,7 @@
 import type { HttpRules } from '../../agent/http_rules.js';
 import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
+import type { Lesson } from '../../agent/swarm/peer_book.js';
+import type { SeedingLimits } from '../../agent/transfer/retirement.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { RolloutProgress } from '../../shared/control/messages.js';
@@ -30,6 +32,7 @@ export interface StageOptions {
   readonly rules?: HttpRules;
   /** Whether it starts outside of its hours. */
   readonly paused?: boolean;
+  readonly seeding?: SeedingLimits;
 }
 
 async function* noFiles(): AsyncGenerator<never, void, undefined> {}
@@ -37,6 +40,9 @@ async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 export class TransferStage {
   now = 0;
   metered = false;
+  /** What peers are worth, where not 1. */
+  readonly worths = new Map<string, number>();
+  readonly lessons: [device: string, lesson: Lesson][] = [];
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -46,7 +52,7 @@ export class TransferStage {
   readonly http = new FakeHttp();
   readonly #joined = new Map<string, Joined>();
 
-  private constructor(sample: Sample, { seed = 1, urls = [], rules = NO_HTTP }: StageOptions) {
+  private constructor(sample: Sample, { seed = 1, urls = [], rules = NO_HTTP, seeding = {} }: StageOptions) {
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
@@ -54,11 +60,14 @@ export class TransferStage {
       artifact: sample.index.artifact,
       rollouts: [{ rollout: { ...sample.rollout, urls: [...urls] }, groups: ['cameras'] }],
       host: {
+        ...{ self: 'self', site: 'default' },
         now: () => this.now,
         random: () => random.next(),
         logger: silent,
         buffers: new ChunkBuffers(),
         ...{ reads: UNLIMITED_READS, http: this.http, httpRules: rules },
+        worth: (device) => this.worths.get(device) ?? 1,
+        learned: (device, lesson) => this.lessons.push([device, lesson]),
         metered: () => this.metered,
         wake: () => this.wakes++,
         ...{ due() {}, changed() {} },
@@ -68,6 +77,7 @@ export class TransferStage {
         warning: (error) => this.warnings.push(error),
       },
       joinWindowMs: 0,
+      seeding,
       isSeed: false,
       seeds: [],
       ownFiles: noFiles,
@@ -87,9 +97,9 @@ export class TransferStage {
   }
 
   /** A session with the device is agreed. */
-  connect(device: string, seed = false): FakeSession {
+  connect(device: string, seed = false, site = 'default'): FakeSession {
     const made: { session?: FakeSession } = {};
-    const { pump } = this.transfer.connect({ device, site: 'default', seed }, (events) => {
+    const { pump } = this.transfer.connect({ device, site, seed }, (events) => {
       made.session = new FakeSession(events);
       return made.session.real;
     });

@@ -12,6 +12,7 @@ export const FRAME = {
   PEERS: 0x09,
   CLOSE: 0x0a,
   LIMIT: 0x0b,
+  COMING: 0x0c,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

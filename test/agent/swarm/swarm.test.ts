@@ -31,7 +31,14 @@ function make(
   return {
     held,
     verifying,
-    swarm: new Swarm({ held, verifying, chunkLength: () => length, random: seededRandom(1), frugal: () => frugal }),
+    swarm: new Swarm({
+      held,
+      verifying,
+      chunkLength: () => length,
+      random: seededRandom(1),
+      frugal: () => frugal,
+      self: 'self',
+    }),
   };
 }
 
@@ -88,8 +95,8 @@ describe('Swarm', () => {
     const { swarm } = make(4);
     join(swarm, 'a', Bitfield.full(4));
     expect(requests(swarm.schedule(0))).toHaveLength(4);
-    swarm.onBytes('a', STALL_BYTES - 1, 50);
-    swarm.onBytes('a', 1, 100);
+    swarm.onBytes('a', 0, STALL_BYTES - 1, 50);
+    swarm.onBytes('a', 0, 1, 100);
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS);
     expect(swarm.schedule(99 + STALL_MS)).toEqual([]);
     join(swarm, 'b', Bitfield.full(4));
@@ -108,7 +115,7 @@ describe('Swarm', () => {
     const { swarm } = make(4);
     join(swarm, 'a', Bitfield.full(4));
     swarm.schedule(0);
-    for (let now = 1000; now < STALL_MS; now += 1000) swarm.onBytes('a', 1, now);
+    for (let now = 1000; now < STALL_MS; now += 1000) swarm.onBytes('a', 0, 1, now);
     expect(swarm.schedule(STALL_MS).filter((a) => a.kind === 'cancel')).toHaveLength(4);
   });
 
@@ -135,6 +142,7 @@ describe('Swarm', () => {
     const { swarm, held } = make(1);
     join(swarm, 'a', Bitfield.full(1));
     swarm.schedule(0);
+    swarm.onBytes('a', 0, 1, 10);
     join(swarm, 'b', Bitfield.full(1));
     join(swarm, 'c', Bitfield.full(1));
     expect(swarm.schedule(ENDGAME_AGE_MS - 1)).toEqual([]);
@@ -151,7 +159,7 @@ describe('Swarm', () => {
     for (const peer of peers) join(swarm, peer, Bitfield.full(1));
     const askedAt: number[] = [];
     for (let now = 0; now < 20 * MAX_LATE_MS; now += 500) {
-      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 1000, now);
+      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 0, 1000, now);
       for (const { kind } of swarm.schedule(now)) if (kind === 'request') askedAt.push(now);
     }
     expect(askedAt.slice(0, 3)).toEqual([0, ENDGAME_AGE_MS, ENDGAME_AGE_MS + MAX_LATE_MS]);
@@ -175,7 +183,7 @@ describe('Swarm', () => {
     for (const peer of ['b', 'c']) join(swarm, peer, only);
     const asked: number[] = [];
     for (let at = now; asked.length < 2 && at < 3_600_000; at = swarm.nextDeadline()) {
-      for (const peer of ['a', 'b', 'c']) if (swarm.isAsked(peer, third)) swarm.onBytes(peer, STALL_BYTES, at);
+      for (const peer of ['a', 'b', 'c']) if (swarm.isAsked(peer, third)) swarm.onBytes(peer, third, STALL_BYTES, at);
       if (requests(swarm.schedule(at)).length > 0) asked.push(at);
     }
     expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBe(late);
@@ -190,7 +198,7 @@ describe('Swarm', () => {
     for (const [i, chunk] of asked.entries()) {
       const now = (i + 1) * (MAX_LATE_MS - 1);
       for (let at = now - MAX_LATE_MS; at <= now; at += 1000) {
-        swarm.onBytes('a', STALL_BYTES, at);
+        swarm.onBytes('a', 0, STALL_BYTES, at);
         expect(swarm.schedule(at)).toEqual([]);
       }
       expect(verify(swarm, held, 'a', chunk, now)).toEqual([]);
@@ -204,7 +212,7 @@ describe('Swarm', () => {
     for (const peer of peers) join(swarm, peer, Bitfield.full(1));
     const askedAt: number[] = [];
     for (let now = 0; now < 10 * MAX_LATE_MS; now += 500) {
-      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 1000, now);
+      for (const peer of peers) if (swarm.isAsked(peer, 0)) swarm.onBytes(peer, 0, 1000, now);
       for (const { kind } of swarm.schedule(now)) if (kind === 'request') askedAt.push(now);
       if (askedAt.length < 3) expect(swarm.nextDeadline()).toBeLessThanOrEqual(now + MAX_LATE_MS);
     }
@@ -245,6 +253,7 @@ describe('Swarm', () => {
     mine.set(0);
     for (const peer of ['a', 'b']) join(swarm, peer, mine);
     swarm.schedule(0);
+    swarm.onBytes('a', 0, 1, 10);
     expect(requests(swarm.schedule(ENDGAME_AGE_MS))).toEqual([0]);
     verify(swarm, held, 'a', 0, ENDGAME_AGE_MS + 1);
     for (const peer of ['a', 'b']) swarm.onHave(peer, 0, Bitfield.full(9).toBytes());
@@ -256,7 +265,7 @@ describe('Swarm', () => {
     for (const peer of ['a', 'b', 'evil', 'good']) join(swarm, peer, Bitfield.full(1));
     const asked: string[] = [];
     for (let now = 0; now < 4 * MAX_LATE_MS && !asked.includes('good'); now += 100) {
-      for (const peer of ['a', 'b']) swarm.onBytes(peer, STALL_BYTES, now);
+      for (const peer of ['a', 'b']) swarm.onBytes(peer, 0, STALL_BYTES, now);
       for (const { kind, peer } of swarm.schedule(now)) if (kind === 'request') asked.push(peer);
       if (!swarm.isAsked('evil', 0)) continue;
       swarm.onReject('evil', 0, true, now);
@@ -272,7 +281,7 @@ describe('Swarm', () => {
     for (const peer of ['evil', 'worse']) join(swarm, peer, claimed);
     expect(requests(swarm.schedule(0))).toHaveLength(2);
     join(swarm, 'good', Bitfield.full(8));
-    for (const peer of ['evil', 'worse']) swarm.onBytes(peer, STALL_BYTES, MAX_LATE_MS - 1);
+    for (const peer of ['evil', 'worse']) swarm.onBytes(peer, 0, STALL_BYTES, MAX_LATE_MS - 1);
     expect(swarm.schedule(MAX_LATE_MS - 1)).toEqual([]);
     expect(swarm.nextDeadline()).toBe(MAX_LATE_MS);
     expect(requests(swarm.schedule(MAX_LATE_MS), 'good')).toHaveLength(1);

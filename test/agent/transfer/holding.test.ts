@@ -50,6 +50,8 @@ class Stage {
         logger: { debug() {}, info() {}, warn() {}, error() {} },
         buffers: new ChunkBuffers(),
         ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
+        reads: UNLIMITED_READS,
+        ...{ self: 'self', site: 'site', worth: () => 1, learned() {} },
         metered: () => false,
         ...{ wake() {}, due() {}, changed() {} },
         completed: ({ name, version, path }) => this.told.push(`complete ${name} ${version} ${path}`),

@@ -22,13 +22,22 @@ async function started(held: Iterable<number>, isSeed = false) {
   const clock = { now: 0 };
   const stored = new FakeStored(index, held);
   const transfer = new Transfer({
-    ...{ artifact: index.artifact, rollouts: named('1', 1), isSeed, seeds: [], joinWindowMs: JOIN_WINDOW_MS },
+    ...{
+      artifact: index.artifact,
+      rollouts: named('1', 1),
+      isSeed,
+      seeds: [],
+      joinWindowMs: JOIN_WINDOW_MS,
+      seeding: {},
+    },
     host: {
       now: () => clock.now,
       random: () => 0.5,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       buffers: new ChunkBuffers(),
       ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
+      reads: UNLIMITED_READS,
+      ...{ self: 'self', site: 'site', worth: () => 1, learned() {} },
       metered: () => false,
       ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },

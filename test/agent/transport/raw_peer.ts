@@ -39,6 +39,7 @@ export class RawPeer {
       onData: (chunk, offset, bytes) => log('data', chunk, offset, Buffer.from(bytes).toString('hex')),
       onHave: (first, bits) => log('have', first, Buffer.from(bits).toString('hex')),
       onPeers: (peers) => log('peers', peers.length),
+      onComing: (chunk) => log('coming', chunk),
       onClosed: (reason, byPeer) => {
         this.closed = reason;
         log('closed', reason, byPeer);
@@ -122,6 +123,7 @@ export class RawPeer {
     onReject: (chunk, reason) => this.frames.push(`reject ${chunk} ${reason}`),
     onPeers: (peers) => this.frames.push(`peers ${peers.length}`),
     onLimit: (rate) => this.frames.push(`limit ${rate}`),
+    onComing: (chunk) => this.frames.push(`coming ${chunk}`),
     onClose: (reason) => this.frames.push(`close ${reason}`),
   };
 }

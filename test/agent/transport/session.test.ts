@@ -179,6 +179,24 @@ describe('P-7.11 a peer that moves', () => {
   });
 });
 
+describe('P-7.13 COMING', () => {
+  it('is said to the peer once, and heard from it, whatever chunk it names', () => {
+    const peer = new RawPeer().open();
+    peer.session.coming(7);
+    peer.read();
+    expect(peer.frames.filter((frame) => frame.startsWith('coming'))).toEqual(['coming 7']);
+    peer.send(`0c${u32(0xffff_ffff)}`);
+    expect(peer.events).toContain('coming 4294967295');
+  });
+
+  it('is dropped where too many wait to leave', () => {
+    const peer = new RawPeer();
+    for (let chunk = 0; chunk < 1000; chunk++) peer.session.coming(chunk);
+    peer.open().read();
+    expect(peer.frames.filter((frame) => frame.startsWith('coming')).length).toBe(64);
+  });
+});
+
 describe('P-7.12 LIMIT', () => {
   const limit = (rate: number) => `0b${u32(rate)}`;
 

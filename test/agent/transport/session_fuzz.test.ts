@@ -8,7 +8,7 @@ import { RawPeer } from './raw_peer.js';
 
 /** What the session's owner does between two datagrams, and how much time passes. */
 interface Move {
-  readonly own: 'nothing' | 'request' | 'cancel' | 'have' | 'peers' | 'limit';
+  readonly own: 'nothing' | 'request' | 'cancel' | 'have' | 'peers' | 'limit' | 'coming';
   readonly chunk: number;
   readonly wait: number;
   /** How far its packet number is from the last one's: mostly the next, and at times one that was used, or a leap. */
@@ -20,7 +20,7 @@ type Answer = 'serve' | 'reject' | 'wait';
 
 const moves = fc.array(
   fc.record<Move>({
-    own: fc.constantFrom('nothing', 'nothing', 'request', 'cancel', 'have', 'peers', 'limit'),
+    own: fc.constantFrom('nothing', 'nothing', 'request', 'cancel', 'have', 'peers', 'limit', 'coming'),
     chunk: fc.nat(9),
     wait: fc.constantFrom(0, 0, 0.3, 5, 30, 400, 3000),
     leap: fc.oneof(
@@ -65,6 +65,7 @@ class Insider {
     session.onDatagram(this.peer.now, this.peer.sealed(frames.toString('hex'), this.#packet), path);
     if (own === 'request') session.request(chunk, chunk, 3000);
     else if (own === 'cancel') session.cancel(chunk);
+    else if (own === 'coming') session.coming(chunk);
     else if (own === 'have') session.have(chunk, Buffer.of(0x80));
     else if (own === 'peers') session.peers([{ site: 's', device: 'd' }]);
     else if (own === 'limit') session.limitPeer(chunk * 1000);

@@ -208,6 +208,7 @@ export class Member extends EventEmitter<MemberEvents> {
           this.emit('change');
         },
         onPeers: () => {},
+        onComing: () => {},
         onClosed: (reason, byPeer) => {
           serving.close();
           agreed.end = { reason, byPeer };

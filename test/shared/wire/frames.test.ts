@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { AckFrame, ackByteLength, encodeAck } from '../../../shared/wire/frames/ack.js';
 import { cancelByteLength, encodeCancel } from '../../../shared/wire/frames/cancel.js';
 import { type CloseReason, closeByteLength, encodeClose } from '../../../shared/wire/frames/close.js';
+import { comingByteLength, encodeComing } from '../../../shared/wire/frames/coming.js';
 import { dataByteLength, encodeData } from '../../../shared/wire/frames/data.js';
 import { encodeHave, haveByteLength } from '../../../shared/wire/frames/have.js';
 import { encodeLimit, limitByteLength } from '../../../shared/wire/frames/limit.js';
@@ -28,7 +29,8 @@ type Message =
   | { type: 'REJECT'; chunk: number; reason: RejectReason }
   | { type: 'PEERS'; peers: PeerName[] }
   | { type: 'CLOSE'; reason: CloseReason }
-  | { type: 'LIMIT'; rate: number | null };
+  | { type: 'LIMIT'; rate: number | null }
+  | { type: 'COMING'; chunk: number };
 
 interface Vector {
   readonly name: string;
@@ -74,6 +76,9 @@ class Recorder implements FrameHandler {
   }
   onClose(reason: CloseReason) {
     this.seen.push({ type: 'CLOSE', reason });
+  }
+  onComing(chunk: number) {
+    this.seen.push({ type: 'COMING', chunk });
   }
   onLimit(rate: number) {
     this.seen.push({ type: 'LIMIT', rate: rate === Number.POSITIVE_INFINITY ? null : rate });
@@ -128,6 +133,8 @@ function encode(into: Buffer, m: Message): [end: number, foretold: number] {
       return [encodeClose(into, 0, m.reason), closeByteLength()];
     case 'LIMIT':
       return [encodeLimit(into, 0, m.rate ?? Number.POSITIVE_INFINITY), limitByteLength()];
+    case 'COMING':
+      return [encodeComing(into, 0, m.chunk), comingByteLength()];
   }
 }
 
@@ -163,7 +170,7 @@ describe('P-7 golden frames', () => {
 
 const refused: [name: string, hex: string][] = [
   ['P-7 no frame at all', ''],
-  ['P-7 an unknown type', '0c'],
+  ['P-7 an unknown type', '0d'],
   ['P-7 an unknown type after good frames', '010102030405060708ff'],
   ['P-7.3 an ACK whose first range falls below 0', '0300000000000300000000000000 0004'.replace(' ', '')],
   [
@@ -215,7 +222,7 @@ describe('P-7 malformed frames', () => {
 
   it('never throws on random bytes', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 0, max: 10 }), (bytes, type) => {
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 0, max: 12 }), (bytes, type) => {
         decode(Buffer.from(bytes));
         decode(Buffer.from([type, ...bytes]));
       }),

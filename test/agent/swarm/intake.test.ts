@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { Intake } from '../../../agent/swarm/intake.js';
+
+/** For so long, in steps of 100 ms. */
+function feed(intake: Intake, from: number, until: number, devices: number, seeds: number): void {
+  for (let now = from; now < until; now += 100) {
+    intake.received(devices / 10, false, now);
+    intake.received(seeds / 10, true, now);
+  }
+}
+
+describe('P-10.7 whether a seed may help out', () => {
+  it('is not asked by who knows of nothing better', () => {
+    const intake = new Intake();
+    expect(intake.isHungry(0)).toBe(false);
+    feed(intake, 0, 3000, 1000, 0);
+    expect(intake.isHungry(3000)).toBe(false);
+  });
+
+  it('is where devices bring less than 0.7 of what came with the seed', () => {
+    const intake = new Intake();
+    feed(intake, 0, 3000, 650, 350);
+    expect(intake.isHungry(3000)).toBe(true);
+    expect(intake.rate(3000)).toBeCloseTo(1000, -2);
+  });
+
+  it('is not where they bring as much without', () => {
+    const intake = new Intake();
+    feed(intake, 0, 3000, 0, 1000);
+    expect(intake.isHungry(3000)).toBe(true);
+    feed(intake, 3000, 6000, 950, 0);
+    expect(intake.isHungry(6000)).toBe(false);
+  });
+
+  it('forgets a peak that does not come again', () => {
+    const intake = new Intake();
+    feed(intake, 0, 2000, 1000, 0);
+    feed(intake, 2000, 70_000, 600, 0);
+    expect(intake.isHungry(70_000)).toBe(false);
+  });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { answerChance, byWorth, hasPlace, seedHasPlace, shareSubnet } from '../../../agent/swarm/peer_choice.js';
+
+describe('P-10.2 who answers', () => {
+  const expected = (there: number, elsewhere: number): number[] => [
+    there * answerChance(true, { there, elsewhere }, 1),
+    elsewhere * answerChance(false, { there, elsewhere }, 1),
+  ];
+
+  it.each([
+    [1000, 0, 12, 0],
+    [0, 1000, 0, 12],
+    [1000, 1000, 8, 4],
+    [3, 1000, 3, 9],
+    [1000, 2, 10, 2],
+    [4, 4, 4, 4],
+  ])('%d of the site and %d others: %d and %d', (there, elsewhere, own, others) => {
+    const [a = 0, b = 0] = expected(there, elsewhere);
+    expect(a).toBeCloseTo(own, 9);
+    expect(b).toBeCloseTo(others, 9);
+  });
+
+  it('answers one that is worth little less often, and one that is worth much no more', () => {
+    const members = { there: 100, elsewhere: 0 };
+    expect(answerChance(true, members, 0.5)).toBeCloseTo(0.06, 9);
+    expect(answerChance(true, members, 2)).toBeCloseTo(0.12, 9);
+  });
+});
+
+describe('P-10.3 places', () => {
+  it('are all for the own site where there is no other', () => {
+    expect(hasPlace(true, { near: 11, far: 0, heardNear: 100, heardFar: 0 })).toBe(true);
+  });
+
+  it('are kept for other sites where there are some', () => {
+    expect(hasPlace(true, { near: 8, far: 0, heardNear: 100, heardFar: 1 })).toBe(true);
+    expect(hasPlace(true, { near: 9, far: 0, heardNear: 100, heardFar: 1 })).toBe(false);
+    expect(hasPlace(true, { near: 9, far: 1, heardNear: 100, heardFar: 0 })).toBe(false);
+  });
+
+  it('are kept for the own site, as far as there is somebody to take them', () => {
+    expect(hasPlace(false, { near: 0, far: 4, heardNear: 100, heardFar: 100 })).toBe(false);
+    expect(hasPlace(false, { near: 0, far: 3, heardNear: 100, heardFar: 100 })).toBe(true);
+    expect(hasPlace(false, { near: 0, far: 11, heardNear: 0, heardFar: 100 })).toBe(true);
+    expect(hasPlace(false, { near: 3, far: 8, heardNear: 0, heardFar: 100 })).toBe(true);
+    expect(hasPlace(false, { near: 3, far: 9, heardNear: 0, heardFar: 100 })).toBe(false);
+  });
+
+  it('of a seed go to whoever comes until 16 are left, then to sites that have less than their share', () => {
+    expect(seedHasPlace(47, 1, 17)).toBe(true);
+    expect(seedHasPlace(48, 2, 16)).toBe(false);
+    expect(seedHasPlace(0, 2, 16)).toBe(true);
+    expect(seedHasPlace(31, 2, 1)).toBe(true);
+    expect(seedHasPlace(32, 2, 1)).toBe(false);
+    expect(seedHasPlace(63, 1, 1)).toBe(true);
+    expect(seedHasPlace(0, 1000, 1)).toBe(true);
+    expect(seedHasPlace(1, 1000, 1)).toBe(false);
+  });
+});
+
+describe('who is offered first', () => {
+  it('is of the own site, then worth most', () => {
+    const peers = [
+      ['far', 'b'],
+      ['poor', 'a'],
+      ['rich', 'a'],
+      ['far-rich', 'b'],
+    ].map(([device = '', site = '']) => ({ device, site }));
+    const worth = (device: string): number => (device.includes('rich') ? 1.5 : 0.5);
+    expect(byWorth(peers, 'a', worth).map(({ device }) => device)).toEqual(['rich', 'poor', 'far-rich', 'far']);
+  });
+});
+
+describe('shareSubnet', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.250', true],
+    ['192.0.2.1', '192.0.3.1', false],
+    ['2001:db8:1:2::1', '2001:0db8:1:2:ffff::9', true],
+    ['2001:db8:1:2::1', '2001:db8:1:3::1', false],
+    ['2001:db8::1', '2001:db8:0:0:5::', true],
+    ['::1', '::2', true],
+    ['192.0.2.1', '2001:db8::1', false],
+  ])('%s and %s: %s', (a, b, expected) => {
+    expect(shareSubnet([a], [b])).toBe(expected);
+    expect(shareSubnet(['198.51.100.1', a], [b])).toBe(expected);
+  });
+
+  it('is false without addresses', () => {
+    expect(shareSubnet([], ['192.0.2.1'])).toBe(false);
+    expect(shareSubnet(['192.0.2.1'], [])).toBe(false);
+  });
+});
