@@ -40,6 +40,7 @@ export class Swarm {
   readonly #picker: Picker;
   readonly #frugal: () => boolean;
   readonly #peers = new Map<string, Peer>();
+  readonly #sourceIds = new Set<string>();
   readonly #sources: Sources;
   readonly #uplink: Uplink;
   /** What comes from the own site, and from others. */
@@ -87,6 +88,13 @@ export class Swarm {
     this.removePeer(id);
     this.#peers.set(id, new Peer(id, seed, near, worth, this.#held.length));
     if (near && !seed) this.#uplink.add(id);
+  }
+
+  /** What holds everything and has no session, an HTTP server: `schedule` asks nothing of it, `claim` does. */
+  addSource(id: string): void {
+    this.removePeer(id);
+    this.#peers.set(id, new Peer(id, true, false, 1, this.#held.length));
+    this.#sourceIds.add(id);
   }
 
   removePeer(id: string): void {
@@ -176,8 +184,7 @@ export class Swarm {
   }
 
   /**
-   * For a source that is no session, and was added as a peer that tells of no chunk, so that `schedule` asks nothing of it: a run of neighbouring
-   * chunks that nobody was asked for, the rarest first, held under `id` from now on as what peers were asked for. Call after `schedule`.
+   * For a source (`addSource`): a run of neighbouring chunks that nobody was asked for, the rarest first, held under `id` from now on as what peers were asked for. Call after `schedule`.
    * @param most bytes; the first chunk is taken however long it is
    * @param unheld only what no peer holds that could be asked; else also, where nothing is left, one that others owe for too long (P-10.4)
    * @returns the chunks in order; none where there are none, or where too much is outstanding
@@ -402,10 +409,10 @@ export class Swarm {
     return found;
   }
 
-  /** What nobody has begun to send is asked of one peer only. */
+  /** What nobody has begun to send is asked of one peer only; a source sends a run, which does not end for one chunk of it. */
   #takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
     for (const peer of this.#peers.values()) {
-      if (!peer.outstanding.has(chunk) || peer.begun.has(chunk)) continue;
+      if (!peer.outstanding.has(chunk) || peer.begun.has(chunk) || this.#sourceIds.has(peer.id)) continue;
       if (now >= lateByOwnPace(peer, chunk, this.#pace)) peer.failures++;
       this.#settle(peer, chunk);
       actions.push({ kind: 'cancel', peer: peer.id, chunk });

@@ -63,8 +63,7 @@ export class HttpFetch {
     this.#chunkBook = new UrlBook(random);
     this.#indexBook = new UrlBook(random);
     this.#beginAnew();
-    // As a seed elsewhere: devices of the site come before it (P-10.7).
-    swarm.addPeer(HTTP_PEER, true, false);
+    swarm.addSource(HTTP_PEER);
   }
 
   /** Why nothing comes from there, as a code; empty where it does, or is not wanted. */

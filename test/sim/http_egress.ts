@@ -48,9 +48,9 @@ class Device {
     this.held = new Bitfield(chunks);
     this.swarm = new Swarm({
       ...{ held: this.held, verifying: new Set<number>(), chunkLength: () => CHUNK_BYTES },
-      ...{ random, frugal: () => false },
+      ...{ random, frugal: () => false, self: id },
     });
-    this.swarm.addPeer(HTTP, false);
+    this.swarm.addSource(HTTP);
     this.policy = new HttpPolicy({ use: 'no-peer', afterMs: 10_000, maxBytes: Number.POSITIVE_INFINITY }, random);
     this.policy.begin(0);
   }

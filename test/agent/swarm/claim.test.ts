@@ -14,9 +14,9 @@ function make(chunks: number, { length = CHUNK, seed = 1 } = {}) {
   const random = new SeededRandom(seed);
   const swarm = new Swarm({
     ...{ held, verifying, chunkLength: () => length },
-    ...{ random: () => random.next(), frugal: () => false },
+    ...{ random: () => random.next(), frugal: () => false, self: 'self' },
   });
-  swarm.addPeer(HTTP, false);
+  swarm.addSource(HTTP);
   return { swarm, held, verifying };
 }
 
@@ -137,7 +137,7 @@ describe('what was claimed', () => {
     const { swarm } = make(64);
     swarm.claim(HTTP, 0, ALL, true);
     for (let now = 0; now < 4 * STALL_MS; now += 1000) {
-      swarm.onBytes(HTTP, 2048, now);
+      swarm.onBytes(HTTP, 0, 2048, now);
       expect(swarm.schedule(now)).toEqual([]);
     }
   });
