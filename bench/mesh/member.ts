@@ -8,9 +8,6 @@ import type { FromMember, Mark, Start, ToMember } from './wire.js';
 
 /** A member of a mesh: one real agent in a process of its own, its MQTT connection replaced by a pipe. */
 
-/** Fine enough for a rate over seconds, and nothing beside what a transfer costs. */
-const WATCH_MS = 20;
-
 /** The mesh may be gone already: then so is this, at once. */
 const send = (message: FromMember): void => void process.send?.(message, undefined, undefined, () => {});
 const { client, deliver } = busClient(send);
@@ -41,7 +38,7 @@ function mark(): Mark {
 }
 
 /** Tells how far the one rollout has come. */
-function watch(watched: Agent): void {
+function watch(watched: Agent, everyMs: number): void {
   let told = -1;
   let phase: 'before' | 'fetching' | 'held' = 'before';
   const timer = setInterval(() => {
@@ -58,16 +55,16 @@ function watch(watched: Agent): void {
     phase = 'held';
     send({ kind: 'held', mark: mark() });
     clearInterval(timer);
-  }, WATCH_MS);
+  }, everyMs);
 }
 
-async function start({ credential, store, seeds, watched, host, limits, tapped }: Start): Promise<void> {
+async function start({ credential, store, seeds, watched, watchMs, host, limits, tapped }: Start): Promise<void> {
   if (tapped) tap = new Tap(now);
   agent = new Agent({ credential, store, seeds, listen: { host }, mqtt: client, joinWindowMs: 0, limits });
   agent.on('warning', ({ code, message }) => send({ kind: 'failed', why: `${code}: ${message}` }));
   if (watched) {
     agent.on('complete', () => send({ kind: 'complete', mark: mark() }));
-    watch(agent);
+    watch(agent, watchMs);
   }
   await agent.start();
   send({ kind: 'running', port: ownSockets()[0]?.port ?? 0 });

@@ -17,6 +17,8 @@ export { LOOPBACK, type Member, type Place } from './member_process.js';
 
 const GROUP = 'bench';
 const LIFETIME_SECONDS = 86_400;
+/** Fine enough for a rate over seconds, and nothing beside what one transfer costs. */
+const WATCH_MS = 20;
 export type Role = 'seed' | 'device';
 
 export interface Transfer {
@@ -38,6 +40,8 @@ export interface Transfer {
   readonly limits?: Readonly<Partial<Record<Role, Limits>>>;
   /** Whether the marks of members say what their sessions did, and datagrams can be recorded. */
   readonly tapped?: boolean;
+  /** How often it is looked how far a device is. Default 20. */
+  readonly watchMs?: number;
   /** Folder for a CPU profile of each process, named after its member. */
   readonly profiles?: string;
   /** Of all processes, besides this one's own. */
@@ -174,13 +178,21 @@ export class Flow {
   }
 
   async #admit(fleet: Fleet, id: string, role: Role, place: Place): Promise<Member> {
-    const { file, own = [], profiles, environment = {}, limits = {}, tapped = false } = this.#transfer;
+    const {
+      file,
+      own = [],
+      profiles,
+      environment = {},
+      limits = {},
+      tapped = false,
+      watchMs = WATCH_MS,
+    } = this.#transfer;
     await fleet.enroll(id, { role, groups: [GROUP] });
     const named = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${id}.cpuprofile`];
     const flags = profiles === undefined ? [] : named;
     const member = new Member(place, environment, flags, (by, message) => this.#heard(by, message));
     this[role === 'seed' ? 'seeds' : 'devices'].push(member);
-    const has = { seeds: role === 'seed' ? [file.path] : own, watched: role === 'device' };
+    const has = { seeds: role === 'seed' ? [file.path] : own, watched: role === 'device', watchMs };
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
     const how = { host: place.host, limits: limits[role] ?? {}, tapped };
     member.tell({ kind: 'start', options: { ...paths, ...has, ...how } });

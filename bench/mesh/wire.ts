@@ -9,6 +9,8 @@ export interface Start {
   readonly seeds: readonly string[];
   /** Whether its transfer is told of as it goes. */
   readonly watched: boolean;
+  /** How often it is looked at, ms. */
+  readonly watchMs: number;
   readonly host: string;
   readonly limits: Limits;
   /** Whether a tap.ts counts what its sessions do. */

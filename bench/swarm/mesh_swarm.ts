@@ -10,6 +10,8 @@ import type { SwarmRun } from './swarm_run.js';
 
 const DEADLINE_SECONDS = 240;
 const POLL_SECONDS = 0.05;
+/** Only when a device is done is told of. */
+const WATCH_MS = 1000;
 
 export interface MeshSwarm {
   readonly file: TestFile;
@@ -29,7 +31,15 @@ export function meshSwarm(scene: Scene, { file, folder, mode, overhead, limits }
   return Star.with([origin, ...devices], async (star) => {
     const place = (end: number) => linkPlace(star.lab, end);
     const ends = { from: place(ORIGIN), to: place(1) };
-    const flow = await Flow.start({ folder, file, mode, devices: 0, later: apartSeconds === 0, ...ends });
+    const flow = await Flow.start({
+      folder,
+      file,
+      mode,
+      watchMs: WATCH_MS,
+      devices: 0,
+      later: apartSeconds === 0,
+      ...ends,
+    });
     try {
       const deadline = AbortSignal.timeout(DEADLINE_SECONDS * 1000);
       const begun: number[] = [];

@@ -3,6 +3,8 @@
  *
  *     lab --pairs <n> --mtu <bytes>        n ends on the left (10.99.0.1, .3 ..), n on the right (10.99.0.2, .4 ..), one bottleneck each way
  *     lab --star <n> --mtu <bytes>         n ends (10.99.0.1, .2 ..), each with a link of its own, up and down, to where all of them meet
+ *         --tick <us>                      packets are taken and given so far apart, several at a time, as a card does that moderates its interrupts:
+ *                                          else many ends on few cores are busy with nothing but waking each other
  *     lab --loopback --mtu <bytes>         one end without a link: its own loopback has that MTU
  *     lab enter <namespace> <program> ..   runs a program at an end; it dies with whoever started it
  *     lab sink | source ..                 see tcp.c
@@ -64,6 +66,7 @@ struct packet {
 /* Of pairs: to the right ends, to the left ends. Of a star: up from each end, then down to each. */
 static struct way ways[2 * MAX_ENDS];
 static int tuns[MAX_ENDS], namespaces[MAX_ENDS], ends, star, mtu = 1500;
+static nanoseconds tick;
 static struct packet heap[MAX_HELD];
 static int held;
 static uint64_t orders;
@@ -268,6 +271,7 @@ static void set_up(int argc, char **argv) {
     if (strcmp(argv[i], "--loopback") == 0) loopback = 1;
     else if (strcmp(argv[i], "--pairs") == 0 && i + 1 < argc) made = 2 * atoi(argv[++i]);
     else if (strcmp(argv[i], "--star") == 0 && i + 1 < argc) star = made = atoi(argv[++i]);
+    else if (strcmp(argv[i], "--tick") == 0 && i + 1 < argc) tick = atoi(argv[++i]) * 1000LL;
     else if (strcmp(argv[i], "--mtu") == 0 && i + 1 < argc) mtu = atoi(argv[++i]);
   }
   if (made < 2 || made > MAX_ENDS || mtu < 68 || mtu > MAX_PACKET) {
@@ -312,8 +316,14 @@ int main(int argc, char **argv) {
   fds[ends] = (struct pollfd){.fd = 0, .events = POLLIN};
   for (;;) {
     nanoseconds wait = held > 0 ? heap[0].at - now() : SECOND;
-    struct timespec sleep = {wait > 0 ? wait / SECOND : 0, wait > 0 ? wait % SECOND : 0};
-    if (ppoll(fds, ends + 1, &sleep, NULL) < 0 && errno != EINTR) fail("poll");
+    if (wait < tick) wait = tick;
+    struct timespec sleep = {wait > 0 ? wait / SECOND : 0, wait > 0 ? wait % SECOND : 0}, pause = {0, tick}, none = {0, 0};
+    int ready = ppoll(fds, ends + 1, &sleep, NULL);
+    if (ready > 0 && tick > 0) {
+      nanosleep(&pause, NULL);
+      ready = ppoll(fds, ends + 1, &none, NULL);
+    }
+    if (ready < 0 && errno != EINTR) fail("poll");
     nanoseconds t = now();
     for (int i = 0; i < ends; i++) {
       if (!(fds[i].revents & POLLIN)) continue;
