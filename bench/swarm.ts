@@ -23,6 +23,8 @@ export interface SwarmOptions {
 
 /** A full datagram less IPv4, UDP, P-6's header and tag and the header of DATA. */
 const OVERHEAD = 1500 / 1430;
+/** Enough for the engine to compile what matters. */
+const WARM_UP_BYTES = 16e6;
 const MAX_OVER_LIMIT = 1.2;
 const MAX_COPIES = 1.15;
 const LAST = 'the last device';
@@ -50,6 +52,7 @@ export async function swarm({ size, folder, plot }: SwarmOptions): Promise<Subje
   const files = new Map<number, TestFile>();
   for (const { part = 1 } of [PLAIN, ...OTHERS])
     if (!files.has(part)) files.set(part, await makeTestFile(folder, Math.round(size * 1e6 * part)));
+  const earlier = await makeTestFile(folder, WARM_UP_BYTES);
   const fileOf = ({ part = 1 }: Scene): TestFile => {
     const file = files.get(part);
     if (file === undefined) throw new Error('no file');
@@ -69,7 +72,7 @@ export async function swarm({ size, folder, plot }: SwarmOptions): Promise<Subje
     run: async () => {
       const file = fileOf(scene);
       const limits = limitsOf(scene, file.bytes);
-      const run = await meshSwarm(scene, { file, folder, mode, overhead: OVERHEAD, limits });
+      const run = await meshSwarm(scene, { file, earlier, folder, mode, overhead: OVERHEAD, limits });
       return scene === PLAIN ? drawn(subjectOf(scene, mode), run) : figures(run);
     },
   });

@@ -34,6 +34,8 @@ export interface Transfer {
   readonly devices?: number;
   /** Whether the rollout waits for `publish`. */
   readonly later?: boolean;
+  /** Of a rollout before it, which `warmUp` publishes: agents run for weeks, and are compiled long since when a rollout comes. */
+  readonly earlier?: Transfer['file'];
   /** How many seeds serve. Default 1. */
   readonly seeds?: number;
   /** In force from the start. */
@@ -74,6 +76,7 @@ export class Flow {
   readonly #seen = new Map<FromMember['kind'], FromMember>();
   readonly #completed = new Map<Member, Mark>();
   #fleet: Fleet | undefined;
+  #published = 0;
   #failure: string | undefined;
   /** Those who wait for something to happen. */
   #waiting: (() => void)[] = [];
@@ -103,9 +106,18 @@ export class Flow {
     return device;
   }
 
+  /** All who are there fetch the file of before. */
+  async warmUp(signal: AbortSignal): Promise<void> {
+    const { earlier } = this.#transfer;
+    if (earlier === undefined) throw new Error('no earlier file');
+    await this.publish(earlier.index);
+    await Promise.all(this.devices.map((device) => this.completed(device, signal)));
+    this.#completed.clear();
+  }
+
   /** The rollout begins for all who are there. */
-  async publish(): Promise<void> {
-    const message = await this.#trust();
+  async publish(index = this.#transfer.file.index): Promise<void> {
+    const message = await this.#trust(index);
     this.#retained.set(message.topic, message);
     for (const member of this.#members) member.deliver({ ...message, retained: false });
   }
@@ -180,6 +192,7 @@ export class Flow {
   async #admit(fleet: Fleet, id: string, role: Role, place: Place): Promise<Member> {
     const {
       file,
+      earlier,
       own = [],
       profiles,
       environment = {},
@@ -192,7 +205,8 @@ export class Flow {
     const flags = profiles === undefined ? [] : named;
     const member = new Member(place, environment, flags, (by, message) => this.#heard(by, message));
     this[role === 'seed' ? 'seeds' : 'devices'].push(member);
-    const has = { seeds: role === 'seed' ? [file.path] : own, watched: role === 'device', watchMs };
+    const served = earlier === undefined ? [file.path] : [file.path, earlier.path];
+    const has = { seeds: role === 'seed' ? served : own, watched: role === 'device', watchMs };
     const paths = { credential: fleet.bundlePath(id), store: join(this.#folder, id) };
     const how = { host: place.host, limits: limits[role] ?? {}, tapped };
     member.tell({ kind: 'start', options: { ...paths, ...has, ...how } });
@@ -200,18 +214,27 @@ export class Flow {
   }
 
   /** P-4.1 */
-  async #trust(): Promise<Message> {
+  async #trust(index: ArtifactIndex): Promise<Message> {
     const fleet = this.#fleetOf();
-    const { index } = this.#transfer.file;
+    this.#published++;
     const publisher = await loadCredential(fleet.bundlePath('publisher'), Date.now() / 1000);
     const topic = topics.trust(publisher.prefix, GROUP);
     const at = Math.floor(Date.now() / 1000);
     const artifact = new Uint8Array(Buffer.from(index.artifact, 'hex'));
-    const rollout = { name: 'bench', version: '1', artifact, size: index.size, chunks: index.chunkCount, shards: 1 };
+    const version = String(this.#published);
+    const rollout = { name: 'bench', version, artifact, size: index.size, chunks: index.chunkCount, shards: 1 };
     // P-4.1: an urgent rollout is what runs in the foreground.
     const urgent = this.#transfer.mode === 'foreground';
     const message: TrustMessage = {
-      ...{ t: 'trust', v: 1, fleet: fleet.fleet, group: GROUP, seq: 1, at, expires: at + LIFETIME_SECONDS },
+      ...{
+        t: 'trust',
+        v: 1,
+        fleet: fleet.fleet,
+        group: GROUP,
+        seq: this.#published,
+        at,
+        expires: at + LIFETIME_SECONDS,
+      },
       rollouts: [{ ...rollout, urgent }],
     };
     const payload = sealEnvelope(topic, encodeMessage(message), publisher);

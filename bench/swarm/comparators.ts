@@ -20,6 +20,7 @@ export interface Comparator {
 
 /** IP packets of 1,500 bytes with 1,448 of TCP's payload; of uTP it is about as much. */
 const OVERHEAD = 1500 / 1448;
+const PYTHON = '/usr/bin/python3';
 const PORT = 8080;
 const TRACKER_PORT = 6969;
 const POLL_SECONDS = 0.02;
@@ -63,10 +64,10 @@ function raced(prepare: (ground: Ground) => Promise<() => Promise<void>[]>) {
 function libtorrent(kind: 'tcp' | 'utp') {
   return raced(async ({ star, file, devices, folderOf }) => {
     const torrent = join(folderOf(ORIGIN), 'torrent');
-    await output('python3', [SCRIPT, 'make', file.path, torrent], TORRENT_MS);
+    await output(PYTHON, [SCRIPT, 'make', file.path, torrent], TORRENT_MS);
     const ends = [ORIGIN, ...devices];
     const members = ends.map((end) =>
-      program(star, end, 'python3', [SCRIPT, 'join', kind, star.lab.address(end), torrent, folderOf(end)]),
+      program(star, end, PYTHON, [SCRIPT, 'join', kind, star.lab.address(end), torrent, folderOf(end)]),
     );
     const peers: [string, number][] = [];
     for (const [i, member] of members.entries()) peers.push([star.lab.address(i), Number(await member.line())]);
@@ -159,7 +160,7 @@ const http = raced(async ({ star, file, devices, folderOf }) => {
 const lacks = (here: boolean, install: string): string | undefined => (here ? undefined : install);
 
 export function comparators(): Comparator[] {
-  const python = lacks(works('python3', '-c', 'import libtorrent'), 'apt-get install python3-libtorrent');
+  const python = lacks(works(PYTHON, '-c', 'import libtorrent'), 'apt-get install python3-libtorrent');
   const maker = works('transmission-create', '--version');
   return [
     { subject: 'libtorrent, uTP', absent: python, run: libtorrent('utp') },

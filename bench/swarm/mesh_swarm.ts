@@ -15,6 +15,8 @@ const WATCH_MS = 1000;
 
 export interface MeshSwarm {
   readonly file: TestFile;
+  /** Fetched by all before what is measured, save where devices join one by one. */
+  readonly earlier: TestFile;
   readonly folder: string;
   readonly mode: Mode;
   /** Of IP for each byte of a chunk. */
@@ -26,7 +28,10 @@ export interface MeshSwarm {
 /** The same for all processes of a machine. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-export function meshSwarm(scene: Scene, { file, folder, mode, overhead, limits }: MeshSwarm): Promise<SwarmRun> {
+export function meshSwarm(
+  scene: Scene,
+  { file, earlier, folder, mode, overhead, limits }: MeshSwarm,
+): Promise<SwarmRun> {
   const { origin, devices, apartSeconds = 0, killed = 0, originGoneAfter } = scene;
   return Star.with([origin, ...devices], async (star) => {
     const place = (end: number) => linkPlace(star.lab, end);
@@ -34,6 +39,7 @@ export function meshSwarm(scene: Scene, { file, folder, mode, overhead, limits }
     const flow = await Flow.start({
       folder,
       file,
+      earlier,
       mode,
       watchMs: WATCH_MS,
       devices: 0,
@@ -49,11 +55,13 @@ export function meshSwarm(scene: Scene, { file, folder, mode, overhead, limits }
         const isKilled = i < killed;
         if (!isKilled) done.push(flow.completed(device, deadline).then(({ ms }) => (ms - at) / 1000));
       };
-      const before = await star.sentBy(ORIGIN);
+      let before = await star.sentBy(ORIGIN);
       const sent = async (): Promise<number> => ((await star.sentBy(ORIGIN)) - before) / overhead / file.bytes;
       if (apartSeconds === 0) {
         const members = [];
         for (let i = 0; i < devices.length; i++) members.push(await flow.join(place(i + 1)));
+        await flow.warmUp(deadline);
+        before = await star.sentBy(ORIGIN);
         const at = now();
         await flow.publish();
         members.forEach((member, i) => void begin(member, i, at));
