@@ -57,10 +57,11 @@ export class Swarm {
   /** When a chunk that is not verified yet was asked, once for each peer that was asked; the latest last. */
   readonly #askedAt = new Map<number, number[]>();
   #outstandingBytes = 0;
-  /** The four as of the last `schedule`: chunks to ask for, as bits; bytes per second of the best peer; late bytes; when a request becomes too old. */
+  /** The five as of the last `schedule`: chunks to ask for, as bits; bytes per second of the best peer; late bytes, of all and of other sites; when a request becomes too old. */
   #free: Uint8Array = new Uint8Array();
   #bestRate = 0;
   #lateBytes = 0;
+  #farLateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
   constructor({ held, verifying, chunkLength, random, frugal, self }: SwarmOptions) {
@@ -243,6 +244,8 @@ export class Swarm {
     this.#exploredAt ??= now + this.#random() * EXPLORE_MS;
     // All of a level before the next: what the own devices can bring is no more to be asked of others.
     for (let level = 0; level <= 3; level++) this.#askAll(this.#sources.at(level), now, actions);
+    // What is full now has room again when the first of it is late.
+    this.#measureLate(now);
     return actions;
   }
 
@@ -264,18 +267,45 @@ export class Swarm {
   }
 
   #measure(now: number): void {
-    const peers = [...this.#peers.values()];
-    this.#bestRate = peers.reduce((best, { rate }) => Math.max(best, rate), 0);
-    this.#lateBytes = 0;
+    this.#bestRate = bestRateOf(this.#peers.values());
     this.#dueAt = Number.POSITIVE_INFINITY;
-    if (this.#outstandingBytes < MAX_OUTSTANDING_BYTES) return;
+    this.#measureLate(now);
+  }
+
+  #measureLate(now: number): void {
+    this.#lateBytes = 0;
+    this.#farLateBytes = 0;
+    const isFull = this.#outstandingBytes >= MAX_OUTSTANDING_BYTES;
+    if (!isFull && this.#farOutstandingBytes < this.#farBudget(now)) return;
+    // A link between sites may be far slower than the site: nothing is late there for that.
+    const farPace = { ...this.#pace, bestRate: bestRateOf(this.#farPeers()) };
+    if (isFull) this.#lateBytes = this.#lateOf(this.#peers.values(), this.#pace, now);
+    this.#farLateBytes = this.#lateOf(this.#farPeers(), farPace, now);
+  }
+
+  #lateOf(peers: Iterable<Peer>, pace: Pace, now: number): number {
+    let late = 0;
     for (const { outstanding } of peers) {
       for (const [chunk, since] of outstanding) {
-        const lateAt = since + lateAfterMs(chunk, this.#pace);
-        if (now >= lateAt) this.#lateBytes += this.#chunkLength(chunk);
+        const lateAt = since + lateAfterMs(chunk, pace);
+        if (now >= lateAt) late += this.#chunkLength(chunk);
         else this.#dueAt = Math.min(this.#dueAt, lateAt);
       }
     }
+    return late;
+  }
+
+  #isFar({ near, id }: Peer): boolean {
+    return !near && !this.#sourceIds.has(id);
+  }
+
+  #farPeers(): Peer[] {
+    return [...this.#peers.values()].filter((peer) => this.#isFar(peer));
+  }
+
+  /** Bytes that may be on their way from other sites. */
+  #farBudget(now: number): number {
+    return Math.max(MIN_FAR_PIPELINE_BYTES, FAR_PIPELINE_SECONDS * this.#far.rate(now));
   }
 
   /** One request a peer a round: a fast peer is filled no later, and a slow one is not left the rarest chunks. */
@@ -302,7 +332,7 @@ export class Swarm {
     const length = this.#chunkLength(chunk);
     peer.asked(chunk, length, now);
     this.#outstandingBytes += length;
-    if (!peer.near) this.#farOutstandingBytes += length;
+    if (this.#isFar(peer)) this.#farOutstandingBytes += length;
     this.#askedAt.set(chunk, [...(this.#askedAt.get(chunk) ?? []), now]);
     this.#taken(chunk);
   }
@@ -326,10 +356,9 @@ export class Swarm {
     // What is late does not count: whoever holds it back would keep the others from being asked.
     if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
     if (peer.outstandingBytes >= peer.pipelineBytes) return false;
-    return (
-      peer.near ||
-      this.#farOutstandingBytes < Math.max(MIN_FAR_PIPELINE_BYTES, FAR_PIPELINE_SECONDS * this.#far.rate(now))
-    );
+    // One chunk each: who is slow, or lies, must not keep this device from learning what others bring.
+    if (peer.near || peer.outstanding.size === 0) return true;
+    return this.#farOutstandingBytes - this.#farLateBytes < this.#farBudget(now);
   }
 
   /** P-10.7: devices of the site that do not hold it leave the chunk to this one. */
@@ -425,11 +454,17 @@ export class Swarm {
     const length = this.#chunkLength(chunk);
     peer.settled(chunk, length);
     this.#outstandingBytes -= length;
-    if (!peer.near) this.#farOutstandingBytes -= length;
+    if (this.#isFar(peer)) this.#farOutstandingBytes -= length;
     const askedAt = this.#askedAt.get(chunk) ?? [];
     askedAt.splice(askedAt.indexOf(since), 1);
     if (askedAt.length === 0) this.#askedAt.delete(chunk);
   }
+}
+
+function bestRateOf(peers: Iterable<Peer>): number {
+  let best = 0;
+  for (const { rate } of peers) best = Math.max(best, rate);
+  return best;
 }
 
 /** Who failed comes last; of the others, who was not tried yet comes first, then the fastest. */
