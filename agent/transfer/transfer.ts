@@ -175,9 +175,9 @@ export class Transfer {
     return hasPlace(site === own, { near, far: sites.length - near, heardNear, heardFar: heard.size - heardNear });
   }
 
-  /** As PeerBook has it. */
-  worth(device: string): number {
-    return this.#host.worth(device);
+  /** As PeerBook has it; a seed is there for whoever comes, and is never one peer of many. */
+  worth({ device, seed }: MeshPeer): number {
+    return this.#options.isSeed || seed ? 1 : this.#host.worth(device);
   }
 
   /** P-5.4 */

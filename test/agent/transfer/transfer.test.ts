@@ -37,7 +37,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       buffers: new ChunkBuffers(),
       ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
       reads: UNLIMITED_READS,
-      ...{ self: 'self', site: 'site', worth: () => 1, learned() {} },
+      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {} },
       metered: () => false,
       ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },
@@ -50,6 +50,14 @@ async function started(held: Iterable<number>, isSeed = false) {
 }
 
 describe('Transfer', () => {
+  it('P-10.2: what a device is worth counts neither for seeds nor of them', async () => {
+    const peer = { device: 'peer', site: 'site', seed: false };
+    const [device, seed] = [await started([]), await started(chunks, true)];
+    expect(device.transfer.worth(peer)).toBe(0.5);
+    expect(device.transfer.worth({ ...peer, seed: true })).toBe(1);
+    expect(seed.transfer.worth(peer)).toBe(1);
+  });
+
   it('P-5.6: announces room for 12 only where it has no session, a seed too', async () => {
     for (const [isSeed, alone] of [
       [false, 12],
