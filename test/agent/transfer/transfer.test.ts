@@ -70,6 +70,23 @@ describe('Transfer', () => {
     }
   });
 
+  it('P-10.3: seeds take neither the places of the own site nor those of others', async () => {
+    for (const [site, places] of [
+      ['site', 9],
+      ['other', 4],
+    ] as const) {
+      const { transfer } = await started([]);
+      for (let i = 0; i < 8; i++) transfer.heard.heard(`near-${i}`, 0, 'site');
+      transfer.heard.heard('far', 0, 'other');
+      const join = (device: string, seed: boolean) =>
+        transfer.connect({ device, site, seed }, (events) => new FakeSession(events).real);
+      for (let i = 0; i < 2; i++) join(`seed-${i}`, true);
+      let taken = 0;
+      while (transfer.hasPlaceFor({ device: 'next', site, seed: false })) join(`d${taken++}`, false);
+      expect([site, taken]).toEqual([site, places]);
+    }
+  });
+
   it('P-10.1: joins other shards within a new join window, and the same ones not again', async () => {
     const { transfer, clock } = await started([]);
     expect(transfer.announcer.due).toBe(JOIN_WINDOW_MS / 2);
