@@ -260,7 +260,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...{ self: running.credential.identity.id, site: running.credential.identity.site },
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
       ...{ http: running.http, httpRules: httpRules(this.#options) },
-      worth: (device) => running.learning.worth(device),
+      worth: (device) => running.learning.worth(device, seconds()),
       learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),

@@ -45,7 +45,7 @@ export class Announcements {
     const { device, site } = peer;
     transfer.heard.heard(device, now, site);
     const sameSite = site === this.#credential.identity.site;
-    return transfer.isOfInterest(have) && transfer.heard.offers(random, site, sameSite, transfer.worth(device));
+    return transfer.isOfInterest(have) && transfer.heard.offers(random, site, sameSite, transfer.worth(peer));
   }
 
   forget(transfer: Transfer): void {

@@ -35,8 +35,8 @@ export class Learning {
   }
 
   /** As PeerBook has it. */
-  worth(device: string): number {
-    return this.#book.worth(device);
+  worth(device: string, at: number): number {
+    return this.#book.worth(device, at);
   }
 
   /** @param now monotonic ms */

@@ -132,7 +132,7 @@ export const ERROR_TABLE = {
   E_HTTP_REDIRECT: row(
     EXIT.world,
     true,
-    'The HTTP server leads in a circle, to nowhere or from https to http; publish the URL of the file itself.',
+    'The HTTP server leads in a circle, to nowhere, to the device itself or from https to http; publish the URL of the file itself.',
   ),
   E_HTTP_MALFORMED: row(
     EXIT.world,

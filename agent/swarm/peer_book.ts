@@ -7,6 +7,10 @@ const GAIN = 0.25;
 /** What an average peer is worth, so that one never tried, which is worth 1, goes before it. */
 const BASE_WORTH = 0.25;
 const MOST_WORTH = 1.25;
+/** What is left of the worth of one whose sessions all failed: that may have been this device's own link, and is to be found out. */
+const LEAST_RELIABILITY = 0.25;
+/** In which what is known of failures is halved: a link that was blocked is open another day. */
+const FAILURES_HALVED_SECONDS = 3_600;
 /** By which a peer's worth is halved. */
 const HALVING_RTT_MS = 1_000;
 /** One in the same subnet is likely behind the same switch. */
@@ -19,7 +23,7 @@ export interface PeerRecord {
   readonly rate: number;
   /** Smoothed; 0 where it was never measured. */
   readonly rttMs: number;
-  /** The part of its sessions that failed, smoothed: 0 to 1. */
+  /** The part of its sessions that failed, smoothed, as of `at`: 0 to 1. */
   readonly failures: number;
   /** Whether an address of its was in a subnet of this device's. */
   readonly subnet: boolean;
@@ -56,13 +60,16 @@ export class PeerBook {
   /** @param at seconds since the epoch */
   learn(device: string, { site, rate, rttMs, subnet, failed }: Lesson, at: number): void {
     const known = this.#records.get(device);
+    // It is worth 1 as it is, and a record would take the place of one that says something.
+    if (known === undefined && rate === 0 && !failed) return;
+    const failures = known === undefined ? 0 : failuresNow(known, at);
     const smooth = (before: number | undefined, sample: number): number =>
       before === undefined || before === 0 ? sample : before + GAIN * (sample - before);
     this.#put({
       ...{ device, site, subnet, at },
       rate: rate > 0 ? smooth(known?.rate, rate) : (known?.rate ?? 0),
       rttMs: rttMs > 0 ? smooth(known?.rttMs, rttMs) : (known?.rttMs ?? 0),
-      failures: (known?.failures ?? 0) + GAIN * ((failed ? 1 : 0) - (known?.failures ?? 0)),
+      failures: failures + GAIN * ((failed ? 1 : 0) - failures),
     });
     const oldest = this.#records.keys().next();
     if (this.#records.size > MAX_PEER_RECORDS && !oldest.done) this.#drop(oldest.value);
@@ -72,14 +79,16 @@ export class PeerBook {
     return this.#records.get(device)?.rate ?? 0;
   }
 
-  /** How much a session with the device is worth beside others: 1 for one that is not known, so that it is tried; above 0, at most 2. */
-  worth(device: string): number {
+  /** How much a session with the device is worth beside others: 1 for one that is not known, so that it is tried; above 0, at most 2. @param at seconds since the epoch */
+  worth(device: string, at: number): number {
     const record = this.#records.get(device);
     if (record === undefined) return 1;
-    const { rate, rttMs, failures, subnet } = record;
+    const { rate, rttMs, subnet } = record;
     const usual = this.#rates / this.#records.size;
-    const speed = BASE_WORTH + (rate === 0 ? 0 : (MOST_WORTH * rate) / (rate + usual));
-    const worth = speed * (1 - failures) * (HALVING_RTT_MS / (HALVING_RTT_MS + rttMs)) * (subnet ? SUBNET_FACTOR : 1);
+    // One that was never asked for anything, as by a seed, is as little known as any.
+    const speed = rate === 0 ? 1 : BASE_WORTH + (MOST_WORTH * rate) / (rate + usual);
+    const reliability = Math.max(LEAST_RELIABILITY, 1 - failuresNow(record, at));
+    const worth = speed * reliability * (HALVING_RTT_MS / (HALVING_RTT_MS + rttMs)) * (subnet ? SUBNET_FACTOR : 1);
     return Math.max(Number.EPSILON, worth);
   }
 
@@ -100,4 +109,9 @@ export class PeerBook {
     this.#rates -= this.#records.get(device)?.rate ?? 0;
     this.#records.delete(device);
   }
+}
+
+/** A clock that was set back makes nothing older. */
+function failuresNow({ failures, at: then }: PeerRecord, at: number): number {
+  return failures * 2 ** -(Math.max(0, at - then) / FAILURES_HALVED_SECONDS);
 }

@@ -30,7 +30,8 @@ export function answerChance(sameSite: boolean, { there, elsewhere }: MembersByS
   const others = Math.max(ANSWERS_FROM_OTHER_SITES, ANSWERS_WANTED - there);
   const own = Math.max(ANSWERS_WANTED - ANSWERS_FROM_OTHER_SITES, ANSWERS_WANTED - elsewhere);
   const chance = sameSite ? own / Math.max(1, there) : others / Math.max(1, elsewhere);
-  return Math.min(1, chance) * Math.min(1, worth);
+  // Where all are to answer there is nobody better to leave it to.
+  return chance >= 1 ? 1 : chance * Math.min(1, worth);
 }
 
 /** Sessions that there are, offers on their way among them, and members heard of. */

@@ -18,6 +18,7 @@ interface Turn {
 
 export class SiteTurns {
   readonly #turns = new Map<string, Turn>();
+  #nextDeadline = Number.POSITIVE_INFINITY;
 
   add(id: string, site: string, now: number): void {
     this.#turns.set(id, { site, since: null, waits: now });
@@ -39,13 +40,21 @@ export class SiteTurns {
       else others.push(turn);
     }
     const atOnce = Math.max(MIN_AT_ONCE, Math.min(...[...bySite.values()].map(({ length }) => length)));
-    if (bySite.size > 1) for (const turns of bySite.values()) takeTurns(turns, atOnce, now);
+    const heldBack = bySite.size < 2 ? [] : [...bySite.values()];
+    const ends = heldBack.map((turns) => takeTurns(turns, atOnce, now));
+    this.#nextDeadline = Math.min(...ends);
     for (const id of ids) if (bySite.size < 2 || this.#turns.get(id)?.since !== null) own.add(id);
     return own;
   }
+
+  /** When a turn ends for which another waits, by what `now` was asked last. */
+  nextDeadline(): number {
+    return this.#nextDeadline;
+  }
 }
 
-function takeTurns(turns: readonly Turn[], atOnce: number, now: number): void {
+/** @returns when the first turn ends for which another waits */
+function takeTurns(turns: readonly Turn[], atOnce: number, now: number): number {
   if (turns.length > atOnce) {
     for (const turn of turns) {
       if (turn.since === null || now < turn.since + TURN_MS) continue;
@@ -56,4 +65,6 @@ function takeTurns(turns: readonly Turn[], atOnce: number, now: number): void {
   let free = atOnce - turns.filter(({ since }) => since !== null).length;
   const waiting = turns.filter(({ since }) => since === null).sort((a, b) => a.waits - b.waits);
   for (const turn of waiting) if (free-- > 0) turn.since = now;
+  if (turns.length <= atOnce) return Number.POSITIVE_INFINITY;
+  return Math.min(...turns.map(({ since }) => (since ?? Number.POSITIVE_INFINITY) + TURN_MS));
 }

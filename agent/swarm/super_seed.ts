@@ -55,6 +55,8 @@ export interface News {
 export class SuperSeed {
   readonly #chunkCount: number;
   readonly #chunkLength: (chunk: number) => number;
+  /** What the seed itself holds, as it is now. */
+  readonly #own: Uint8Array;
   readonly #peers = new Map<string, SeedPeer>();
   readonly #turns = new SiteTurns();
   /** How many peers hold each chunk. */
@@ -69,9 +71,11 @@ export class SuperSeed {
   #firsts = 0;
   #paceMs = 0;
 
-  constructor(chunkCount: number, chunkLength: (chunk: number) => number) {
+  /** @param held by the seed; it may change */
+  constructor(chunkCount: number, chunkLength: (chunk: number) => number, held = Bitfield.full(chunkCount)) {
     this.#chunkCount = chunkCount;
     this.#chunkLength = chunkLength;
+    this.#own = held.bytes;
     this.#holders = new Uint16Array(chunkCount);
     this.#fresh = Bitfield.full(chunkCount).toBytes();
     this.#late = new Uint8Array(this.#fresh.length);
@@ -165,7 +169,8 @@ export class SuperSeed {
   /** When `news` is due although nothing happens. */
   nextDeadline(): number {
     const oldest = this.#given.values().next();
-    return oldest.done ? Number.POSITIVE_INFINITY : oldest.value.at + this.#lateAfterMs;
+    const lateAt = oldest.done ? Number.POSITIVE_INFINITY : oldest.value.at + this.#lateAfterMs;
+    return Math.min(lateAt, this.#turns.nextDeadline());
   }
 
   get #lateAfterMs(): number {
@@ -231,8 +236,8 @@ export class SuperSeed {
 
   /** The next chunk for the peer alone, or -1. */
   #next(peer: SeedPeer): number {
-    const chunk = firstOf(this.#fresh, peer);
-    return chunk >= 0 ? chunk : firstOf(this.#late, peer);
+    const chunk = firstOf(this.#fresh, this.#own, peer);
+    return chunk >= 0 ? chunk : firstOf(this.#late, this.#own, peer);
   }
 
   /** Nothing is left that it alone could have: what others hold already, all of it. */
@@ -240,7 +245,7 @@ export class SuperSeed {
     const chunks: number[] = [];
     const [told, have] = [peer.told.bytes, peer.have.bytes];
     for (let at = 0; at < this.#spread.length; at++) {
-      const byte = (this.#spread[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0);
+      const byte = (this.#spread[at] ?? 0) & (this.#own[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0);
       for (let bit = 0; bit < 8 && byte !== 0; bit++) {
         if ((byte & (0x80 >> bit)) === 0) continue;
         chunks.push(at * 8 + bit);
@@ -263,11 +268,11 @@ function clear(bits: Uint8Array, at: number): void {
   bits[at >>> 3] = (bits[at >>> 3] ?? 0) & ~(0x80 >>> (at & 7));
 }
 
-/** The first bit of `bits` that the peer neither holds nor was told of, or -1. */
-function firstOf(bits: Uint8Array, peer: SeedPeer): number {
+/** The first bit of both `bits` and `own` that the peer neither holds nor was told of, or -1. */
+function firstOf(bits: Uint8Array, own: Uint8Array, peer: SeedPeer): number {
   const [told, have] = [peer.told.bytes, peer.have.bytes];
   for (let at = 0; at < bits.length; at++) {
-    const byte = (bits[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0) & 0xff;
+    const byte = (bits[at] ?? 0) & (own[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0) & 0xff;
     if (byte !== 0) return at * 8 + Math.clz32(byte) - 24;
   }
   return -1;

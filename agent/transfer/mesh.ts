@@ -165,13 +165,13 @@ export class Mesh {
     return worth(a.peer.device) < worth(b.peer.device);
   }
 
-  /** What the session showed, where it showed anything. */
-  #learn({ peer, open, session, received, verified }: Link, reason: EndReason): void {
+  /** What the session showed: one that opened and did not fail went well, or who only serves would learn of failures alone. */
+  #learn({ peer, open, session, received }: Link, reason: EndReason): void {
     const known = this.#owner.fetch()?.swarm.peers.get(peer.device);
     const owed = (known?.outstanding.size ?? 0) > 0;
     const failed =
       reason === CLOSE.wrongBytes || reason === 'no path' || (received === 0 && owed && reason !== CLOSE.superseded);
-    if (!failed && verified === 0) return;
+    if (!failed && !open) return;
     this.#owner.host.learned(peer.device, {
       ...{ site: peer.site, subnet: peer.subnet ?? false, failed },
       rate: known?.rate ?? 0,

@@ -25,8 +25,8 @@ export class Telling {
   /** @param shelf of a seed that serves a file of its own: from now on it tells by P-10.6. */
   superSeed(shelf: Shelf): void {
     if (shelf === null || this.#superSeed !== null) return;
-    const { index } = shelf;
-    this.#superSeed = new SuperSeed(index.chunkCount, (chunk) => index.chunkLength(chunk));
+    const { index, source } = shelf;
+    this.#superSeed = new SuperSeed(index.chunkCount, (chunk) => index.chunkLength(chunk), source.held);
   }
 
   /** A session was agreed. @param held null where nothing is to be told */

@@ -165,19 +165,23 @@ export class Transfer {
   hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
     const { room, heard } = this;
     if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
-    const sites = [...this.#mesh.links.all()].map((link) => link.peer.site);
-    const own = this.#host.site;
-    const inSite = (name: string): number => sites.filter((one) => one === name).length;
-    if (this.#options.isSeed) return seedHasPlace(inSite(site), new Set([...sites, ...heard.sites, site]).size, room);
+    const peers = [...this.#mesh.links.all()].map((link) => link.peer);
+    const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
+    if (this.#options.isSeed) {
+      const sites = new Set([...peers.map((one) => one.site), ...heard.sites, site]);
+      return seedHasPlace(inSite(site), sites.size, room);
+    }
     // What is nowhere else is there.
     if (seed) return true;
-    const [near, heardNear] = [inSite(own), heard.inSite(own)];
-    return hasPlace(site === own, { near, far: sites.length - near, heardNear, heardFar: heard.size - heardNear });
+    const own = this.#host.site;
+    const devices = peers.filter((one) => !one.seed);
+    const [near, heardNear] = [inSite(own, devices), heard.inSite(own)];
+    return hasPlace(site === own, { near, far: devices.length - near, heardNear, heardFar: heard.size - heardNear });
   }
 
-  /** As PeerBook has it. */
-  worth(device: string): number {
-    return this.#host.worth(device);
+  /** As PeerBook has it; a seed is there for whoever comes, and is never one peer of many. */
+  worth({ device, seed }: MeshPeer): number {
+    return this.#options.isSeed || seed ? 1 : this.#host.worth(device);
   }
 
   /** P-5.4 */

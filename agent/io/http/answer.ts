@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { BlockList, isIP } from 'node:net';
 import { ChunkmeshError, type ErrorCode } from '../../../shared/errors.js';
 import { shown } from './http_error.js';
 import type { HttpWanted } from './http_source.js';
@@ -12,6 +13,15 @@ export interface Head {
 
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const GONE: readonly number[] = [404, 410];
+/** Addresses that mean another host to whoever asks: itself, its link, or what its cloud tells it alone. IPv4 in IPv6 counts as IPv4. */
+const LOCAL = new BlockList();
+LOCAL.addSubnet('0.0.0.0', 8);
+LOCAL.addSubnet('127.0.0.0', 8);
+LOCAL.addSubnet('169.254.0.0', 16);
+// :: and ::1, and the IPv4-compatible addresses of RFC 4291 §2.5.5.1.
+LOCAL.addSubnet('::', 96, 'ipv6');
+LOCAL.addSubnet('fe80::', 10, 'ipv6');
+const LOCAL_NAME = /^(.*\.)?localhost\.?$/;
 const CONTENT_RANGE = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/;
 
 /** Whether the whole file is wanted: then no range is asked for, and none is needed of the server. */
@@ -22,8 +32,12 @@ export function rangeHeader({ first, length }: HttpWanted): string {
   return `bytes=${first}-${first + length - 1}`;
 }
 
-/** Where the answer leads; null where it is none that leads. @throws E_HTTP_REDIRECT */
-export function redirectTarget({ statusCode = 0, headers }: Head, from: URL): URL | null {
+/**
+ * Where the answer leads; null where it is none that leads.
+ * @param published what the rollout names, from which `from` may be some steps away
+ * @throws E_HTTP_REDIRECT
+ */
+export function redirectTarget({ statusCode = 0, headers }: Head, from: URL, published = from): URL | null {
   if (!REDIRECTS.includes(statusCode)) return null;
   const { location = '' } = headers;
   if (!URL.canParse(location, from.href)) throw redirected(from, 'nowhere');
@@ -32,6 +46,8 @@ export function redirectTarget({ statusCode = 0, headers }: Head, from: URL): UR
   // What TLS vouched for would not be what is read.
   if (from.protocol === 'https:' && to.protocol !== 'https:') throw redirected(from, 'from https to what is not');
   if (!/^https?:$/.test(to.protocol) || to.username !== '' || to.password !== '') throw redirected(from, 'elsewhere');
+  // Whoever is on the path of a plain request could have every device ask its own services.
+  if (isLocal(to) && !isLocal(published)) throw redirected(from, 'to the device itself or its link');
   return to;
 }
 
@@ -80,6 +96,12 @@ function checkRange(
 function announcedLength(headers: IncomingHttpHeaders): number | undefined {
   const text = headers['content-length'];
   return text === undefined ? undefined : Number(text);
+}
+
+function isLocal({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const family = isIP(host);
+  return family === 0 ? LOCAL_NAME.test(host) : LOCAL.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 function redirected(from: URL, where: string): ChunkmeshError {

@@ -65,11 +65,12 @@ export class HttpClient implements HttpSource {
 
   /** Follows where the server leads. @returns the answer whose body is what is wanted, unread */
   async #answer(wanted: HttpWanted, signal: AbortSignal): Promise<IncomingMessage> {
-    let url = new URL(wanted.url);
+    const published = new URL(wanted.url);
+    let url = published;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const answer = await this.#ask(url, wanted, signal);
       try {
-        const to = redirectTarget(answer, url);
+        const to = redirectTarget(answer, url, published);
         if (to === null) {
           checkHead(answer, wanted);
           return answer;

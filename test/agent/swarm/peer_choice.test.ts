@@ -25,6 +25,11 @@ describe('P-10.2 who answers', () => {
     expect(answerChance(true, members, 0.5)).toBeCloseTo(0.06, 9);
     expect(answerChance(true, members, 2)).toBeCloseTo(0.12, 9);
   });
+
+  it('answers whatever it is worth where all are to answer', () => {
+    expect(answerChance(true, { there: 5, elsewhere: 0 }, 0.01)).toBe(1);
+    expect(answerChance(false, { there: 5, elsewhere: 7 }, 0.01)).toBe(1);
+  });
 });
 
 describe('P-10.3 places', () => {

@@ -14,9 +14,9 @@ class Stage {
   readonly told = new Map<string, Set<number>>();
   readonly #length: number;
 
-  constructor(chunks: number, length = CHUNK) {
+  constructor(chunks: number, length = CHUNK, held = Bitfield.full(chunks)) {
     this.#length = length;
-    this.seed = new SuperSeed(chunks, () => this.#length);
+    this.seed = new SuperSeed(chunks, () => this.#length, held);
   }
 
   join(id: string, now = 0, site = 'a'): this {
@@ -115,6 +115,17 @@ describe('P-10.6 each chunk to one peer first', () => {
     expect(told).toEqual({ slow: [1, 2], quick: [0, 2], other: [1] });
   });
 
+  it('tells nobody of what the seed does not hold, also where devices do', () => {
+    const held = Bitfield.full(4);
+    for (const chunk of [0, 3]) held.set(chunk, false);
+    const stage = new Stage(4, CHUNK, held).join('a').join('b');
+    stage.holds('a', 3);
+    expect(stage.tell()).toEqual({ a: [1], b: [2] });
+    stage.holds('a', 1);
+    stage.holds('b', 2);
+    expect(stage.tell()).toEqual({ a: [2], b: [1] });
+  });
+
   it('says that a peer holds everything', () => {
     const stage = new Stage(10).join('a');
     expect(stage.seed.onHave('a', 0, Uint8Array.of(0xff), 0)).toBe(false);
@@ -162,6 +173,17 @@ describe('P-10.6 sites', () => {
     const second = Object.keys(stage.tell(TURN_MS)).filter((id) => id.startsWith('a'));
     const third = Object.keys(stage.tell(2 * TURN_MS)).filter((id) => id.startsWith('a'));
     expect(new Set([...first, ...second, ...third]).size).toBe(12);
+  });
+
+  it.each([
+    [5, TURN_MS],
+    [4, Number.POSITIVE_INFINITY],
+  ])('is due when a turn ends for which another waits: of %d devices in %d ms', (devices, due) => {
+    const stage = two(devices, 1);
+    const told = stage.tell();
+    // So that nothing is on its way that could be late.
+    for (const [id, chunks] of Object.entries(told)) for (const chunk of chunks) stage.holds(id, chunk);
+    expect(stage.seed.nextDeadline()).toBe(due);
   });
 
   it('tells all of them of what devices hold', () => {

@@ -161,3 +161,25 @@ describe('P-10.1 looking around', () => {
     expect(looked.map((at) => at - first)).toEqual([0, 1000, 300_000, 301_000, 600_000, 601_000]);
   });
 });
+
+describe('what a session shows', () => {
+  const failures = ({ lessons }: TransferStage): [string, boolean][] =>
+    lessons.map(([device, { failed }]) => [device, failed]);
+
+  it('is that it went well, to a device that only serves, where it opened and ended as it may', async () => {
+    const stage = await TransferStage.start(SAMPLE, { held: CHUNKS });
+    stage.join('served', new Bitfield(CHUNKS)).end(CLOSE.done);
+    stage.connect('blocked').end('no path');
+    stage.connect('elsewhere').end(CLOSE.noRoom);
+    expect(failures(stage)).toEqual([
+      ['served', false],
+      ['blocked', true],
+    ]);
+  });
+
+  it('is that it failed, where it brought nothing of what it owed', async () => {
+    const stage = await TransferStage.start(SAMPLE);
+    stage.join('silent').end('idle');
+    expect(failures(stage)).toEqual([['silent', true]]);
+  });
+});

@@ -36,7 +36,7 @@ class Stage {
   }
 }
 
-const shelf = { source: {}, index } as unknown as Shelf;
+const shelfOf = (held: Bitfield): Shelf => ({ source: { held }, index }) as unknown as Shelf;
 
 describe('P-7.6 a device', () => {
   it('tells all that it holds at once, and nothing where nothing is to be told', () => {
@@ -50,10 +50,10 @@ describe('P-7.6 a device', () => {
 });
 
 describe('P-10.6 a seed', () => {
-  function seed(): Stage {
+  function seed(held = Bitfield.full(CHUNKS)): Stage {
     const stage = new Stage();
     stage.telling.superSeed(null);
-    stage.telling.superSeed(shelf);
+    stage.telling.superSeed(shelfOf(held));
     return stage;
   }
 
@@ -85,6 +85,15 @@ describe('P-10.6 a seed', () => {
     expect(stage.told.get('b')?.length).toBe(ALONE / 2);
     stage.telling.gone('b');
     expect(stage.telling.onHave('b', 0, Uint8Array.of(0xff))).toBe(false);
+  });
+
+  it('tells of nothing that it does not hold itself, or lost since', () => {
+    const held = Bitfield.full(CHUNKS);
+    held.set(0, false);
+    const stage = seed(held);
+    held.set(2, false);
+    stage.join('a');
+    expect(stage.told.get('a')?.slice(0, 3)).toEqual([1, 3, 4]);
   });
 
   it('sees when a peer holds everything', () => {

@@ -37,7 +37,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       buffers: new ChunkBuffers(),
       ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
       reads: UNLIMITED_READS,
-      ...{ self: 'self', site: 'site', worth: () => 1, learned() {} },
+      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {} },
       metered: () => false,
       ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },
@@ -50,6 +50,14 @@ async function started(held: Iterable<number>, isSeed = false) {
 }
 
 describe('Transfer', () => {
+  it('P-10.2: what a device is worth counts neither for seeds nor of them', async () => {
+    const peer = { device: 'peer', site: 'site', seed: false };
+    const [device, seed] = [await started([]), await started(chunks, true)];
+    expect(device.transfer.worth(peer)).toBe(0.5);
+    expect(device.transfer.worth({ ...peer, seed: true })).toBe(1);
+    expect(seed.transfer.worth(peer)).toBe(1);
+  });
+
   it('P-5.6: announces room for 12 only where it has no session, a seed too', async () => {
     for (const [isSeed, alone] of [
       [false, 12],
@@ -59,6 +67,23 @@ describe('Transfer', () => {
       expect(transfer.announcement(0)?.room).toBe(alone);
       transfer.connect({ device: 'peer', site: 'site', seed: false }, (events) => new FakeSession(events).real);
       expect(transfer.announcement(0)?.room).toBe(11);
+    }
+  });
+
+  it('P-10.3: seeds take neither the places of the own site nor those of others', async () => {
+    for (const [site, places] of [
+      ['site', 9],
+      ['other', 4],
+    ] as const) {
+      const { transfer } = await started([]);
+      for (let i = 0; i < 8; i++) transfer.heard.heard(`near-${i}`, 0, 'site');
+      transfer.heard.heard('far', 0, 'other');
+      const join = (device: string, seed: boolean) =>
+        transfer.connect({ device, site, seed }, (events) => new FakeSession(events).real);
+      for (let i = 0; i < 2; i++) join(`seed-${i}`, true);
+      let taken = 0;
+      while (transfer.hasPlaceFor({ device: 'next', site, seed: false })) join(`d${taken++}`, false);
+      expect([site, taken]).toEqual([site, places]);
     }
   });
 

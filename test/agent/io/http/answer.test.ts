@@ -133,4 +133,40 @@ describe('P-11.2 redirects', () => {
     }
     expect(to('gopher://a/', http)).toBe('E_HTTP_REDIRECT');
   });
+
+  const LOCAL = [
+    '127.0.0.1',
+    '127.9.9.9',
+    '2130706433',
+    '0x7f.1',
+    '0.0.0.0',
+    '169.254.169.254',
+    'localhost',
+    'LOCALHOST.',
+  ];
+  const LOCAL_6 = [
+    '[::1]',
+    '[::]',
+    '[::127.0.0.1]',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:a9fe:a9fe]',
+    '[fe80::1]',
+    '[febf::1]',
+  ];
+
+  it.each([...LOCAL, ...LOCAL_6, 'a.localhost'])('to %s is refused, unless such a host was published', (host) => {
+    expect(to(`http://${host}:8080/`, http)).toBe('E_HTTP_REDIRECT');
+    expect(to(`https://${host}/`, https)).toBe('E_HTTP_REDIRECT');
+    const published = new URL('http://127.0.0.1/file');
+    const answer = head(302, { location: `http://${host}/` });
+    expect(redirectTarget(answer, http, published)?.hostname).toBe(new URL(`http://${host}/`).hostname);
+    expect(codeOf(() => redirectTarget(answer, published, http))).toBe('E_HTTP_REDIRECT');
+  });
+
+  it.each(['10.0.0.1', '192.168.1.1', '126.0.0.1', '170.0.0.1', '[fd00::1]', '[::ffff:8.8.8.8]', 'localhost.example'])(
+    'to %s is followed',
+    (host) => {
+      expect(to(`http://${host}/`, http)).toBe(new URL(`http://${host}/`).href);
+    },
+  );
 });
