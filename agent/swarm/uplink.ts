@@ -42,6 +42,11 @@ export class Uplink {
     this.#turns = new Uint8Array(chunkCount).fill(UNKNOWN);
   }
 
+  /** Devices of the site that this one has sessions with. */
+  get neighbours(): number {
+    return this.#neighbours.size;
+  }
+
   add(id: string): void {
     this.#turns.fill(UNKNOWN);
     this.#neighbours.set(id, { hash: hashOf(id), coming: new Map(), kept: 0, broken: 0 });
