@@ -229,7 +229,8 @@ export class Swarm {
   schedule(now: number): SwarmAction[] {
     const actions: SwarmAction[] = [];
     for (const peer of this.#peers.values()) {
-      if (now < peer.stallsAt) continue;
+      // HTTP has a patience of its own (P-11.2).
+      if (now < peer.stallsAt || this.#sourceIds.has(peer.id)) continue;
       peer.restUntil = now + REST_MS;
       for (const chunk of [...peer.outstanding.keys()]) {
         this.#settle(peer, chunk);
@@ -254,6 +255,7 @@ export class Swarm {
     for (let level = 0; level <= 3; level++) this.#askAll(this.#sources.at(level), now, actions);
     // What is full now has room again when the first of it is late.
     this.#measureLate(now);
+    this.#lookForExplorers(ready, now);
     return actions;
   }
 
@@ -264,7 +266,7 @@ export class Swarm {
   nextDeadline(): number {
     let deadline = this.#dueAt;
     for (const peer of this.#peers.values()) {
-      deadline = Math.min(deadline, peer.stallsAt);
+      if (!this.#sourceIds.has(peer.id)) deadline = Math.min(deadline, peer.stallsAt);
       if (peer.restUntil > 0) deadline = Math.min(deadline, peer.restUntil);
     }
     return deadline;
@@ -369,8 +371,9 @@ export class Swarm {
     return this.#farOutstandingBytes - this.#farLateBytes < this.#farBudget(now);
   }
 
-  /** P-10.7: devices of the site that do not hold it leave the chunk to this one. */
+  /** P-10.7: devices of the site that do not hold it leave the chunk to this one, which would not give it where every byte costs. */
   #tellComing(chunk: number, actions: SwarmAction[], except = ''): void {
+    if (this.#frugal()) return;
     for (const { id, near, seed, have } of this.#peers.values()) {
       if (near && !seed && id !== except && !have.get(chunk)) actions.push({ kind: 'coming', peer: id, chunk });
     }
@@ -425,6 +428,19 @@ export class Swarm {
   /** The devices of a site share its uplink, and this. */
   get #exploreFarMs(): number {
     return EXPLORE_MS * (1 + this.#uplink.neighbours);
+  }
+
+  /** When one of them is to be asked for what is rather asked of others. */
+  #lookForExplorers(ready: readonly Peer[], now: number): void {
+    for (const { near, seed, exploredAt, have } of ready) {
+      if (near && !seed) continue;
+      const due = (exploredAt ?? now) + (seed ? EXPLORE_MS : this.#exploreFarMs);
+      const beyond = (exploredAt ?? now) + this.#exploreFarMs;
+      for (const at of near ? [due] : [due, beyond]) {
+        if (at > now && at < this.#dueAt && have.bytes.some((bits, i) => (bits & (this.#free[i] ?? 0)) !== 0))
+          this.#dueAt = at;
+      }
+    }
   }
 
   /** Whether the site keeps this device waiting for what this one, who is elsewhere, would bring far sooner. */
