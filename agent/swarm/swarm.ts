@@ -156,6 +156,8 @@ export class Swarm {
   /** @returns cancellations for the other peers that were asked for it. */
   onVerified(id: string, chunk: number, now: number): SwarmAction[] {
     const actions: SwarmAction[] = [];
+    this.#uplink.arrived(chunk);
+    this.#uplink.brought(id);
     const wonSince = this.#peers.get(id)?.outstanding.get(chunk) ?? now;
     for (const peer of this.#peers.values()) {
       const since = peer.outstanding.get(chunk);
