@@ -50,9 +50,10 @@ export class Recovery {
   #datagramBytes: number;
   #largestAcked = -1;
   #lossAt = Number.POSITIVE_INFINITY;
-  #lastElicitingSentAt = 0;
-  #graceUntil = 0;
-  #gracedDueAt = 0;
+  // Not 0, for V8: the first time that is no small integer would be the end of all compiled code of this class, in the middle of a transfer.
+  #lastElicitingSentAt = Number.NEGATIVE_INFINITY;
+  #graceUntil = Number.NEGATIVE_INFINITY;
+  #gracedDueAt = Number.NEGATIVE_INFINITY;
   /** Whether there was less to send than the window let when the last packet left. */
   appLimited = true;
   readonly #delivery: DeliverySampler;

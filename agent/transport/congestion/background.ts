@@ -39,7 +39,7 @@ export class Background implements CongestionController, Member {
   #state: State = 'slowStart';
   #window: number;
   #threshold = Number.POSITIVE_INFINITY;
-  #stillUntil = 0;
+  #stillUntil = Number.NEGATIVE_INFINITY;
   #slowdowns: number;
   #roomyRounds = 0;
   #limited = false;
