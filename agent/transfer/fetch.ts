@@ -7,6 +7,7 @@ import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
+import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
@@ -16,15 +17,6 @@ import type { Link, Links } from './link.js';
 
 /** How long a store that failed, a full disk say, is left alone before chunks are asked for again. */
 const STORE_RETRY_MS = 5_000;
-/** With no chunk verified for this long, a device announces itself as if it had no session. */
-const STARVED_MS = 10_000;
-/**
- * So often a device counts as not fed for a moment, and looks for other peers: a dozen that feed it slowly could else be all that it ever
- * sees. Rare enough to cost a link of 3 kB/s little.
- */
-const LOOK_AROUND_MS = 300_000;
-/** How long the moment is: more than the agent's longest sleep. */
-const LOOKING_MS = 2_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
 
@@ -63,10 +55,7 @@ export class Fetch {
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
-  /** When the index or a chunk was last verified. */
-  #progressAt: number;
-  /** Devices that begin together look around at different times. */
-  readonly #lookPhaseMs: number;
+  readonly #feeding: Feeding;
   #begun = false;
   /** Something happened by which more may be asked. */
   #due = false;
@@ -76,8 +65,7 @@ export class Fetch {
     this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
-    this.#progressAt = host.now();
-    this.#lookPhaseMs = host.random() * LOOK_AROUND_MS;
+    this.#feeding = new Feeding(host.now(), () => host.random());
     this.#events = events;
     this.swarm = new Swarm({
       held: stored.held,
@@ -88,14 +76,12 @@ export class Fetch {
     });
   }
 
-  /** Whether its sessions bring what is missing: by what came, since what peers promise may be stale or a lie. */
+  /** Whether its sessions bring what is missing. */
   get isFed(): boolean {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk) return true;
-    const now = this.#host.now();
-    const looking = (now + this.#lookPhaseMs) % LOOK_AROUND_MS < LOOKING_MS;
-    return now < this.#progressAt + STARVED_MS && !looking;
+    return this.#feeding.isFed(this.#host.now());
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -108,7 +94,7 @@ export class Fetch {
   begin(): void {
     this.#begun = true;
     this.#paused = false;
-    this.#progressAt = this.#host.now();
+    this.#feeding.progressed(this.#host.now());
     this.schedule();
   }
 
@@ -273,7 +259,7 @@ export class Fetch {
       this.counters.wasted += bytes.length;
       return this.#storeFailed(error);
     }
-    this.#progressAt = this.#host.now();
+    this.#feeding.progressed(this.#host.now());
     this.#events.indexed();
   }
 
@@ -302,7 +288,7 @@ export class Fetch {
     if (seed) this.counters.fromSeed += bytes.length;
     else this.counters.fromPeers += bytes.length;
     this.#blockedUntil = 0;
-    this.#progressAt = this.#host.now();
+    this.#feeding.progressed(this.#host.now());
     for (const action of this.swarm.onVerified(device, chunk, this.#host.now())) this.#act(action);
     this.tellHeld(chunk);
     this.#events.changed(null);
