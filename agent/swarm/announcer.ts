@@ -1,4 +1,12 @@
-import { ANSWERS_WANTED, FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS } from './limits.js';
+import {
+  ANSWERS_WANTED,
+  FIRST_REPEAT_MS,
+  HEARD_WINDOW_MS,
+  LEAST_MEMBERS,
+  MAX_MEMBERS_HEARD,
+  MAX_REPEAT_MS,
+  REPEATS_ALIKE,
+} from './limits.js';
 
 /** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
 
@@ -18,7 +26,8 @@ export class Announcer {
   }
 
   announced(now: number): void {
-    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** Math.min(this.#attempt++, 16));
+    const doubled = Math.min(Math.floor(this.#attempt++ / REPEATS_ALIKE), 16);
+    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** doubled);
     this.#due = now + ceiling * (0.5 + this.#random() / 2);
   }
 
@@ -29,7 +38,7 @@ export class Announcer {
   }
 }
 
-/** The members of a shard heard of late, for the probability of P-10.2. */
+/** The members of its shards that a device heard of late, for the probability of P-10.2. */
 export class MembersHeard {
   readonly #heardAt = new Map<string, number>();
 
@@ -46,7 +55,9 @@ export class MembersHeard {
     return this.#heardAt.size;
   }
 
-  offers(random: () => number): boolean {
-    return random() < Math.min(1, ANSWERS_WANTED / Math.max(1, this.#heardAt.size));
+  /** @param shards of the rollout; @param listensIn how many of them were heard */
+  offers(random: () => number, shards: number, listensIn: number): boolean {
+    const members = Math.max(shards === 1 ? 1 : LEAST_MEMBERS, this.#heardAt.size / Math.max(1, listensIn));
+    return random() < Math.min(1, ANSWERS_WANTED / members);
   }
 }

@@ -7,6 +7,7 @@ import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
+import { joinWindowMs } from '../swarm/meeting.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
 import type { NamedRollouts } from './hand_overs.js';
@@ -21,7 +22,8 @@ import { Mesh } from './mesh.js';
 const MAX_ROOM = 255;
 
 export interface TransferOptions extends HoldingOptions {
-  readonly joinWindowMs: number;
+  /** Where it is not that of P-10.1. */
+  readonly joinWindowMs?: number;
   /** Learned of another device from a peer (P-7.9, P-10.3). */
   readonly onPeerNamed: (peer: PeerName) => void;
 }
@@ -43,7 +45,7 @@ export class Transfer {
     this.artifact = artifact;
     this.#host = host;
     this.#options = options;
-    this.announcer = this.#join();
+    this.announcer = this.#join(options.rollouts[0].rollout);
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
@@ -77,7 +79,7 @@ export class Transfer {
   follow(rollouts: NamedRollouts): void {
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
-    if (this.rollout.shards !== shards) this.announcer = this.#join();
+    if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
   }
 
   /** One of those that name the artifact: the artifact itself, and the shards that it is announced in. */
@@ -198,9 +200,9 @@ export class Transfer {
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */
-  #join(): Announcer {
-    const { host, joinWindowMs } = this.#options;
-    return new Announcer(host.now(), joinWindowMs, () => host.random());
+  #join({ shards }: Rollout): Announcer {
+    const { host, joinWindowMs: wanted } = this.#options;
+    return new Announcer(host.now(), wanted ?? joinWindowMs(shards), () => host.random());
   }
 
   async #stop(reason: CloseReason): Promise<void> {
