@@ -16,10 +16,20 @@ export class StatusClock {
   #changed = true;
   #last = Number.NEGATIVE_INFINITY;
   #aheadAtLast: number;
+  readonly #mostMs: number;
+  /** Of the last one that was published, and when the next is though it says no more than progress. */
+  #states: string | undefined;
+  #publishMs: number;
+  #publishDue = Number.NEGATIVE_INFINITY;
 
-  /** @param ahead how far the wall clock is ahead of the monotonic one, ms. */
-  constructor(intervalMs: number, ahead: () => number = wallAhead) {
+  /**
+   * @param mostMs what the interval grows to, doubled each time, for what is published while nothing but progress moves
+   * @param ahead how far the wall clock is ahead of the monotonic one, ms.
+   */
+  constructor(intervalMs: number, mostMs = intervalMs, ahead: () => number = wallAhead) {
     this.#intervalMs = intervalMs;
+    this.#mostMs = mostMs;
+    this.#publishMs = intervalMs;
     this.#wallAhead = ahead;
     this.#aheadAtLast = ahead();
   }
@@ -30,6 +40,24 @@ export class StatusClock {
 
   get due(): number {
     return this.#last + (this.#changed || this.#wasSet ? this.#intervalMs : HEARTBEAT_MS);
+  }
+
+  /**
+   * P-4.7: whether the status that is due goes to the broker. A state that is new does; progress ever more seldom, lest a long transfer cost
+   * more in statuses than in all else. Before `said`. @param states all that an operator is to see soon
+   */
+  publishes(now: number, states: string): boolean {
+    const news = states !== this.#states || this.#wasSet;
+    if (!news && now < this.#publishDue) return false;
+    this.#publishMs = news ? this.#intervalMs : Math.min(this.#mostMs, this.#publishMs * 2);
+    this.#publishDue = now + this.#publishMs;
+    this.#states = states;
+    return true;
+  }
+
+  /** What was published is not what the broker holds any more. */
+  forget(): void {
+    this.#states = undefined;
   }
 
   said(now: number): void {
@@ -51,6 +79,15 @@ export interface StatusParts {
   readonly peers: number;
   readonly metered?: StatusMessage['metered'];
   readonly rollouts: readonly RolloutProgress[];
+}
+
+/** P-4.7: what an operator is to see soon. */
+export function statesOf({ online, metered, rollouts }: StatusMessage): string {
+  return JSON.stringify([
+    online,
+    metered,
+    rollouts.map(({ name, version, state, error }) => [name, version, state, error]),
+  ]);
 }
 
 /** P-4.7 */

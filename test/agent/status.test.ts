@@ -21,7 +21,7 @@ describe('StatusClock', () => {
 
   it('is due an interval after the last once the wall clock was set, forwards or back, and not for its drift', () => {
     let ahead = 1_900_000_000_000;
-    const clock = new StatusClock(2000, () => ahead);
+    const clock = new StatusClock(2000, 2000, () => ahead);
     clock.said(1000);
     ahead += 1_999;
     expect(clock.due).toBe(1000 + HEARTBEAT_MS);
@@ -40,6 +40,32 @@ describe('StatusClock', () => {
     expect(clock.due).toBe(3000);
     clock.said(3000);
     expect(clock.due).toBe(3000 + HEARTBEAT_MS);
+  });
+
+  it('P-4.7: has progress published ever more seldom, up to a limit, and another state at once', () => {
+    const clock = new StatusClock(2000, 16_000);
+    const published: number[] = [];
+    for (let now = 0; now < 60_000; now += 2000) if (clock.publishes(now, 'fetching')) published.push(now / 1000);
+    expect(published).toEqual([0, 2, 6, 14, 30, 46]);
+    expect(clock.publishes(60_000, 'complete')).toBe(true);
+    expect(clock.publishes(61_999, 'complete')).toBe(false);
+    expect(clock.publishes(62_000, 'complete')).toBe(true);
+  });
+
+  it('P-4.7: has each status published where an interval was chosen', () => {
+    const clock = new StatusClock(50);
+    for (let now = 0; now < 1000; now += 50) expect(clock.publishes(now, 'fetching')).toBe(true);
+  });
+
+  it('P-4.7: has it published at once where the broker is another, or the clock was set', () => {
+    let ahead = 0;
+    const clock = new StatusClock(2000, 16_000, () => ahead);
+    expect(clock.publishes(0, 'complete')).toBe(true);
+    expect(clock.publishes(1000, 'complete')).toBe(false);
+    clock.forget();
+    expect(clock.publishes(1001, 'complete')).toBe(true);
+    ahead = 5_000;
+    expect(clock.publishes(1002, 'complete')).toBe(true);
   });
 });
 
