@@ -6,6 +6,7 @@ import {
   MAX_COPIES_IN_ENDGAME,
   MAX_LATE_MS,
   MIN_LATE_MS,
+  OUTPACES_FACTOR,
   TAKE_OVER_MS,
 } from './limits.js';
 import type { Peer } from './peer.js';
@@ -53,8 +54,9 @@ export function againAt({ chunk, askedAt, owners }: OpenRequest, idle: Peer, pac
   let again = last + MAX_LATE_MS;
   for (const owner of owners) {
     const least = owner.begun.has(chunk) ? mine + DOUBLE_MS : mine / 4 + TAKE_OVER_MS;
-    // Who is asked last is no better for being quicker.
-    const isWorth = idle.level <= owner.level && now + mine + least < owner.expectedAt(chunk, pace.chunkLength);
+    // Who is asked last is no better for being a little quicker.
+    const mayBe = idle.level <= owner.level || idle.rate > OUTPACES_FACTOR * owner.rate;
+    const isWorth = mayBe && now + mine + least < owner.expectedAt(chunk, pace.chunkLength);
     again = Math.min(again, isWorth ? now : lateByOwnPace(owner, chunk, pace));
   }
   return Math.max(last + ENDGAME_AGE_MS, again);

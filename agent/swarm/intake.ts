@@ -36,6 +36,12 @@ export class Intake {
     return this.#rate;
   }
 
+  /** Bytes per second, of devices and seeds, smoothed over some seconds. */
+  smoothedRate(now: number): number {
+    this.#turn(now);
+    return this.#allRate;
+  }
+
   /** Whether devices bring far less than has come before. */
   isHungry(now: number): boolean {
     this.#turn(now);

@@ -31,7 +31,11 @@ export const LATE_BY_OWN_PACE_MS = 1_000;
 export const FAR_PIPELINE_SECONDS = 2;
 /** Two average chunks of a small artifact: many devices of a site share its uplink. */
 export const MIN_FAR_PIPELINE_BYTES = 128 * 1024;
-/** How often a seed is asked for a chunk that devices hold too, lest a device never learns what the seed could give. */
+/** Who is elsewhere is asked for what the site holds where it is as many times as fast as all of the site: less is not worth the site's uplink. */
+export const OUTPACES_FACTOR = 4;
+/** Only where the site owes a chunk for longer: a pipeline takes a second, and a few while many begin together. */
+export const SITE_OWES_MS = 10_000;
+/** How often a seed is asked for a chunk that devices hold too, and, in turn with the site's others, who is elsewhere for one that the site holds, lest a device never learns what the seed could give. */
 export const EXPLORE_MS = 15_000;
 /** A request is late after as many times what the best peer takes for as many bytes. */
 export const LATE_FACTOR = 8;

@@ -30,6 +30,8 @@ export class Peer {
   restUntil = 0;
   /** Requests since its last verified chunk that another answered first, or that it rejected. */
   failures = 0;
+  /** When it was last asked for what is rather asked of others; null before the first `schedule`. */
+  exploredAt: number | null = null;
   /** When it last brought a chunk, or was asked for one with nothing else to bring. */
   lastChunkAt = 0;
   #lastBytesAt = 0;
@@ -63,6 +65,12 @@ export class Peer {
   settled(chunk: number, length: number): void {
     this.begun.delete(chunk);
     if (this.outstanding.delete(chunk)) this.outstandingBytes -= length;
+  }
+
+  /** When that of its chunks was asked that it owes the longest; Infinity where it owes none. */
+  get owesSince(): number {
+    const [since = Number.POSITIVE_INFINITY] = this.outstanding.values();
+    return since;
   }
 
   /** Whether it is to be asked as others are: it does not rest, and what it was asked for of late it brought. */

@@ -1,7 +1,15 @@
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import { againAt, againAtCost, lateAfterMs, lateByOwnPace, type Pace, urgency } from './endgame.js';
 import { Intake } from './intake.js';
-import { EXPLORE_MS, FAR_PIPELINE_SECONDS, MAX_OUTSTANDING_BYTES, MIN_FAR_PIPELINE_BYTES, REST_MS } from './limits.js';
+import {
+  EXPLORE_MS,
+  FAR_PIPELINE_SECONDS,
+  MAX_OUTSTANDING_BYTES,
+  MIN_FAR_PIPELINE_BYTES,
+  OUTPACES_FACTOR,
+  REST_MS,
+  SITE_OWES_MS,
+} from './limits.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 import { Sources } from './sources.js';
@@ -46,8 +54,7 @@ export class Swarm {
   /** What comes from the own site, and from others. */
   readonly #near = new Intake();
   readonly #far = new Intake();
-  /** When a seed was last asked for what devices hold too; null before the first `schedule`. */
-  #exploredAt: number | null = null;
+  #explorePhaseMs: number | undefined;
   readonly #random: () => number;
   #farOutstandingBytes = 0;
   /** As bits, of the last `schedule`; null where nobody asked. */
@@ -149,6 +156,8 @@ export class Swarm {
   /** @returns cancellations for the other peers that were asked for it. */
   onVerified(id: string, chunk: number, now: number): SwarmAction[] {
     const actions: SwarmAction[] = [];
+    this.#uplink.arrived(chunk);
+    this.#uplink.brought(id);
     const wonSince = this.#peers.get(id)?.outstanding.get(chunk) ?? now;
     for (const peer of this.#peers.values()) {
       const since = peer.outstanding.get(chunk);
@@ -222,7 +231,8 @@ export class Swarm {
   schedule(now: number): SwarmAction[] {
     const actions: SwarmAction[] = [];
     for (const peer of this.#peers.values()) {
-      if (now < peer.stallsAt) continue;
+      // HTTP has a patience of its own (P-11.2).
+      if (now < peer.stallsAt || this.#sourceIds.has(peer.id)) continue;
       peer.restUntil = now + REST_MS;
       for (const chunk of [...peer.outstanding.keys()]) {
         this.#settle(peer, chunk);
@@ -241,11 +251,13 @@ export class Swarm {
     if (far !== null) this.#uplink.look(far, now);
     this.#due = null;
     // Devices that begin together explore at different times.
-    this.#exploredAt ??= now + this.#random() * EXPLORE_MS;
+    this.#explorePhaseMs ??= this.#random() * EXPLORE_MS;
+    for (const peer of ready) peer.exploredAt ??= now + this.#explorePhaseMs;
     // All of a level before the next: what the own devices can bring is no more to be asked of others.
     for (let level = 0; level <= 3; level++) this.#askAll(this.#sources.at(level), now, actions);
     // What is full now has room again when the first of it is late.
     this.#measureLate(now);
+    this.#lookForExplorers(ready, now);
     return actions;
   }
 
@@ -256,7 +268,7 @@ export class Swarm {
   nextDeadline(): number {
     let deadline = this.#dueAt;
     for (const peer of this.#peers.values()) {
-      deadline = Math.min(deadline, peer.stallsAt);
+      if (!this.#sourceIds.has(peer.id)) deadline = Math.min(deadline, peer.stallsAt);
       if (peer.restUntil > 0) deadline = Math.min(deadline, peer.restUntil);
     }
     return deadline;
@@ -361,8 +373,9 @@ export class Swarm {
     return this.#farOutstandingBytes - this.#farLateBytes < this.#farBudget(now);
   }
 
-  /** P-10.7: devices of the site that do not hold it leave the chunk to this one. */
+  /** P-10.7: devices of the site that do not hold it leave the chunk to this one, which would not give it where every byte costs. */
   #tellComing(chunk: number, actions: SwarmAction[], except = ''): void {
+    if (this.#frugal()) return;
     for (const { id, near, seed, have } of this.#peers.values()) {
       if (near && !seed && id !== except && !have.get(chunk)) actions.push({ kind: 'coming', peer: id, chunk });
     }
@@ -381,8 +394,7 @@ export class Swarm {
   }
 
   #pick(peer: Peer, now: number): number {
-    const helpsOut = peer.seed && this.#mayHelpOut(peer, now);
-    const barred = this.#sources.barred(peer.level, helpsOut);
+    const barred = this.#barred(peer, now);
     const due = peer.near ? null : this.#dueElsewhere(now);
     const [have, free, wanted] = [peer.have.bytes, this.#free, this.#wanted];
     let any = 0;
@@ -393,7 +405,7 @@ export class Swarm {
     }
     // Far cheaper to know than which is the rarest, and `no` for every peer that has nothing to give.
     if (any === 0) return -1;
-    if (helpsOut && !this.#isHungry(peer, now)) this.#exploredAt = now;
+    if (now >= (peer.exploredAt ?? now) + EXPLORE_MS) peer.exploredAt = now;
     return this.#picker.pick(peer.have, (chunk) => ((wanted[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0);
   }
 
@@ -407,9 +419,37 @@ export class Swarm {
     return this.#due;
   }
 
-  /** Whether a seed may be asked for what devices hold as well. */
-  #mayHelpOut(seed: Peer, now: number): boolean {
-    return this.#isHungry(seed, now) || now >= (this.#exploredAt ?? now) + EXPLORE_MS;
+  /** As bits: what is rather asked of others (P-10.7); null for nothing. */
+  #barred(peer: Peer, now: number): Uint8Array | null {
+    const sinceExplored = now - (peer.exploredAt ?? now);
+    if (!peer.near && (sinceExplored >= this.#exploreFarMs || this.#outpacesSite(peer, now))) return null;
+    const helpsOut = peer.seed && (sinceExplored >= EXPLORE_MS || this.#isHungry(peer, now));
+    return this.#sources.barred(peer.level, helpsOut);
+  }
+
+  /** The devices of a site share its uplink, and this. */
+  get #exploreFarMs(): number {
+    return EXPLORE_MS * (1 + this.#uplink.neighbours);
+  }
+
+  /** When one of them is to be asked for what is rather asked of others. */
+  #lookForExplorers(ready: readonly Peer[], now: number): void {
+    for (const { near, seed, exploredAt, have } of ready) {
+      if (near && !seed) continue;
+      const due = (exploredAt ?? now) + (seed ? EXPLORE_MS : this.#exploreFarMs);
+      const beyond = (exploredAt ?? now) + this.#exploreFarMs;
+      for (const at of near ? [due] : [due, beyond]) {
+        if (at > now && at < this.#dueAt && have.bytes.some((bits, i) => (bits & (this.#free[i] ?? 0)) !== 0))
+          this.#dueAt = at;
+      }
+    }
+  }
+
+  /** Whether the site keeps this device waiting for what this one, who is elsewhere, would bring far sooner. */
+  #outpacesSite({ rate }: Peer, now: number): boolean {
+    if (rate <= OUTPACES_FACTOR * this.#near.smoothedRate(now)) return false;
+    for (const { near, owesSince } of this.#peers.values()) if (near && now >= owesSince + SITE_OWES_MS) return true;
+    return false;
   }
 
   #isHungry(seed: Peer, now: number): boolean {

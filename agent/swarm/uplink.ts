@@ -42,6 +42,11 @@ export class Uplink {
     this.#turns = new Uint8Array(chunkCount).fill(UNKNOWN);
   }
 
+  /** Devices of the site that this one has sessions with. */
+  get neighbours(): number {
+    return this.#neighbours.size;
+  }
+
   add(id: string): void {
     this.#turns.fill(UNKNOWN);
     this.#neighbours.set(id, { hash: hashOf(id), coming: new Map(), kept: 0, broken: 0 });
@@ -51,7 +56,12 @@ export class Uplink {
     const neighbour = this.#neighbours.get(id);
     if (neighbour === undefined || !this.#neighbours.delete(id)) return;
     this.#turns.fill(UNKNOWN);
-    for (const chunk of neighbour.coming.keys()) this.#from[chunk] = Number.NEGATIVE_INFINITY;
+    for (const [chunk, until] of neighbour.coming) {
+      if (this.#from[chunk] !== until || this.#isPromised(chunk)) continue;
+      // Known anew at the next look: not everyone asks at the same moment.
+      this.#from[chunk] = Number.POSITIVE_INFINITY;
+      this.#known[chunk >>> 3] = (this.#known[chunk >>> 3] ?? 0) & ~(0x80 >>> (chunk & 7));
+    }
   }
 
   /** @param elsewhere as bits, the chunks that are missing here, and that peers of other sites hold */
@@ -75,8 +85,9 @@ export class Uplink {
    */
   onComing(id: string, chunk: number, now: number): boolean {
     const neighbour = this.#neighbours.get(id);
-    if (neighbour === undefined || neighbour.coming.has(chunk) || chunk >= this.#from.length) return false;
-    if (neighbour.coming.size >= MAX_COMING) forgetBroken(neighbour, now);
+    if (neighbour === undefined || chunk >= this.#from.length) return false;
+    forgetBroken(neighbour, now);
+    if (neighbour.coming.has(chunk)) return false;
     const { coming, broken, kept } = neighbour;
     if (coming.size >= MAX_COMING || (broken >= MAX_BROKEN && broken > kept)) return false;
     coming.set(chunk, now + COMING_MS);
@@ -89,8 +100,18 @@ export class Uplink {
 
   /** The chunk is there, at that neighbour or here. */
   arrived(chunk: number, id?: string): void {
-    const neighbour = id === undefined ? undefined : this.#neighbours.get(id);
-    if (neighbour?.coming.delete(chunk)) neighbour.kept++;
+    if (id !== undefined) this.#neighbours.get(id)?.coming.delete(chunk);
+    else for (const { coming } of this.#neighbours.values()) coming.delete(chunk);
+  }
+
+  /** The chunk is here, right, by that neighbour: what counts for it, since saying that it holds one costs nothing. */
+  brought(id: string): void {
+    const neighbour = this.#neighbours.get(id);
+    if (neighbour !== undefined) neighbour.kept++;
+  }
+
+  #isPromised(chunk: number): boolean {
+    return [...this.#neighbours.values()].some(({ coming }) => coming.has(chunk));
   }
 
   /** From when on this device may ask another site for the chunk. */

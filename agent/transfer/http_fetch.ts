@@ -90,11 +90,9 @@ export class HttpFetch {
     await this.#running?.ended;
   }
 
-  /** The swarm has the chunk from elsewhere, or no patience left (P-10.4). */
+  /** The swarm has the chunk from elsewhere. */
   cancel(chunk: number): void {
-    const run = this.#running?.run;
-    if (this.#options.stored.held.get(chunk)) run?.brought(chunk);
-    else run?.stalled(chunk);
+    this.#running?.run.brought(chunk);
   }
 
   /**

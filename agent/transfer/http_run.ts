@@ -56,7 +56,7 @@ export class HttpRun {
     return this.#isEnded;
   }
 
-  /** Once. @throws as HttpSource.get; E_HTTP_SILENT, E_HTTP_SLOW where the swarm lost patience */
+  /** Once. @throws as HttpSource.get */
   async get(source: HttpSource): Promise<void> {
     try {
       await source.get(this.wanted, (bytes) => this.#take(bytes), this.#abort.signal);
@@ -81,13 +81,6 @@ export class HttpRun {
     if (!this.#open.delete(chunk)) return;
     if (this.pieces[this.#at]?.chunk === chunk) this.#discard();
     if (this.#open.size === 0) this.end();
-  }
-
-  /** The chunk is asked elsewhere, for next to nothing came for too long: so is whatever else the server owes. */
-  stalled(chunk: number): void {
-    if (!this.#open.has(chunk)) return;
-    const code = this.#received === 0 ? 'E_HTTP_SILENT' : 'E_HTTP_SLOW';
-    this.#abort.abort(new ChunkmeshError(code, `${this.wanted.url.replace(/\?.*/, '')}: ${this.#received} bytes came`));
   }
 
   #take(bytes: Uint8Array): void {

@@ -71,6 +71,24 @@ describe('the doors to the terminal', () => {
     expect(stderr.join('').trimEnd()).not.toContain('\n');
   });
 
+  it.each([true, false])(
+    'the log says code and message of a cause, and nothing that hangs on it (readable: %s)',
+    (readable) => {
+      const { stderr } = listen();
+      const hung = { rawPacket: Buffer.from('packet'), cert: { subject: 'subject' }, code: 'HPE_INVALID' };
+      const cause = Object.assign(new Error(`why${'y'.repeat(10_000)}`), hung);
+      const log = createLogger('warn', readable);
+      log.warn({ cause }, 'refused');
+      expect(stderr.join('')).toContain('"code":"HPE_INVALID","message":"why');
+      expect(stderr.join('')).not.toMatch(/rawPacket|subject|112,97,99/);
+      expect(stderr.join('').length).toBeLessThan(1000);
+      for (const odd of [undefined, null, 'text', { rawPacket: 'x' }, Object.create(null)])
+        log.warn({ cause: odd }, 'odd');
+      expect(stderr.join('').match(/odd/g)).toHaveLength(5);
+      expect(stderr.join('')).not.toContain('rawPacket');
+    },
+  );
+
   it('a readable line stays one line, whatever a field holds', () => {
     const line = readableLine(JSON.stringify({ level: 40, time: 0, topic: 'a\nb\tc', msg: 'one\ntwo' }));
     expect(line).toBe('00:00:00 warn  one\\u000atwo topic=a\\u000ab\\u0009c');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_LATE_MS, MIN_FAR_PIPELINE_BYTES } from '../../../agent/swarm/limits.js';
+import { EXPLORE_MS, MAX_LATE_MS, MIN_FAR_PIPELINE_BYTES } from '../../../agent/swarm/limits.js';
 import { Swarm } from '../../../agent/swarm/swarm.js';
 import { Bitfield } from '../../../shared/artifact/bitfield.js';
 import { SeededRandom } from '../../sim/random.js';
@@ -135,5 +135,41 @@ describe('P-10.7 what is asked of other sites at once', () => {
     expect(swarm.schedule(1)).toHaveLength(MIN_FAR_PIPELINE_BYTES / CHUNK);
     swarm.removePeer('http:');
     expect(swarm.schedule(2)).toEqual([]);
+  });
+});
+
+describe('P-10.7 a site that holds everything', () => {
+  const slow = { id: 'slow', near: true, rate: 10_000 };
+  const seed = { id: 'seed', seed: true, rate: 3_000_000 };
+
+  it('keeps nobody from a seed elsewhere that is far faster', () => {
+    // Alone, the slow one takes 44 minutes.
+    expect(new Downloads([slow, seed]).run(200_000)).toBeLessThan(60_000);
+  });
+
+  it('nor does a slow device elsewhere, beside it', () => {
+    expect(new Downloads([slow, { id: 'far', rate: 10_000 }, seed]).run(200_000)).toBeLessThan(60_000);
+  });
+
+  it('nor from the last chunks of a small artifact, once it is known what comes from there', () => {
+    const last = new Bitfield(8);
+    for (let chunk = 4; chunk < 8; chunk++) last.set(chunk);
+    const downloads = new Downloads([{ ...slow, have: last }, seed], 8);
+    expect(downloads.run(200_000)).toBeLessThan(8000);
+  });
+
+  it('is asked for all but one chunk in a while where it is slower by less', () => {
+    const downloads = new Downloads(
+      [
+        { id: 'site', near: true, rate: 500_000 },
+        { ...seed, rate: 1_500_000 },
+      ],
+      1600,
+    );
+    const took = downloads.run(400_000);
+    expect(took).toBeLessThan(250_000);
+    expect(downloads.from.seed).toBeGreaterThan(0);
+    // One neighbour: half as often as alone.
+    expect(downloads.from.seed).toBeLessThanOrEqual(took / (2 * EXPLORE_MS) + 2);
   });
 });

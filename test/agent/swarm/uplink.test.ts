@@ -90,8 +90,15 @@ describe('P-7.13 COMING', () => {
   it('does so no longer than who said it is there', () => {
     const uplink = two();
     uplink.onComing('other', 7, 1000);
+    uplink.add('third');
+    uplink.onComing('third', 8, 1000);
+    uplink.onComing('other', 8, 1001);
     uplink.remove('other');
-    expect(uplink.turnAt(7)).toBeLessThanOrEqual(1000);
+    uplink.look(ALL, 1500);
+    // Its turn again, and not who left a chunk to another.
+    expect(uplink.turnAt(7)).toBeGreaterThan(1500);
+    expect(uplink.turnAt(7)).toBeLessThan(1500 + 2 * TURN_MS);
+    expect(uplink.turnAt(8)).toBeGreaterThanOrEqual(1000 + COMING_MS);
   });
 
   it('heeds only who is a device of the site, and only chunks that exist', () => {
@@ -125,6 +132,17 @@ describe('P-7.13 COMING', () => {
       uplink.onComing('other', chunk, chunk * 10);
       expect(uplink.turnAt(chunk)).toBeGreaterThanOrEqual(COMING_MS);
       uplink.arrived(chunk, 'other');
+      uplink.brought('other');
+    }
+  });
+
+  it('heeds who tries again, but not one that breaks eight, whatever it claims to hold', () => {
+    const uplink = two();
+    for (let round = 0; round < 12; round++) {
+      const now = round * COMING_MS;
+      uplink.onComing('other', 100 + round, now);
+      uplink.arrived(100 + round, 'other');
+      expect(uplink.onComing('other', 7, now)).toBe(round <= 7);
     }
   });
 });

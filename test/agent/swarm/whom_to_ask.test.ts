@@ -215,3 +215,30 @@ describe('P-10.4 what another has not begun', () => {
     expect(stage.swarm.peers.get('slow')?.failures).toBe(0);
   });
 });
+
+describe('what else is due', () => {
+  it('P-10.5: over a metered link nobody is told of what comes, since nobody would be given it', () => {
+    const swarm = new Swarm({
+      ...{ held: new Bitfield(2), verifying: new Set<number>(), self: 'self' },
+      ...{ chunkLength: () => CHUNK, random: () => 0, frugal: () => true },
+    });
+    for (const id of ['a', 'b']) swarm.addPeer(id, false);
+    swarm.addPeer('far', false, false);
+    swarm.onHave('far', 0, Uint8Array.of(0xc0));
+    const actions = [0, TURN_MS, 3 * TURN_MS].flatMap((now) => swarm.schedule(now));
+    expect(byPeer(actions, 'request').far).toHaveLength(2);
+    expect(byPeer(actions, 'coming')).toEqual({});
+    expect(swarm.onComing('a', 0, 0)).toEqual([]);
+  });
+
+  it('is a seed that is to be tried, without another event', () => {
+    const stage = new Stage(CHUNKS, { near: {}, seed: { seed: true } });
+    stage.asked(0);
+    stage.swarm.onBytes('near', 0, CHUNK, 1000);
+    for (let now = 0; now < 3 * EXPLORE_MS; now = stage.swarm.nextDeadline()) {
+      stage.swarm.onBytes('near', 0, CHUNK, now);
+      if (stage.asked(now).seed !== undefined) return;
+    }
+    expect.unreachable();
+  });
+});

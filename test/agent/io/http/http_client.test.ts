@@ -316,8 +316,8 @@ describe('a ceiling', () => {
     const seconds = (performance.now() - began) / 1000;
     expect(flows).toHaveLength(1);
     expect(flows[0]?.stats.bytesReceived).toBe(5 * FILE.length);
-    // 3 % above the ceiling at most; a busy machine may be slower.
-    expect((5 * FILE.length) / seconds).toBeLessThan(RATE * 1.03);
+    // 3 % above the ceiling at most, the last piece that was read not counted: nothing is held back for it. A busy machine may be slower.
+    expect((5 * FILE.length - 65_536) / seconds).toBeLessThan(RATE * 1.03);
   });
 
   it('that is far below what is any good makes no server a slow one', { timeout: 60_000 }, async () => {
