@@ -24,8 +24,8 @@ export const FLEETS: readonly number[] = [10, 100, 1_000, 10_000, 100_000];
 const BASE = 1_000;
 const MESSAGES = 'control messages of a device';
 const BYTES = 'control bytes of a device';
-const SHARE = 'control bytes through the broker, of payload';
-const BUSIEST = 'busiest second of the broker';
+const SHARE = 'control bytes through the broker, heartbeats included, of payload';
+const BUSIEST = 'busiest second of the broker, but the trust message';
 const SEED_BUSIEST = 'busiest second of the seed';
 /** Per cent of the payload. */
 const MAX_SHARE = 0.1;
