@@ -38,7 +38,7 @@ export const RATE_GAIN = 0.2;
 export const JOIN_WINDOW_MS = 1_000;
 /**
  * P-10.1: the window of a fleet of many shards. With 16 to 32 devices in each, 330 to 670 of them join in a second however many they are, and each
- * costs a broker some 50 messages: 26,000 a second is what one core of Mosquitto passes on (docs/SCALING.md).
+ * costs a broker 50 to 65 messages: one or two cores of Mosquitto (docs/SCALING.md).
  */
 export const JOIN_MS_PER_SHARD = 48;
 export const FIRST_REPEAT_MS = 2_000;
@@ -50,7 +50,7 @@ export const MAX_REPEAT_MS = 30_000;
 export const REPEATS_ALIKE = 3;
 /** P-10.2: enough to begin with, and the rest of the peers come by PEERS. Each costs an offer and an answer, through the broker. */
 export const ANSWERS_WANTED = 4;
-/** P-10.2: who listens in a shard and has heard of few may be one of so many that listen (P-10.6: half of what a shard has at most). */
+/** P-10.2: who listens in a shard and has heard of few may be one of so many that listen (P-10.9: half of what a shard has at most). */
 export const LEAST_MEMBERS = MAX_DEVICES_PER_SHARD / 2;
 /** P-10.1: shards that a seed meets devices in. Its places are taken by whom it hears there, and it must not hear a whole fleet. */
 export const SEED_SHARDS = 16;

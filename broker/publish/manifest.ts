@@ -8,7 +8,7 @@ const DAY_SECONDS = 86_400;
 /** A group that nobody published to for this long is refused by its devices, so that old messages cannot be kept for later. */
 export const DEFAULT_EXPIRES_DAYS = 30;
 
-/** P-2.4, P-10.6: a power of two. */
+/** P-2.4, P-10.9: a power of two. */
 export function shardCount(devices: number): number {
   let shards = 1;
   while (shards < MAX_SHARDS && shards * MAX_DEVICES_PER_SHARD < devices) shards *= 2;

@@ -85,7 +85,7 @@ describe('P-10.2 whom to offer to', () => {
     for (const count of [5, 24, 1000]) answersUpTo(heardOf(count), 4 / count, 1);
   });
 
-  it('P-10.6: takes it that 16 listen where there are several shards and fewer were heard', () => {
+  it('P-10.9: takes it that 16 listen where there are several shards and fewer were heard', () => {
     for (const count of [0, 1, 16]) answersUpTo(heardOf(count), 4 / 16, 2);
     answersUpTo(heardOf(17), 4 / 17, 2);
   });

@@ -70,7 +70,7 @@ describe('newer', () => {
   });
 });
 
-describe('shardCount (P-2.4, P-10.6)', () => {
+describe('shardCount (P-2.4, P-10.9)', () => {
   it.each([
     [0, 1],
     [32, 1],

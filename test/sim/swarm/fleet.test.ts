@@ -26,7 +26,7 @@ const label = (run: ScaleRun): string => {
 };
 
 describe.each([10, 100, 1_000])(
-  'P-10.6 a fleet of %d devices that sees a rollout in the same second',
+  'P-10.9 a fleet of %d devices that sees a rollout in the same second',
   { timeout: LONG_MS },
   (devices) => {
     it('completes, for at most a thousandth of the payload in control bytes through the broker', async () => {
