@@ -255,6 +255,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       },
     });
     transfer.pause(!this.#throttle.isOpen(new Date()));
+    this.#status.quiet(transfer.announcer.joinsAt);
     return transfer;
   }
 
@@ -340,8 +341,11 @@ export class Agent extends EventEmitter<AgentEvents> {
   #saySoFar({ control }: Running, at: number): void {
     for (const row of this.#rollouts.all().flatMap((transfer) => transfer.progress())) this.emit('progress', row);
     const status = this.#statusNow(true);
-    if (this.#status.publishes(at, statesOf(status))) control.status(status);
-    this.#status.said(at);
+    const joining = this.#rollouts.all().filter(({ announcer }) => at < announcer.joinsAt);
+    const states = statesOf(status, new Set(joining.map(({ artifact }) => artifact)));
+    const publishes = this.#status.publishes(at, states);
+    if (publishes) control.status(status);
+    this.#status.said(at, publishes);
     control.askAgain();
   }
 

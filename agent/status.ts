@@ -21,6 +21,8 @@ export class StatusClock {
   #states: string | undefined;
   #publishMs: number;
   #publishDue = Number.NEGATIVE_INFINITY;
+  #publishedAt = Number.NEGATIVE_INFINITY;
+  #quietUntil = Number.NEGATIVE_INFINITY;
 
   /**
    * @param mostMs what the interval grows to, doubled each time, for what is published while nothing but progress moves
@@ -39,7 +41,17 @@ export class StatusClock {
   }
 
   get due(): number {
-    return this.#last + (this.#changed || this.#wasSet ? this.#intervalMs : HEARTBEAT_MS);
+    if (this.#changed || this.#wasSet) return this.#last + this.#intervalMs;
+    const beat = this.#publishedAt + HEARTBEAT_MS;
+    return this.#quietUntil > this.#last ? Math.min(beat, this.#quietUntil) : beat;
+  }
+
+  /**
+   * P-10.1: until it joins a rollout that every device has just heard of, this one has nothing to say of it: all would say it in the same
+   * moment.
+   */
+  quiet(until: number): void {
+    this.#quietUntil = until;
   }
 
   /**
@@ -48,9 +60,11 @@ export class StatusClock {
    */
   publishes(now: number, states: string): boolean {
     const news = states !== this.#states || this.#wasSet;
-    if (!news && now < this.#publishDue) return false;
+    const beat = now >= this.#publishedAt + HEARTBEAT_MS;
+    if (!news && !beat && (now < this.#publishDue || now < this.#quietUntil)) return false;
     this.#publishMs = news ? this.#intervalMs : Math.min(this.#mostMs, this.#publishMs * 2);
     this.#publishDue = now + this.#publishMs;
+    this.#publishedAt = now;
     this.#states = states;
     return true;
   }
@@ -60,9 +74,11 @@ export class StatusClock {
     this.#states = undefined;
   }
 
-  said(now: number): void {
+  /** @param published whether it went to the broker: the next one goes a minute later at the latest, whatever is said here meanwhile. */
+  said(now: number, published = true): void {
     this.#changed = false;
     this.#last = now;
+    if (published) this.#publishedAt = now;
     this.#aheadAtLast = this.#wallAhead();
   }
 
@@ -81,12 +97,13 @@ export interface StatusParts {
   readonly rollouts: readonly RolloutProgress[];
 }
 
-/** P-4.7: what an operator is to see soon. */
-export function statesOf({ online, metered, rollouts }: StatusMessage): string {
+/** P-4.7: what an operator is to see soon. @param joining hex of artifacts whose rollouts wait to be joined (P-10.1): nothing of these */
+export function statesOf({ online, metered, rollouts }: StatusMessage, joining: ReadonlySet<string>): string {
+  const told = rollouts.filter(({ artifact }) => !joining.has(Buffer.from(artifact).toString('hex')));
   return JSON.stringify([
     online,
     metered,
-    rollouts.map(({ name, version, state, error }) => [name, version, state, error]),
+    told.map(({ name, version, state, error }) => [name, version, state, error]),
   ]);
 }
 

@@ -41,7 +41,7 @@ function joinPlot({ devices, messagesBySecond, completedBySecond }: ScaleRun): s
     x: { label: 'seconds since the rollout' },
     y: { label: 'messages a second; devices', from: 0 },
     lines: [
-      line('messages through the broker, in and out', messagesBySecond),
+      line('messages through the broker, in and out, but the trust message', messagesBySecond),
       line('devices that have everything', completedBySecond),
     ],
   });

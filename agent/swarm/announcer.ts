@@ -4,13 +4,16 @@ import { answerChance, answersOf } from './peer_choice.js';
 /** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
 
 export class Announcer {
+  /** When it first is to announce itself. */
+  readonly joinsAt: number;
   #attempt = 0;
   #due: number;
   readonly #random: () => number;
 
   constructor(now: number, joinWindowMs: number, random: () => number) {
     this.#random = random;
-    this.#due = now + random() * joinWindowMs;
+    this.joinsAt = now + random() * joinWindowMs;
+    this.#due = this.joinsAt;
   }
 
   /** When `have` is to be published next, if the device still lacks chunks and no session brings them. */

@@ -54,7 +54,7 @@ export const RATE_GAIN = 0.2;
 export const JOIN_WINDOW_MS = 1_000;
 /**
  * P-10.1: the window of a fleet of many shards. With 16 to 32 devices in each, 330 to 670 of them join in a second however many they are, and each
- * costs a broker some 50 messages: 26,000 a second is what one core of Mosquitto passes on (docs/SCALING.md).
+ * costs a broker 50 to 65 messages: one or two cores of Mosquitto (docs/SCALING.md).
  */
 export const JOIN_MS_PER_SHARD = 48;
 export const FIRST_REPEAT_MS = 2_000;

@@ -2,8 +2,8 @@ import type { PacketSizes } from './sizes.js';
 
 /** The broker of a simulated fleet: takes messages, hands each to who subscribed one step later, and counts what that costs. */
 
-export type Kind = 'trust' | 'have' | 'offer' | 'answer' | 'status' | 'subscription';
-export const KINDS: readonly Kind[] = ['trust', 'have', 'offer', 'answer', 'status', 'subscription'];
+export type Kind = 'trust' | 'have' | 'offer' | 'answer' | 'status' | 'heartbeat' | 'subscription';
+export const KINDS: readonly Kind[] = ['trust', 'have', 'offer', 'answer', 'status', 'heartbeat', 'subscription'];
 
 /** What a member said and heard. */
 export interface Ledger {
@@ -95,11 +95,17 @@ export class Broker<T> {
     this.#letters.push({ to, shard: 0, kind, bytes: this.#sizes[kind], message });
   }
 
-  status(from: Client<T>): void {
-    this.#publishOnce(from, 'status', this.#sizes.status);
+  /** @param kind a heartbeat is one that would have been said without a rollout: the client's ledger, which is the rollout's, has it not. */
+  status(from: Client<T>, kind: 'status' | 'heartbeat'): void {
+    if (kind === 'status') {
+      this.#publishOnce(from, kind, this.#sizes.status);
+    } else {
+      this.#count(this.#now.in, kind, 1, this.#sizes.status);
+      this.#count(this.#now.out, kind, 0, this.#sizes.puback);
+    }
     for (let i = 0; i < this.#operators; i++) {
-      this.#count(this.#now.out, 'status', 1, this.#sizes.status);
-      this.#count(this.#now.in, 'status', 0, this.#sizes.puback);
+      this.#count(this.#now.out, kind, 1, this.#sizes.status);
+      this.#count(this.#now.in, kind, 0, this.#sizes.puback);
     }
   }
 

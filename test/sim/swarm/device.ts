@@ -39,6 +39,7 @@ const ARTIFACT = 'artifact';
 /** As the agent has them. */
 const STATUS_INTERVAL_MS = 2_000;
 const MAX_STATUS_INTERVAL_MS = 32_000;
+const HEARTBEAT_MS = 60_000;
 /** P-4.4: what the field takes. */
 const MAX_ROOM = 255;
 const NO_BYTES = new Uint8Array();
@@ -62,6 +63,8 @@ export class Device implements Client<Message> {
   readonly #heard = new MembersHeard();
   readonly #agreements: Agreements<true>;
   readonly #status = new StatusClock(STATUS_INTERVAL_MS, MAX_STATUS_INTERVAL_MS, () => 0);
+  /** Of the last status that was published. */
+  #said = 'idle';
   #announced = false;
   #listening: readonly number[] = [];
 
@@ -70,15 +73,19 @@ export class Device implements Client<Message> {
     this.#member = { device: id, seed };
     this.#agreements = new Agreements(id);
     this.#announcer = new Announcer(fleet.now, fleet.joinWindowMs, fleet.random);
-    this.joinedAt = this.#announcer.due;
+    this.joinedAt = this.#announcer.joinsAt;
     const held = seed ? Bitfield.full(chunks) : new Bitfield(chunks);
     this.exchange = new Exchange(id, seed, node, held, fleet, {
       named: (peers) => this.#named(peers),
       left: () => this.#left(),
       changed: () => this.#status.changed(),
     });
-    this.#status.said(fleet.now);
+    // Before the rollout devices say that they are there at times of their own.
+    const before = fleet.now - fleet.random() * HEARTBEAT_MS;
+    this.#status.publishes(before, this.#states);
+    this.#status.said(before);
     this.#status.changed();
+    this.#status.quiet(this.joinedAt);
   }
 
   get id(): string {
@@ -107,16 +114,32 @@ export class Device implements Client<Message> {
 
   /** What the agent's timer does for announcements and status. */
   tick(): void {
-    const { now, broker } = this.#fleet;
+    const { now } = this.#fleet;
     const due = now >= this.#announcer.due && mustAnnounce(this.#member, this.#standing());
     if (due && this.exchange.lonely && this.room === 0) this.exchange.makeRoom();
     this.#listen();
     if (due && mustAnnounce(this.#member, this.#standing())) this.#announce();
-    if (now < this.#status.due) return;
+    if (now >= this.#status.due) this.#saySoFar();
+  }
+
+  /** As the agent does. */
+  #saySoFar(): void {
+    const { now, broker } = this.#fleet;
+    const before = this.#said;
+    const states = this.#states;
+    const publishes = this.#status.publishes(now, states);
+    if (publishes) {
+      this.#said = states;
+      broker.status(this, states === before && states !== 'fetching' ? 'heartbeat' : 'status');
+    }
+    this.#status.said(now, publishes);
+  }
+
+  get #states(): string {
     const { held, complete } = this.exchange;
-    if (this.#status.publishes(now, complete ? 'complete' : held.count > 0 ? 'fetching' : 'indexing'))
-      broker.status(this);
-    this.#status.said(now);
+    if (complete) return 'complete';
+    if (this.#fleet.now < this.joinedAt) return 'idle';
+    return held.count > 0 ? 'fetching' : 'indexing';
   }
 
   get #seconds(): number {

@@ -35,7 +35,7 @@ export interface ScaleRun {
   readonly brokerBytesOut: number;
   /** In and out at the broker, as a part of what the devices fetched. */
   readonly brokerShare: number;
-  /** Messages, and bytes of packets, in and out in the busiest second. */
+  /** Messages, and bytes of packets, in and out in the busiest second; but the trust message, which a broker hands out at its own pace. */
   readonly brokerPeakMessages: number;
   readonly brokerPeakBytes: number;
   /** In and out at the broker by kind, for each device. */
@@ -53,7 +53,7 @@ export interface ScaleRun {
   /** From the moment that a device joins, over the fluid limit: of the device in the middle, and of the slowest. */
   readonly ownOverFluid: number;
   readonly ownMostOverFluid: number;
-  /** By second since the rollout: messages in and out at the broker, devices that have everything. */
+  /** By second since the rollout: messages in and out at the broker, but the trust message; devices that have everything. */
   readonly messagesBySecond: readonly number[];
   readonly completedBySecond: readonly number[];
 }
@@ -130,11 +130,13 @@ function ofBroker({ options, broker }: SimulatedFleet) {
   const { devices, size, stepMs } = options;
   const { loads, byKind } = broker;
   const sum = (of: (load: (typeof loads)[number]) => number): number => loads.reduce((all, load) => all + of(load), 0);
+  // The trust message goes out before the first step.
+  const later = loads.slice(1);
   const messagesBySecond = bySecond(
-    loads.map((load) => load.in.messages + load.out.messages),
+    later.map((load) => load.in.messages + load.out.messages),
     stepMs,
   );
-  const bytes = loads.map((load) => load.in.bytes + load.out.bytes);
+  const bytes = later.map((load) => load.in.bytes + load.out.bytes);
   const each = KINDS.map((kind) => {
     const count = byKind.get(kind) ?? { messages: 0, bytes: 0 };
     return [kind, { messages: count.messages / devices, bytes: count.bytes / devices }] as const;
