@@ -53,6 +53,12 @@ export class Endpoint {
   /** By the first half of the session id, which is random: two sessions of one are rare. */
   readonly #byHead = new Map<number, Attached[]>();
   #timer: NodeJS.Timeout | undefined;
+  /** When it rings; Infinity where it is not armed. */
+  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #onTimer = (): void => {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#scheduleFlush();
+  };
   #flushing = false;
   #closed = false;
   #stats = { datagramsReceived: 0, datagramsUnknown: 0, datagramsSent: 0 };
@@ -182,24 +188,34 @@ export class Endpoint {
   #flush(): void {
     const now = monotonic();
     let again = false;
+    let deadline = Number.POSITIVE_INFINITY;
     this.#socket.flush();
     const full = this.#socket.isBlocked;
     for (const attached of this.#sessions) {
-      if (!attached.dirty && attached.session.nextDeadline() > now) continue;
-      attached.dirty = false;
-      if (attached.session.nextDeadline() <= now) attached.session.onTimer(now);
-      attached.onActivity();
-      if (full || this.#send(attached, now)) {
-        attached.dirty = true;
-        again = true;
+      const { session } = attached;
+      let sessionDeadline = session.nextDeadline();
+      if (attached.dirty || sessionDeadline <= now) {
+        attached.dirty = false;
+        if (sessionDeadline <= now) {
+          session.onTimer(now);
+          // What it gives up on its path others may send.
+          again ||= this.#sessions.size > 1;
+        }
+        attached.onActivity();
+        if (full || this.#send(attached, now)) {
+          attached.dirty = true;
+          again = true;
+        }
+        if (session.isFinished) this.#forget(attached);
+        sessionDeadline = session.nextDeadline();
       }
-      if (attached.session.isFinished) this.#forget(attached);
+      deadline = Math.min(deadline, sessionDeadline);
     }
     this.#rotate();
     // With the socket's buffer full, the kernel is given time to empty it.
     const blocked = this.#socket.isBlocked;
     if (again && !blocked) this.#scheduleFlush();
-    this.#armTimer(blocked ? now + MIN_TIMER_MS : Number.POSITIVE_INFINITY);
+    this.#armTimer(blocked ? now + MIN_TIMER_MS : deadline);
   }
 
   /** Another session is first next time: what they share, a ceiling say, goes round. */
@@ -237,13 +253,13 @@ export class Endpoint {
     return true;
   }
 
-  #armTimer(latest: number): void {
+  /** One that is armed for earlier is left: it comes, finds nothing due, and arms the next. */
+  #armTimer(deadline: number): void {
+    if (deadline >= this.#timerAt || this.#closed) return;
     clearTimeout(this.#timer);
-    let deadline = latest;
-    for (const { session } of this.#sessions) deadline = Math.min(deadline, session.nextDeadline());
-    if (deadline === Number.POSITIVE_INFINITY || this.#closed) return;
+    this.#timerAt = deadline;
     // A late timer first reads what has arrived: the flush runs after the poll phase (setImmediate), never in the timer itself.
-    this.#timer = setTimeout(() => this.#scheduleFlush(), Math.max(MIN_TIMER_MS, deadline - monotonic()));
+    this.#timer = setTimeout(this.#onTimer, Math.max(MIN_TIMER_MS, deadline - monotonic()));
   }
 }
 

@@ -6,6 +6,8 @@ const MAX_RUN_CHUNKS = 8;
 const MIN_RUNS = 128;
 /** Fewer are passed over sooner than the order is made anew. */
 const LEAVE_OUT_FROM = 64;
+/** So many times fewer than are missing are few. */
+const SPARSE_FACTOR = 8;
 
 /**
  * Rarest first, with an order of its own per device among the equally rare, so that devices that start together ask a seed
@@ -16,6 +18,8 @@ export class Picker {
   readonly #availability: Uint16Array;
   /** The chunks in this device's order. */
   readonly #order: Uint16Array;
+  /** Where in it each stands. */
+  readonly #rank: Uint16Array;
   /** Those of them that were missing when it was last looked: the held ones need not be passed over for each pick. */
   #missing: Uint16Array;
   #heldThen = 0;
@@ -25,6 +29,8 @@ export class Picker {
     this.#availability = new Uint16Array(chunkCount);
     this.#order = orderOf(chunkCount, random);
     this.#missing = this.#order;
+    this.#rank = new Uint16Array(chunkCount);
+    for (const [place, chunk] of this.#order.entries()) this.#rank[chunk] = place;
   }
 
   gained(chunk: number): void {
@@ -49,28 +55,59 @@ export class Picker {
   }
 
   /**
-   * @param from what the peer holds
-   * @param wanted whether the chunk may be asked now
+   * @param wanted as bits, what may be asked now
    * @returns the chunk, or -1
    */
-  pick(from: Bitfield, wanted: (chunk: number) => boolean): number {
-    const found = this.#rarest(this.#missing, from, wanted);
+  pick(wanted: Uint8Array): number {
+    // Of few, which a seed told of, it is cheaper to look at each than to pass over all the others.
+    if (countUpTo(wanted, this.#missing.length / SPARSE_FACTOR) < this.#missing.length / SPARSE_FACTOR)
+      return this.#rarestOfFew(wanted);
+    const found = this.#rarest(this.#missing, wanted);
     // A chunk may have been lost since.
-    return found >= 0 || this.#missing.length === this.#order.length ? found : this.#rarest(this.#order, from, wanted);
+    return found >= 0 || this.#missing.length === this.#order.length ? found : this.#rarest(this.#order, wanted);
   }
 
-  #rarest(chunks: Uint16Array, from: Bitfield, wanted: (chunk: number) => boolean): number {
+  #rarest(chunks: Uint16Array, wanted: Uint8Array): number {
     let best = -1;
     let rarity = Number.POSITIVE_INFINITY;
     for (const chunk of chunks) {
       const count = this.#availability[chunk] ?? 0;
-      if (count >= rarity || !from.get(chunk) || !wanted(chunk)) continue;
+      if (count >= rarity || ((wanted[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) === 0) continue;
       best = chunk;
       rarity = count;
       if (count <= 1) break;
     }
     return best;
   }
+
+  #rarestOfFew(wanted: Uint8Array): number {
+    let best = -1;
+    let rarity = Number.POSITIVE_INFINITY;
+    let rank = Number.POSITIVE_INFINITY;
+    for (let at = 0; at < wanted.length; at++) {
+      for (let bits = wanted[at] ?? 0; bits !== 0; ) {
+        const bit = Math.clz32(bits) - 24;
+        bits &= ~(0x80 >>> bit);
+        const chunk = at * 8 + bit;
+        const count = Math.max(1, this.#availability[chunk] ?? 0);
+        const place = this.#rank[chunk] ?? 0;
+        if (count > rarity || (count === rarity && place > rank)) continue;
+        best = chunk;
+        rarity = count;
+        rank = place;
+      }
+    }
+    return best;
+  }
+}
+
+/** How many bits are set, or some number that is no less than `enough`. */
+function countUpTo(bits: Uint8Array, enough: number): number {
+  let count = 0;
+  for (let i = 0; i < bits.length && count < enough; i++) {
+    for (let byte = bits[i] ?? 0; byte !== 0; byte &= byte - 1) count++;
+  }
+  return count;
 }
 
 /** Runs of chunks in random order. */

@@ -27,6 +27,11 @@ export class Sources {
     this.#known.fill(false);
   }
 
+  /** Nobody is asked rather than another. */
+  get isOneLevel(): boolean {
+    return this.#byLevel.filter((peers) => peers.length > 0).length <= 1;
+  }
+
   at(level: number): readonly Peer[] {
     return this.#byLevel[level] ?? [];
   }

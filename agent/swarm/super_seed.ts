@@ -23,6 +23,8 @@ const MIN_LATE_MS = 2_000;
 const LATE_FACTOR = 2;
 /** Not later, however slow the peers: each round then costs a copy of a few chunks at most. */
 const MAX_LATE_MS = 15_000;
+/** A peer that is the only one for so long is told of everything: nobody is there whom it could give anything, or who could bring what another seed owes it. */
+const ALONE_MS = 2_000;
 /** Smoothing of how long a chunk takes from being told to being held. */
 const PACE_GAIN = 0.1;
 
@@ -70,6 +72,8 @@ export class SuperSeed {
   /** Of those, the ones of which nobody was told before. */
   #firsts = 0;
   #paceMs = 0;
+  /** Since when there is one peer; Infinity where there is none, or several; -Infinity once it is so for ALONE_MS. */
+  #aloneSince = Number.POSITIVE_INFINITY;
 
   /** @param held by the seed; it may change */
   constructor(chunkCount: number, chunkLength: (chunk: number) => number, held = Bitfield.full(chunkCount)) {
@@ -139,6 +143,7 @@ export class SuperSeed {
   news(now: number): News[] {
     this.#findLate(now);
     const news = new Map<string, number[]>();
+    const isAlone = this.#isAlone(now);
     const least = Math.max(MIN_AHEAD_BYTES, MAX_PIPELINE_BYTES / Math.max(1, this.#peers.size));
     // One chunk a peer a round, so that each has its share of what is left.
     let hungry = [...this.#peers].filter(([, peer]) => peer.open && !peer.have.isFull);
@@ -152,7 +157,7 @@ export class SuperSeed {
         const chunk = isFull || !own.has(id) ? -1 : this.#next(peer);
         if (chunk < 0) {
           // Second copies would keep the last first ones waiting.
-          const spread = this.#firsts === 0 ? this.#untold(peer) : [];
+          const spread = isAlone || this.#firsts === 0 ? this.#untold(peer, isAlone) : [];
           if (spread.length > 0) news.set(id, [...(news.get(id) ?? []), ...spread]);
           return false;
         }
@@ -170,7 +175,24 @@ export class SuperSeed {
   nextDeadline(): number {
     const oldest = this.#given.values().next();
     const lateAt = oldest.done ? Number.POSITIVE_INFINITY : oldest.value.at + this.#lateAfterMs;
-    return Math.min(lateAt, this.#turns.nextDeadline());
+    const isWaiting = this.#aloneSince !== Number.NEGATIVE_INFINITY;
+    return Math.min(
+      lateAt,
+      this.#turns.nextDeadline(),
+      isWaiting ? this.#aloneSince + ALONE_MS : Number.POSITIVE_INFINITY,
+    );
+  }
+
+  #isAlone(now: number): boolean {
+    const [first, second] = this.#peers.values();
+    if (first === undefined || second !== undefined || !first.open) {
+      this.#aloneSince = Number.POSITIVE_INFINITY;
+      return false;
+    }
+    this.#aloneSince = Math.min(this.#aloneSince, now);
+    if (now < this.#aloneSince + ALONE_MS) return false;
+    this.#aloneSince = Number.NEGATIVE_INFINITY;
+    return true;
   }
 
   get #lateAfterMs(): number {
@@ -240,12 +262,13 @@ export class SuperSeed {
     return chunk >= 0 ? chunk : firstOf(this.#late, this.#own, peer);
   }
 
-  /** Nothing is left that it alone could have: what others hold already, all of it. */
-  #untold(peer: SeedPeer): number[] {
+  /** What it was not told of and that others hold already, or any. */
+  #untold(peer: SeedPeer, any: boolean): number[] {
     const chunks: number[] = [];
     const [told, have] = [peer.told.bytes, peer.have.bytes];
     for (let at = 0; at < this.#spread.length; at++) {
-      const byte = (this.#spread[at] ?? 0) & (this.#own[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0);
+      const tellable = any ? 0xff : (this.#spread[at] ?? 0);
+      const byte = tellable & (this.#own[at] ?? 0) & ~(told[at] ?? 0) & ~(have[at] ?? 0);
       for (let bit = 0; bit < 8 && byte !== 0; bit++) {
         if ((byte & (0x80 >> bit)) === 0) continue;
         chunks.push(at * 8 + bit);

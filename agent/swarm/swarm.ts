@@ -204,9 +204,8 @@ export class Swarm {
     if (source === undefined || this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return [];
     this.#findClaimable(unheld);
     this.#picker.leaveOut(this.#held);
-    const all = Bitfield.full(this.#held.length);
-    let chunk = this.#picker.pick(all, (one) => this.#isFree(one));
-    if (chunk < 0 && !unheld) chunk = this.#pickAgain(source, all, now);
+    let chunk = this.#picker.pick(this.#free);
+    if (chunk < 0 && !unheld) chunk = this.#pickAgain(source, Bitfield.full(this.#held.length), now);
     if (chunk < 0 || source.outstanding.has(chunk)) return [];
     const run: number[] = [];
     let left = most;
@@ -385,6 +384,7 @@ export class Swarm {
   #findFree(): void {
     this.#free = this.#held.toBytes();
     for (let i = 0; i < this.#free.length; i++) this.#free[i] = ~(this.#free[i] ?? 0);
+    for (let chunk = this.#held.length; chunk < this.#free.length * 8; chunk++) this.#taken(chunk);
     for (const chunk of this.#askedAt.keys()) this.#taken(chunk);
     for (const chunk of this.#verifying) this.#taken(chunk);
   }
@@ -406,7 +406,7 @@ export class Swarm {
     // Far cheaper to know than which is the rarest, and `no` for every peer that has nothing to give.
     if (any === 0) return -1;
     if (now >= (peer.exploredAt ?? now) + EXPLORE_MS) peer.exploredAt = now;
-    return this.#picker.pick(peer.have, (chunk) => ((wanted[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0);
+    return this.#picker.pick(wanted);
   }
 
   /** As bits: what is missing, and this device's to ask for in other sites now (P-10.7). The same for all peers of one `schedule`. */
@@ -434,15 +434,20 @@ export class Swarm {
 
   /** When one of them is to be asked for what is rather asked of others. */
   #lookForExplorers(ready: readonly Peer[], now: number): void {
+    if (this.#sources.isOneLevel) return;
     for (const { near, seed, exploredAt, have } of ready) {
       if (near && !seed) continue;
       const due = (exploredAt ?? now) + (seed ? EXPLORE_MS : this.#exploreFarMs);
       const beyond = (exploredAt ?? now) + this.#exploreFarMs;
       for (const at of near ? [due] : [due, beyond]) {
-        if (at > now && at < this.#dueAt && have.bytes.some((bits, i) => (bits & (this.#free[i] ?? 0)) !== 0))
-          this.#dueAt = at;
+        if (at > now && at < this.#dueAt && this.#hasFree(have.bytes)) this.#dueAt = at;
       }
     }
+  }
+
+  #hasFree(have: Uint8Array): boolean {
+    for (let i = 0; i < have.length; i++) if (((have[i] ?? 0) & (this.#free[i] ?? 0)) !== 0) return true;
+    return false;
   }
 
   /** Whether the site keeps this device waiting for what this one, who is elsewhere, would bring far sooner. */

@@ -82,7 +82,7 @@ export class Fetch {
       failed: (error) => events.failed(error),
       settled: (chunk, bytes) => {
         this.#giveBack(chunk, bytes);
-        this.schedule();
+        this.#scheduleSoon();
       },
     });
     this.counters = this.#settling.counters;
@@ -186,6 +186,16 @@ export class Fetch {
   /** Call once what came together was taken: a peer may say a thousand things in one datagram, and all are scheduled for at once. */
   pump(): void {
     if (this.#due) this.schedule();
+  }
+
+  /** With all else of this turn: several chunks settle together. */
+  #scheduleSoon(): void {
+    if (this.#links.size === 0) {
+      this.schedule();
+      return;
+    }
+    this.#due = true;
+    this.#host.wake();
   }
 
   /** Makes the requests that are due. */

@@ -15,6 +15,8 @@ import type { SessionOptions } from './session_types.js';
 
 /** ACKs in a row that ask for nothing, before one does: else the peer never tells which of them it has (RFC 9000 §13.2.4). */
 const MAX_PLAIN_ACKS = 32;
+/** P-7.6: chunks come one after the other, and to tell a dozen peers of each by itself costs a datagram and an ACK each. */
+export const HAVE_DELAY_MS = 20;
 /** RFC 9000 §21.4: a packet number is skipped after each 256 to 1,279 others, at random. */
 const MIN_SKIP_INTERVAL = 256;
 const SKIP_INTERVAL_SPREAD = 1024;
@@ -46,6 +48,8 @@ export class Composer {
   readonly #paths: Paths;
   readonly #acks: AckTracker;
   #plainAcks = 0;
+  /** When what is held is told by itself; Infinity where nothing waits to be told, or it was not looked at yet. */
+  #haveAt = Number.POSITIVE_INFINITY;
   #untilSkip: number;
 
   constructor(
@@ -98,7 +102,7 @@ export class Composer {
   frames(now: number, into: Buffer): number {
     const recovery = this.#recovery;
     const probing = recovery.probesOwed > 0;
-    const wanted = !this.#outbox.isEmpty && !recovery.isHalted;
+    const wanted = this.#hasToSay(now) && !recovery.isHalted;
     // P-7.12: what keeps a session alive passes every ceiling.
     const paced = wanted && recovery.maySend(now);
     const maySend = probing || paced || (this.pingOwed && recovery.windowIsOpen);
@@ -116,7 +120,7 @@ export class Composer {
       : this.#afterPlainAck(now, into, start);
     if (end === SEAL_OVERHEAD_BYTES) return 0;
     const eliciting = end > start;
-    recovery.appLimited = this.#outbox.isEmpty || recovery.isCapped(now);
+    recovery.appLimited = !this.#outbox.hasMoreThanHaves || recovery.isCapped(now);
     const length = this.#finish(now, into, end, eliciting);
     if (acked) this.#onAckSent(now, eliciting);
     return length;
@@ -125,9 +129,25 @@ export class Composer {
   /** When `frames` would have one by time alone. */
   get deadline(): number {
     const recovery = this.#recovery;
-    const wanted = this.pingOwed || !this.#outbox.isEmpty;
-    const paced = wanted && recovery.windowIsOpen ? recovery.paceDeadline : Number.POSITIVE_INFINITY;
+    const wanted = this.pingOwed || this.#outbox.hasMoreThanHaves;
+    const wantedAt = wanted
+      ? Number.NEGATIVE_INFINITY
+      : this.#outbox.haves.isDirty
+        ? this.#haveAt
+        : Number.POSITIVE_INFINITY;
+    const paced = recovery.windowIsOpen ? Math.max(wantedAt, recovery.paceDeadline) : Number.POSITIVE_INFINITY;
     return Math.min(paced, this.#acks.deadline);
+  }
+
+  /** P-7.6: what is held goes with all else, and waits a while for that. */
+  #hasToSay(now: number): boolean {
+    const outbox = this.#outbox;
+    if (!outbox.haves.isDirty) {
+      this.#haveAt = Number.POSITIVE_INFINITY;
+      return !outbox.isEmpty;
+    }
+    if (this.#haveAt === Number.POSITIVE_INFINITY) this.#haveAt = now + HAVE_DELAY_MS;
+    return now >= this.#haveAt || outbox.hasMoreThanHaves || this.#acks.deadline <= now;
   }
 
   #writeContent(now: number, into: Buffer, start: number, probing: boolean, mayPass: boolean): number {

@@ -44,7 +44,11 @@ export class Outbox implements ContentSink {
   }
 
   get isEmpty(): boolean {
-    return this.#controls.length === 0 && !this.haves.isDirty && this.queue.peek() === null;
+    return !this.hasMoreThanHaves && !this.haves.isDirty;
+  }
+
+  get hasMoreThanHaves(): boolean {
+    return this.#controls.length > 0 || this.queue.peek() !== null;
   }
 
   /** False where as much is asked already as P-7.4 lets. */

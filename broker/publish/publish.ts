@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { rename, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { indexFile } from '../../shared/artifact_file.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
@@ -26,8 +28,10 @@ const RETAINED_WAIT_MS = 500;
 const CONFIRM_TIMEOUT_MS = 10_000;
 /** What a broker retains it sends at once. */
 const READ_BACK_TIMEOUT_MS = 5000;
-/** Another publisher of the same group at the same moment is rare, and thrice in a row somebody's loop. */
-const MAX_ATTEMPTS = 3;
+/** Another publisher of the same group at the same moment is rare, and so often in a row, with the waits between, somebody's loop. */
+const MAX_ATTEMPTS = 6;
+/** Two that take turns in step would each undo the other for ever: who has to try again waits for a random part of this, doubled each time. */
+const BACKOFF_MS = 100;
 
 export interface PublishOptions {
   /** Of a publisher. */
@@ -164,7 +168,8 @@ class Publication {
     const { group } = this.#options;
     await this.#trust.retained(RETAINED_WAIT_MS);
     let base = newer((await this.#memory.read(group)).confirmed, this.#trust.newestOfOthers);
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (attempt > 0) base = await this.#afterOthers(attempt);
       const message = await this.#send(base);
       const seen = await this.#trust.retained(READ_BACK_TIMEOUT_MS);
       const other = this.#trust.newestOfOthers;
@@ -173,9 +178,14 @@ class Publication {
         await this.#memory.write(group, { seq: message.seq, confirmed: message });
         return { seq: message.seq, replaced: replacedBy(this.#rollout, base) };
       }
-      base = other;
     }
     throw new ChunkmeshError('E_TIMEOUT', `other publishers changed group ${group} ${MAX_ATTEMPTS} times meanwhile`);
+  }
+
+  async #afterOthers(attempt: number): Promise<TrustMessage | undefined> {
+    await sleep(randomInt(BACKOFF_MS * 2 ** attempt));
+    await this.#trust.retained(READ_BACK_TIMEOUT_MS);
+    return this.#trust.newestOfOthers;
   }
 
   async #send(base: TrustMessage | undefined): Promise<TrustMessage> {

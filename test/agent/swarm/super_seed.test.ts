@@ -55,6 +55,31 @@ describe('P-10.6 each chunk to one peer first', () => {
     expect(stage.tell()).toEqual({});
   });
 
+  it('tells one that is alone for 2 s of everything, and who comes then of what is for it alone', () => {
+    const stage = new Stage(20).join('a');
+    expect(stage.tell(100)).toEqual({ a: [0, 1, 2, 3] });
+    expect(stage.seed.nextDeadline()).toBe(2_000 + 100);
+    expect(stage.tell(2_099)).toEqual({});
+    expect(stage.tell(2_100).a).toHaveLength(16);
+    expect(stage.tell(2_101)).toEqual({});
+    expect(stage.seed.nextDeadline()).toBeGreaterThan(2_101);
+    stage.join('b', 2_200);
+    expect(stage.tell(2_200)).toEqual({ b: [4, 5] });
+  });
+
+  it('does not count as alone who cannot be reached, or was one of two until now', () => {
+    const stage = new Stage(20);
+    stage.seed.addPeer('a', 'x', 0);
+    expect(stage.seed.news(5_000)).toEqual([]);
+    stage.join('b', 5_000).tell(5_000);
+    stage.leave('b');
+    stage.join('c', 5_000).tell(6_000);
+    stage.seed.removePeer('a');
+    expect(Object.values(stage.tell(6_500)).flat().length).toBeLessThan(5);
+    expect(stage.tell(8_000)).toEqual({});
+    expect(stage.tell(8_500).c?.length).toBeGreaterThan(10);
+  });
+
   it('tells of one more for each that came', () => {
     const stage = new Stage(100).join('a');
     stage.tell();

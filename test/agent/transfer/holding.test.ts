@@ -110,6 +110,8 @@ class Stage {
   async send(link: Link, chunk: number, bytes = index.chunkLength(chunk)): Promise<void> {
     this.holding.fetch?.onData(link, chunk, 0, sample.chunk(chunk).subarray(0, bytes));
     await settled();
+    // As the session's driver does once a turn.
+    this.holding.fetch?.pump();
   }
 
   async later(ms: number): Promise<void> {

@@ -106,10 +106,43 @@ describe('P-7.2 paths', () => {
   });
 });
 
+describe('P-7.6 what is held', () => {
+  const haves = (peer: RawPeer) => peer.frames.filter((frame) => frame.startsWith('have')).length;
+  const holds = (peer: RawPeer, chunk: number) => peer.session.have(chunk, Buffer.of(0x80));
+
+  it('is told once for all that came within 20 ms', () => {
+    const peer = new RawPeer().open();
+    for (const [now, chunk] of [[0, 3] as const, [10, 4] as const, [19, 50] as const]) {
+      peer.at(now);
+      holds(peer, chunk);
+      expect(peer.read()).toBe(0);
+    }
+    expect(peer.session.nextDeadline()).toBe(20);
+    expect(peer.at(20).read()).toBe(1);
+    expect(haves(peer)).toBeGreaterThan(0);
+    holds(peer, 5);
+    expect(peer.read()).toBe(0);
+    expect(peer.at(40).read()).toBe(1);
+  });
+
+  it('goes with whatever else leaves', () => {
+    const peer = new RawPeer().open();
+    holds(peer, 3);
+    peer.session.coming(7);
+    expect(peer.read()).toBe(1);
+    expect(haves(peer)).toBe(1);
+    holds(peer, 4);
+    peer.send(PING);
+    peer.send(PING);
+    peer.at(4).read();
+    expect(haves(peer)).toBe(2);
+  });
+});
+
 describe('P-7.11 a peer that moves', () => {
   const DATA_PATHS = (peer: RawPeer) => {
     peer.paths.length = 0;
-    peer.session.have(0, Buffer.of(0x80));
+    peer.session.coming(0);
     peer.read();
     return [...peer.paths];
   };
