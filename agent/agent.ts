@@ -20,9 +20,8 @@ import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
-import { StatusClock, statusMessage } from './status.js';
+import { StatusClock, statesOf, statusMessage } from './status.js';
 import { ChunkBuffers } from './swarm/chunk_buffers.js';
-import { JOIN_WINDOW_MS } from './swarm/limits.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
 import type { TransferHost } from './transfer/host.js';
@@ -33,6 +32,8 @@ import { Transfer } from './transfer/transfer.js';
 /** A device's side of chunkmesh: watches rollouts, fetches, verifies, serves. Options and events are in options.ts. */
 
 const STATUS_INTERVAL_MS = 2_000;
+/** What it grows to at the broker while nothing but progress moves (P-4.7). */
+const MAX_STATUS_INTERVAL_MS = 32_000;
 /** Longest sleep of the agent's own timer: deadlines that move without telling are met this late at most. */
 const MAX_SLEEP_MS = 1_000;
 /** What the broker gets to acknowledge the last status before the connection ends. */
@@ -75,7 +76,8 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#options = checkOptions(options);
     this.#logger = options.logger ?? silent;
     this.#throttle = new Throttle(now(), options.limits);
-    this.#status = new StatusClock(options.statusIntervalMs ?? STATUS_INTERVAL_MS);
+    const interval = options.statusIntervalMs;
+    this.#status = new StatusClock(interval ?? STATUS_INTERVAL_MS, interval ?? MAX_STATUS_INTERVAL_MS);
     this.#rollouts = new Rollouts({
       make: (artifact, rollouts) => this.#makeTransfer(artifact, rollouts),
       began: ({ name, version, artifact: bytes, size }, groups) => {
@@ -160,7 +162,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
     const { credential, endpoint } = parts;
     const control = new Control(credential, link);
-    const announcements = new Announcements(credential, control);
+    const announcements = new Announcements(credential, control, random);
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, seconds, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
@@ -173,7 +175,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const hearing = new Hearing(
       { ...parts, ...speaking, rollouts: this.#rollouts },
       {
-        ...{ now, seconds, random, self: credential.identity.id },
+        ...{ now, seconds, self: credential.identity.id },
         changed: () => this.#changed(),
         refused: (error, times) => this.#warn(error, times),
       },
@@ -205,6 +207,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       this.#logger.info({ broker: link.broker }, 'broker connected');
       this.emit('online');
       this.#running?.control.online(now());
+      this.#status.forget();
       this.#status.changed();
       for (const transfer of this.#rollouts.all()) if (transfer.lonely) transfer.announcer.restart(now());
       this.#alarm.now();
@@ -240,7 +243,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       rollouts,
       artifact,
       host: this.#transferHost(running),
-      joinWindowMs: this.#options.joinWindowMs ?? JOIN_WINDOW_MS,
+      ...(this.#options.joinWindowMs !== undefined && { joinWindowMs: this.#options.joinWindowMs }),
       seeding: this.#options.seeding ?? {},
       isSeed: credential.identity.role === 'seed',
       seeds,
@@ -248,10 +251,11 @@ export class Agent extends EventEmitter<AgentEvents> {
       openStored: ({ name, version, size, chunks }) => store.openArtifact({ artifact, name, version, size, chunks }),
       onPeerNamed: ({ device, site }) => {
         if (transfer.complete || device === credential.identity.id) return;
-        negotiation.offer(transfer, { device, site, seed: false }); // P-10.3
+        negotiation.seek(transfer, { device, site, seed: false });
       },
     });
     transfer.pause(!this.#throttle.isOpen(new Date()));
+    this.#status.quiet(transfer.announcer.joinsAt);
     return transfer;
   }
 
@@ -336,9 +340,13 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #saySoFar({ control }: Running, at: number): void {
     for (const row of this.#rollouts.all().flatMap((transfer) => transfer.progress())) this.emit('progress', row);
-    this.#status.said(at);
+    const status = this.#statusNow(true);
+    const joining = this.#rollouts.all().filter(({ announcer }) => at < announcer.joinsAt);
+    const states = statesOf(status, new Set(joining.map(({ artifact }) => artifact)));
+    const publishes = this.#status.publishes(at, states);
+    if (publishes) control.status(status);
+    this.#status.said(at, publishes);
     control.askAgain();
-    control.status(this.#statusNow(true));
   }
 
   #statusNow(online: boolean): StatusMessage {

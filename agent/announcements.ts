@@ -1,7 +1,15 @@
 import type { HaveMessage } from '../shared/control/messages.js';
-import { shardOf, TOPICS, topics } from '../shared/control/topics.js';
+import { TOPICS, topics } from '../shared/control/topics.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { Control } from './control.js';
+import {
+  type Member,
+  mayListen,
+  mustAnnounce,
+  type Standing,
+  shardsToAnnounceIn,
+  shardsToListenIn,
+} from './swarm/meeting.js';
 import type { MeshPeer } from './transfer/host.js';
 import type { Transfer } from './transfer/transfer.js';
 
@@ -9,43 +17,48 @@ import type { Transfer } from './transfer/transfer.js';
 export class Announcements {
   readonly #credential: Credential;
   readonly #control: Control;
+  readonly #member: Member;
+  readonly #random: () => number;
   readonly #announced = new Set<Transfer>();
-  /** The filter under which a transfer hears its shard. */
-  readonly #listening = new Map<Transfer, string>();
+  /** The shards that a transfer listens in. */
+  readonly #listening = new Map<Transfer, readonly number[]>();
 
-  constructor(credential: Credential, control: Control) {
+  /** @param random uniform in [0, 1) */
+  constructor(credential: Credential, control: Control, random: () => number) {
+    this.#random = random;
     this.#credential = credential;
     this.#control = control;
+    this.#member = { device: credential.identity.id, seed: credential.identity.role === 'seed' };
   }
 
   /** Says and joins what is due. @param now monotonic ms; @param at seconds since the epoch */
   tick(transfer: Transfer, now: number, at: number): void {
     if (now >= this.deadline(transfer)) transfer.makeRoom();
-    if (transfer.room > 0) this.#listen(transfer);
-    else this.#leave(transfer);
+    this.#listen(transfer);
     if (now < this.deadline(transfer) || !this.#control.link.online) return;
     const have = transfer.announcement(at);
     if (have === null) return;
-    for (const shard of this.#shards(transfer)) this.#control.have(transfer.artifact, shard, have);
+    for (const shard of shardsToAnnounceIn(this.#member, this.#standing(transfer), this.#random)) {
+      this.#control.have(transfer.artifact, shard, have);
+    }
     this.#announced.add(transfer);
     transfer.announcer.announced(now);
   }
 
-  /** Once when it joins, then as long as it is alone. */
+  /** Monotonic ms; it may be past. */
   deadline(transfer: Transfer): number {
-    // With no room, who hears of it would offer in vain.
-    const due = transfer.lonely || (transfer.room > 0 && !this.#announced.has(transfer));
-    return due && this.#control.link.online && transfer.held !== null
+    return mustAnnounce(this.#member, this.#standing(transfer)) && this.#control.link.online && transfer.held !== null
       ? transfer.announcer.due
       : Number.POSITIVE_INFINITY;
   }
 
   /** P-10.2. @returns whether to offer a session to who said it. */
-  heard(transfer: Transfer, peer: MeshPeer, have: HaveMessage, now: number, random: () => number): boolean {
+  heard(transfer: Transfer, peer: MeshPeer, have: HaveMessage, now: number): boolean {
     const { device, site } = peer;
     transfer.heard.heard(device, now, site);
-    const sameSite = site === this.#credential.identity.site;
-    return transfer.isOfInterest(have) && transfer.heard.offers(random, site, sameSite, transfer.worth(peer));
+    const { shards, listensIn } = this.#standing(transfer);
+    const from = { site, sameSite: site === this.#credential.identity.site, worth: transfer.worth(peer) };
+    return transfer.isOfInterest(have) && transfer.heard.offers(this.#random, shards, listensIn.length, from);
   }
 
   forget(transfer: Transfer): void {
@@ -53,26 +66,33 @@ export class Announcements {
     this.#leave(transfer);
   }
 
-  /** A seed is in every shard. */
-  #shards({ rollout: { shards } }: Transfer): number[] {
-    const { id, role } = this.#credential.identity;
-    return role === 'seed' ? Array.from({ length: shards }, (_, shard) => shard) : [shardOf(id, shards)];
+  #standing(transfer: Transfer): Standing {
+    const { rollout, held, lonely, room } = transfer;
+    return {
+      ...{ shards: rollout.shards, held: held?.count ?? 0, complete: held?.isFull ?? false, lonely, room },
+      ...{ announced: this.#announced.has(transfer), listensIn: this.#listening.get(transfer) ?? [] },
+    };
   }
 
   #listen(transfer: Transfer): void {
-    if (this.#listening.has(transfer)) return;
-    const { prefix, identity } = this.#credential;
-    const shard = identity.role === 'seed' ? '+' : shardOf(identity.id, transfer.rollout.shards);
-    const filter = topics.have(prefix, transfer.artifact, shard, '+');
-    this.#listening.set(transfer, filter);
-    this.#control.link.subscribe(filter, TOPICS.have.qos);
+    const standing = this.#standing(transfer);
+    if (!mayListen(this.#member, standing)) {
+      this.#leave(transfer);
+    } else if (!this.#listening.has(transfer)) {
+      const shards = shardsToListenIn(this.#member, standing, this.#random);
+      this.#listening.set(transfer, shards);
+      for (const shard of shards) this.#control.link.subscribe(this.#filter(transfer, shard), TOPICS.have.qos);
+    }
   }
 
-  /** A device with no room for sessions leaves its shard, and comes back when it has. */
   #leave(transfer: Transfer): void {
-    const filter = this.#listening.get(transfer);
-    if (filter === undefined) return;
+    for (const shard of this.#listening.get(transfer) ?? []) {
+      this.#control.link.unsubscribe(this.#filter(transfer, shard));
+    }
     this.#listening.delete(transfer);
-    this.#control.link.unsubscribe(filter);
+  }
+
+  #filter({ artifact }: Transfer, shard: number): string {
+    return topics.have(this.#credential.prefix, artifact, shard, '+');
   }
 }

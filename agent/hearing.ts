@@ -34,8 +34,6 @@ export interface HearingHost {
   now(): number;
   /** Since the epoch, s. */
   seconds(): number;
-  /** Uniform in [0, 1). */
-  random(): number;
   /** This device's own id. */
   readonly self: string;
   changed(): void;
@@ -94,14 +92,14 @@ export class Hearing {
 
   #onHave(artifact: string, { opened }: Heard): void {
     const { announcements, negotiation, rollouts } = this.#parts;
-    const { now, random, seconds, self } = this.#host;
+    const { now, seconds, self } = this.#host;
     const transfer = rollouts.get(artifact);
     const { id, groups } = opened.signer.identity;
     if (transfer === undefined || id === self || !transfer.isAudience(groups)) return; // P-5.4
     const have = decodeMessage('have', opened.payload);
     checkRecent(have.at, seconds());
     const peer = peerOf(opened);
-    if (!announcements.heard(transfer, peer, have, now(), random) || have.room === 0) return;
+    if (!announcements.heard(transfer, peer, have, now()) || have.room === 0) return;
     // P-5.6: with room for all of them, it has no session left.
     const alone = have.room >= MAX_SESSIONS_PER_ARTIFACT;
     negotiation.offer(transfer, peer, alone ? have.at : undefined);

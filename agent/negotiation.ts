@@ -19,6 +19,7 @@ import { ChunkmeshError } from '../shared/errors.js';
 import { MAX_CLOCK_AHEAD_SECONDS, MAX_OFFER_SECONDS } from '../shared/limits.js';
 import { Agreements, offerHash } from './swarm/agreement.js';
 import { REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
+import { seeksPeers } from './swarm/meeting.js';
 import type { MeshPeer } from './transfer/host.js';
 import type { Transfer } from './transfer/transfer.js';
 
@@ -89,6 +90,12 @@ export class Negotiation {
     const payload = encodeMessage({ t: 'offer', ...this.#terms(transfer, localId, publicKey) });
     const kept = { peer, secret, localId };
     if (this.#agreements.offered(artifact, peer.device, payload, kept, now)) this.#host.signal(peer, payload);
+  }
+
+  /** As `offer`, to a device that PEERS named: where this one has not enough peers yet (P-10.3). */
+  seek(transfer: Transfer, peer: MeshPeer): void {
+    const pending = this.#agreements.pendingFor(transfer.artifact, this.#host.now());
+    if (seeksPeers(transfer.room, pending)) this.offer(transfer, peer);
   }
 
   /** A message on this device's signal topic, opened. @throws E_MESSAGE_*, for the caller to log. */

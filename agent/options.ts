@@ -56,9 +56,9 @@ export interface AgentOptions {
   readonly broker?: string;
   /** A connected client of the caller's own, instead of a connection of the agent's. Its client id is the device's id. */
   readonly mqtt?: MqttClient;
-  /** P-10.1, ms. Default 1,000. */
+  /** P-10.1, ms. Default 1,000, or 48 for each shard where that is more. */
   readonly joinWindowMs?: number;
-  /** Shortest time between two status messages while something moves, ms. Default 2,000. */
+  /** Shortest time between two status messages while something moves, ms. Default 2,000, and up to 32,000 at the broker while only progress moves. */
   readonly statusIntervalMs?: number;
   /** How long a device that is complete serves others: the first of both limits counts. Default for as long as a rollout names the artifact. A seed always does. */
   readonly seeding?: SeedingLimits;

@@ -16,10 +16,22 @@ export class StatusClock {
   #changed = true;
   #last = Number.NEGATIVE_INFINITY;
   #aheadAtLast: number;
+  readonly #mostMs: number;
+  /** Of the last one that was published, and when the next is though it says no more than progress. */
+  #states: string | undefined;
+  #publishMs: number;
+  #publishDue = Number.NEGATIVE_INFINITY;
+  #publishedAt = Number.NEGATIVE_INFINITY;
+  #quietUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param ahead how far the wall clock is ahead of the monotonic one, ms. */
-  constructor(intervalMs: number, ahead: () => number = wallAhead) {
+  /**
+   * @param mostMs what the interval grows to, doubled each time, for what is published while nothing but progress moves
+   * @param ahead how far the wall clock is ahead of the monotonic one, ms.
+   */
+  constructor(intervalMs: number, mostMs = intervalMs, ahead: () => number = wallAhead) {
     this.#intervalMs = intervalMs;
+    this.#mostMs = mostMs;
+    this.#publishMs = intervalMs;
     this.#wallAhead = ahead;
     this.#aheadAtLast = ahead();
   }
@@ -29,12 +41,44 @@ export class StatusClock {
   }
 
   get due(): number {
-    return this.#last + (this.#changed || this.#wasSet ? this.#intervalMs : HEARTBEAT_MS);
+    if (this.#changed || this.#wasSet) return this.#last + this.#intervalMs;
+    const beat = this.#publishedAt + HEARTBEAT_MS;
+    return this.#quietUntil > this.#last ? Math.min(beat, this.#quietUntil) : beat;
   }
 
-  said(now: number): void {
+  /**
+   * P-10.1: until it joins a rollout that every device has just heard of, this one has nothing to say of it: all would say it in the same
+   * moment.
+   */
+  quiet(until: number): void {
+    this.#quietUntil = until;
+  }
+
+  /**
+   * P-4.7: whether the status that is due goes to the broker. A state that is new does; progress ever more seldom, lest a long transfer cost
+   * more in statuses than in all else. Before `said`. @param states all that an operator is to see soon
+   */
+  publishes(now: number, states: string): boolean {
+    const news = states !== this.#states || this.#wasSet;
+    const beat = now >= this.#publishedAt + HEARTBEAT_MS;
+    if (!news && !beat && (now < this.#publishDue || now < this.#quietUntil)) return false;
+    this.#publishMs = news ? this.#intervalMs : Math.min(this.#mostMs, this.#publishMs * 2);
+    this.#publishDue = now + this.#publishMs;
+    this.#publishedAt = now;
+    this.#states = states;
+    return true;
+  }
+
+  /** What was published is not what the broker holds any more. */
+  forget(): void {
+    this.#states = undefined;
+  }
+
+  /** @param published whether it went to the broker: the next one goes a minute later at the latest, whatever is said here meanwhile. */
+  said(now: number, published = true): void {
     this.#changed = false;
     this.#last = now;
+    if (published) this.#publishedAt = now;
     this.#aheadAtLast = this.#wallAhead();
   }
 
@@ -51,6 +95,16 @@ export interface StatusParts {
   readonly peers: number;
   readonly metered?: StatusMessage['metered'];
   readonly rollouts: readonly RolloutProgress[];
+}
+
+/** P-4.7: what an operator is to see soon. @param joining hex of artifacts whose rollouts wait to be joined (P-10.1): nothing of these */
+export function statesOf({ online, metered, rollouts }: StatusMessage, joining: ReadonlySet<string>): string {
+  const told = rollouts.filter(({ artifact }) => !joining.has(Buffer.from(artifact).toString('hex')));
+  return JSON.stringify([
+    online,
+    metered,
+    told.map(({ name, version, state, error }) => [name, version, state, error]),
+  ]);
 }
 
 /** P-4.7 */

@@ -14,11 +14,12 @@ import { pair } from './pair.js';
 import { rates } from './rates.js';
 import { formatJson, formatText, machineName } from './report.js';
 import { runRounds } from './rounds.js';
+import { FLEETS, scale } from './scale.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 import { swarm } from './swarm.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -116,6 +117,17 @@ function linked(name: string, description: string): Command {
     });
 }
 
+/** Fleets that a simulation has memory and time for. */
+const MAX_DEVICES = 200_000;
+
+function fleets(text: string): number[] {
+  const counts = text.split(',').map(whole);
+  if (counts.some((count) => count > MAX_DEVICES)) {
+    throw new InvalidArgumentError(`at most ${MAX_DEVICES} devices can be simulated`);
+  }
+  return [...new Set(counts)];
+}
+
 const FLOW_SECONDS = ['--seconds <n>', 'how long each flow is measured', positive, 20] as const;
 const program = new Command('bench')
   .description('Measures chunkmesh beside what else there is. docs/PERFORMANCE.md says how to read it.')
@@ -153,4 +165,9 @@ bench('delta', 'an update for who has the version before; how fast a publisher i
     tell('--before and --after go together');
     process.exit(BAD_INPUT);
   });
+bench('scale', 'what a rollout costs fleets of 10 to 100,000 devices, simulated', 1)
+  .option('--devices <list>', 'of the fleets, with commas between', fleets, FLEETS)
+  .option('--seed <n>', 'of all that is drawn at random; of each further round one more', whole, 1)
+  .option('--plots <folder>', 'draw the curves there', directory)
+  .action((options) => run(scale, options));
 await program.parseAsync();

@@ -24,8 +24,10 @@ export const MAX_DIGEST_BITS = 512;
 export const MAX_OFFER_SECONDS = 60;
 /** P-5.7 */
 export const MAX_CANDIDATES = 8;
-/** P-2.4 */
-export const MAX_SHARDS = 1024;
+/** P-2.4: of a million devices at P-10.9's measure. A device has a shard under each power of two up to it, 16 at most. */
+export const MAX_SHARDS = 32_768;
+/** P-10.9: a `have` goes to each of its shard's listeners, and a dozen of them are to be enough for a few answers. */
+export const MAX_DEVICES_PER_SHARD = 32;
 
 /** P-6.7: what every IPv6 path carries (RFC 8200 leaves 1,280 for the packet). */
 export const BASE_DATAGRAM_BYTES = 1200;

@@ -1,16 +1,19 @@
-import { FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS } from './limits.js';
-import { answerChance } from './peer_choice.js';
+import { FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS, REPEATS_ALIKE } from './limits.js';
+import { answerChance, answersOf } from './peer_choice.js';
 
 /** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
 
 export class Announcer {
+  /** When it first is to announce itself. */
+  readonly joinsAt: number;
   #attempt = 0;
   #due: number;
   readonly #random: () => number;
 
   constructor(now: number, joinWindowMs: number, random: () => number) {
     this.#random = random;
-    this.#due = now + random() * joinWindowMs;
+    this.joinsAt = now + random() * joinWindowMs;
+    this.#due = this.joinsAt;
   }
 
   /** When `have` is to be published next, if the device still lacks chunks and no session brings them. */
@@ -19,7 +22,8 @@ export class Announcer {
   }
 
   announced(now: number): void {
-    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** Math.min(this.#attempt++, 16));
+    const doubled = Math.min(Math.floor(this.#attempt++ / REPEATS_ALIKE), 16);
+    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** doubled);
     this.#due = now + ceiling * (0.5 + this.#random() / 2);
   }
 
@@ -35,7 +39,18 @@ interface Member {
   readonly site: string;
 }
 
-/** The members of a shard heard of late, for the probability of P-10.2. */
+/** Who announced itself. */
+export interface From {
+  readonly site: string;
+  /** Whether that is this device's. */
+  readonly sameSite: boolean;
+  /** As PeerBook has it. */
+  readonly worth: number;
+}
+
+const ALIKE: From = { site: '', sameSite: true, worth: 1 };
+
+/** The members of its shards that a device heard of late, for the probability of P-10.2. */
 export class MembersHeard {
   readonly #members = new Map<string, Member>();
   readonly #bySite = new Map<string, number>();
@@ -64,10 +79,11 @@ export class MembersHeard {
     return this.#bySite.get(site) ?? 0;
   }
 
-  /** @param site of who announced itself; @param sameSite whether it is this device's; @param worth as PeerBook has it */
-  offers(random: () => number, site = '', sameSite = true, worth = 1): boolean {
-    const there = this.inSite(site);
-    return random() < answerChance(sameSite, { there, elsewhere: this.size - there }, worth);
+  /** @param shards of the rollout; @param listensIn how many of them were heard */
+  offers(random: () => number, shards: number, listensIn: number, { site, sameSite, worth } = ALIKE): boolean {
+    const heard = Math.max(1, listensIn);
+    const there = this.inSite(site) / heard;
+    return random() < answerChance(sameSite, { there, elsewhere: this.size / heard - there }, worth, answersOf(shards));
   }
 
   /** The most that there ever were: who is fed says nothing, and is still there. */

@@ -1,3 +1,5 @@
+import { MAX_DEVICES_PER_SHARD } from '../../shared/limits.js';
+
 /** What a swarm may hold and how long it waits; each finite, each with its reason. */
 
 /** Requests kept at one peer: about a second of what it delivers, and never so much that a lost peer strands it. */
@@ -50,10 +52,30 @@ export const RATE_GAIN = 0.2;
 
 /** P-10.1, in milliseconds. */
 export const JOIN_WINDOW_MS = 1_000;
+/**
+ * P-10.1: the window of a fleet of many shards. With 16 to 32 devices in each, 330 to 670 of them join in a second however many they are, and each
+ * costs a broker 50 to 65 messages: one or two cores of Mosquitto (docs/SCALING.md).
+ */
+export const JOIN_MS_PER_SHARD = 48;
 export const FIRST_REPEAT_MS = 2_000;
 export const MAX_REPEAT_MS = 30_000;
-/** P-10.2 */
+/**
+ * Before an interval is doubled: who has something to give grows in number several times in each of them, and to wait for longer than that is to
+ * wait in vain. Where nobody listens yet an announcement costs one message.
+ */
+export const REPEATS_ALIKE = 3;
+/** P-10.2: as many as a device has places, in a fleet of one shard. */
 export const ANSWERS_WANTED = 12;
+/** P-10.2, where there are several: enough to begin with, and the rest of the peers come by PEERS. Each costs an offer and an answer, through the broker. */
+export const ANSWERS_WANTED_OF_SHARDS = 4;
+/** P-10.2: who listens in a shard and has heard of few may be one of so many that listen (P-10.9: half of what a shard has at most). */
+export const LEAST_MEMBERS = MAX_DEVICES_PER_SHARD / 2;
+/** P-10.1: shards that a seed meets devices in. Its places are taken by whom it hears there, and it must not hear a whole fleet. */
+export const SEED_SHARDS = 16;
+/** P-10.2: who left its shards for want of room comes back with so much, lest it come and go with every session. */
+export const ROOM_TO_LISTEN = 3;
+/** P-10.3: sessions up to which a device looks for more by itself; the places above are for who finds it. */
+export const SESSIONS_WANTED = 6;
 export const HEARD_WINDOW_MS = 60_000;
 /** Enough to make the probability of P-10.2 small; more would only cost memory. */
 export const MAX_MEMBERS_HEARD = 4_096;
@@ -73,3 +95,27 @@ export const OFFER_WAIT_MS = 10_000;
 export const MAX_SESSIONS_PER_SEED = 64;
 /** A new offer from a peer whose session is younger than this crossed with ours; older, the peer has restarted. */
 export const REPLACE_SESSION_AFTER_MS = 3_000;
+
+/**
+ * P-10.1, P-11.3: with no chunk of a peer verified for this long, a device announces itself as if it had no session, and HTTP servers are asked
+ * for what peers hold.
+ */
+export const STARVED_MS = 10_000;
+/**
+ * So often a device counts as not fed for a moment, and looks for other peers: a dozen that feed it slowly could else be all that it ever
+ * sees. Rare enough to cost a link of 3 kB/s little.
+ */
+export const LOOK_AROUND_MS = 300_000;
+/** How long the moment is: more than the agent's longest sleep. */
+export const LOOKING_MS = 2_000;
+/** P-10.3: a session gets as long to prove of use before it may have to make room. */
+export const PROBATION_MS = 10_000;
+/**
+ * How long a device is refused whose session made room: at one in 30 s (MAX_REPEAT_MS) twelve more hostile members have all had their turn
+ * before the first comes back.
+ */
+export const REFUSED_MS = 600_000;
+/** How long one that left without having brought anything, where places are scarce: long against the 5 s in which a path must open. */
+export const LEFT_REFUSED_MS = 20_000;
+/** Devices refused for a while, the oldest forgotten first. */
+export const MAX_REFUSED = 256;

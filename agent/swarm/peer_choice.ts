@@ -1,5 +1,5 @@
 import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
-import { ANSWERS_WANTED, MAX_SESSIONS_PER_SEED } from './limits.js';
+import { ANSWERS_WANTED, ANSWERS_WANTED_OF_SHARDS, LEAST_MEMBERS, MAX_SESSIONS_PER_SEED } from './limits.js';
 
 /**
  * With whom to have sessions (P-10.2, P-10.3): devices of the own site first, some of others so that chunks come in at all, then by what was
@@ -13,7 +13,7 @@ export const PLACES_FOR_OWN_SITE = 8;
 /** Part of a seed's places that only sites get that have less than their share of it: the first site that comes would else take them all. */
 export const PART_FOR_SITES_IN_NEED = 1 / 4;
 /** Of the answers to an announcement, those from other sites, where there are both. */
-const ANSWERS_FROM_OTHER_SITES = 4;
+const PART_FROM_OTHER_SITES = 1 / 3;
 
 /** Members of a shard heard of lately, of the site in question and of others. */
 export interface MembersBySite {
@@ -21,17 +21,36 @@ export interface MembersBySite {
   readonly elsewhere: number;
 }
 
+/** How many answers an announcement is to get, and of how many members at least, heard of or not. */
+export interface Answers {
+  readonly wanted: number;
+  readonly members: number;
+}
+
+const OF_ONE_SHARD: Answers = { wanted: ANSWERS_WANTED, members: ANSWERS_WANTED };
+const OF_SHARDS: Answers = { wanted: ANSWERS_WANTED_OF_SHARDS, members: LEAST_MEMBERS };
+
+/** P-10.2 @param shards of the rollout */
+export const answersOf = (shards: number): Answers => (shards === 1 ? OF_ONE_SHARD : OF_SHARDS);
+
 /**
- * P-10.2: the chance with which a device answers an announcement, so that about a dozen do in all, most of them of the announcer's site.
+ * P-10.2: the chance with which a device answers an announcement, so that as many do as are wanted, most of them of the announcer's site.
  * @param sameSite whether the device is of the announcer's site
  * @param worth of the announcer to this device, as PeerBook has it
  */
-export function answerChance(sameSite: boolean, { there, elsewhere }: MembersBySite, worth: number): number {
-  const others = Math.max(ANSWERS_FROM_OTHER_SITES, ANSWERS_WANTED - there);
-  const own = Math.max(ANSWERS_WANTED - ANSWERS_FROM_OTHER_SITES, ANSWERS_WANTED - elsewhere);
-  const chance = sameSite ? own / Math.max(1, there) : others / Math.max(1, elsewhere);
-  // Where all are to answer there is nobody better to leave it to.
-  return chance >= 1 ? 1 : chance * Math.min(1, worth);
+export function answerChance(
+  sameSite: boolean,
+  { there, elsewhere }: MembersBySite,
+  worth: number,
+  { wanted, members } = OF_ONE_SHARD,
+): number {
+  const far = wanted * PART_FROM_OTHER_SITES;
+  const answers = sameSite ? Math.max(wanted - far, wanted - elsewhere) : Math.max(far, wanted - there);
+  const heard = sameSite ? there : elsewhere;
+  // Who was not heard of may listen all the same, on either side.
+  const chance = Math.min(wanted / members, answers / Math.max(1, heard));
+  // Where all that were heard are to answer there is nobody better to leave it to.
+  return answers >= heard ? chance : chance * Math.min(1, worth);
 }
 
 /** Sessions that there are, offers on their way among them, and members heard of. */

@@ -6,6 +6,7 @@ import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
+import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
@@ -17,15 +18,6 @@ import { type Author, type FetchCounters, Settling } from './settling.js';
 
 /** How long a store that failed, a full disk say, is left alone before chunks are asked for again. */
 const STORE_RETRY_MS = 5_000;
-/** With no chunk of a peer verified for this long, a device announces itself as if it had no session, and HTTP servers are asked for what peers hold. */
-const STARVED_MS = 10_000;
-/**
- * So often a device counts as not fed for a moment, and looks for other peers: a dozen that feed it slowly could else be all that it ever
- * sees. Rare enough to cost a link of 3 kB/s little.
- */
-const LOOK_AROUND_MS = 300_000;
-/** How long the moment is: more than the agent's longest sleep. */
-const LOOKING_MS = 2_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
 
@@ -64,10 +56,7 @@ export class Fetch {
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
-  /** When the index or a chunk that a peer sent was last verified. */
-  #progressAt: number;
-  /** Devices that begin together look around at different times. */
-  readonly #lookPhaseMs: number;
+  readonly #feeding: Feeding;
   #begun = false;
   /** Something happened by which more may be asked. */
   #due = false;
@@ -84,8 +73,7 @@ export class Fetch {
     this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
-    this.#progressAt = host.now();
-    this.#lookPhaseMs = host.random() * LOOK_AROUND_MS;
+    this.#feeding = new Feeding(host.now(), () => host.random());
     this.#events = events;
     this.#settling = new Settling(stored, rollout, {
       indexed: () => events.indexed(),
@@ -113,14 +101,12 @@ export class Fetch {
     });
   }
 
-  /** Whether its sessions bring what is missing: by what came, since what peers promise may be stale or a lie. */
+  /** Whether its sessions bring what is missing. */
   get isFed(): boolean {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk) return true;
-    const now = this.#host.now();
-    const looking = (now + this.#lookPhaseMs) % LOOK_AROUND_MS < LOOKING_MS;
-    return now < this.#starvesAt && !looking;
+    return this.#feeding.isFed(this.#host.now());
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -134,7 +120,7 @@ export class Fetch {
   begin(): void {
     this.#begun = true;
     this.#paused = false;
-    this.#progressAt = this.#host.now();
+    this.#feeding.progressed(this.#host.now());
     this.schedule();
   }
 
@@ -219,7 +205,7 @@ export class Fetch {
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
     this.#actAll(this.#actions(now));
-    if (this.#mayAsk) this.http.schedule(now, this.#starvesAt, this.#links.openCount > 0);
+    if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
 
   nextDeadline(): number {
@@ -228,11 +214,6 @@ export class Fetch {
     if (this.#blockedUntil > 0) return this.#blockedUntil;
     const ofPeers = this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
     return this.#mayAsk ? Math.min(ofPeers, this.http.nextDeadline()) : ofPeers;
-  }
-
-  /** From when on nothing came from peers for too long, whatever they hold. */
-  get #starvesAt(): number {
-    return this.#progressAt + STARVED_MS;
   }
 
   get #mayAsk(): boolean {
@@ -309,7 +290,7 @@ export class Fetch {
       verified: (chunk, bytes) => {
         link.assemblies.delete(chunk);
         link.verified += bytes;
-        this.#progressAt = this.#host.now();
+        this.#feeding.progressed(this.#host.now());
         this.#actAll(
           chunk === INDEX_CHUNK
             ? this.#index.onVerified(device)

@@ -1,10 +1,11 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
-import { MAX_PEERS_NAMED, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
+import { MAX_PEERS_NAMED } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
 import { byWorth } from '../swarm/peer_choice.js';
+import { leastUseful, Refusals } from '../swarm/refusals.js';
 import type { Session } from '../transport/session.js';
 import type { EndReason, SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
@@ -17,17 +18,6 @@ import { Telling, tellAll } from './telling.js';
 
 /** P-7.9: two frames' worth. Each name costs an offer. */
 const MAX_NAMES_PER_SESSION = 32;
-/** A session gets as long to prove of use before it may have to make room. */
-const PROBATION_MS = 10_000;
-/**
- * How long a device is refused whose session made room: at one in 30 s (MAX_REPEAT_MS) twelve more hostile members have all had their turn
- * before the first comes back.
- */
-const REFUSED_MS = 600_000;
-/** How long one that left without having brought anything, where places are scarce: long against the 5 s in which a path must open. */
-const LEFT_REFUSED_MS = 20_000;
-/** Devices refused for a while, the oldest forgotten first. */
-const MAX_REFUSED = 256;
 
 export interface MeshOwner {
   readonly host: TransferHost;
@@ -47,9 +37,7 @@ export class Mesh {
   readonly links = new Links();
   readonly #owner: MeshOwner;
   readonly #telling: Telling;
-  readonly #banned = new Set<string>();
-  /** Until when a device is refused. Monotonic ms. */
-  readonly #refusedUntil = new Map<string, number>();
+  readonly #refusals = new Refusals();
   /** Over sessions that have ended. */
   #servedBytes = 0;
 
@@ -67,7 +55,7 @@ export class Mesh {
 
   /** For good (P-10.4), or for a while (P-10.3). */
   isBanned(device: string): boolean {
-    return this.#banned.has(device) || this.#owner.host.now() < (this.#refusedUntil.get(device) ?? 0);
+    return this.#refusals.isRefused(device, this.#owner.host.now());
   }
 
   /**
@@ -105,8 +93,7 @@ export class Mesh {
 
   /** P-10.4 @returns false where it is already: of several chunks that come together each may be wrong. */
   ban(link: Link): boolean {
-    if (this.#banned.has(link.peer.device)) return false;
-    this.#banned.add(link.peer.device);
+    if (!this.#refusals.ban(link.peer.device)) return false;
     this.drop(link, CLOSE.wrongBytes);
     return true;
   }
@@ -142,27 +129,14 @@ export class Mesh {
     return !link.open || there.some((byte, i) => (byte & ~(here[i] ?? 0)) !== 0);
   }
 
-  /**
-   * P-10.3: closes the session that brought least. By what came and was right, since what a peer promises costs it nothing, nor does asking;
-   * and not by whose chunk is longest ago, since of many that share a slow link that is the one whose next is nearly here.
-   */
+  /** P-10.3 */
   dropOneUnfed(): void {
-    const before = this.#owner.host.now() - PROBATION_MS;
-    const old = [...this.links.all()].filter((link) => link.since <= before);
-    if (old.length === 0) return;
-    const now = this.#owner.host.now();
-    // One that is new had less time to bring as much.
-    const least = old.reduce((a, b) => (this.#isWorse(b, a, now) ? b : a));
-    this.#refuse(least.peer.device, REFUSED_MS);
+    const { host } = this.#owner;
+    const now = host.now();
+    const least = leastUseful(this.links.all(), now, ({ peer }) => host.worth(peer.device));
+    if (least === undefined) return;
+    this.#refusals.madeRoom(least.peer.device, now);
     this.drop(least, CLOSE.noRoom);
-  }
-
-  #isWorse(a: Link, b: Link, now: number): boolean {
-    const rate = (link: Link): number => link.verified / (now - link.since);
-    if (rate(a) !== rate(b)) return rate(a) < rate(b);
-    if (a.received !== b.received) return a.received < b.received;
-    const { worth } = this.#owner.host;
-    return worth(a.peer.device) < worth(b.peer.device);
   }
 
   /** What the session showed: one that opened and did not fail went well, or who only serves would learn of failures alone. */
@@ -177,13 +151,6 @@ export class Mesh {
       rate: known?.rate ?? 0,
       rttMs: open ? session.stats.smoothedRtt : 0,
     });
-  }
-
-  #refuse(device: string, ms: number): void {
-    this.#refusedUntil.delete(device);
-    this.#refusedUntil.set(device, this.#owner.host.now() + ms);
-    const oldest = this.#refusedUntil.keys().next();
-    if (this.#refusedUntil.size > MAX_REFUSED && !oldest.done) this.#refusedUntil.delete(oldest.value);
   }
 
   #dropIfUseless(link: Link): void {
@@ -267,9 +234,9 @@ export class Mesh {
 
   #onClosed(link: Link, reason: EndReason): void {
     if (!this.links.remove(link)) return;
-    // Else devices that come and go, or never open what they agreed, take every place for nothing.
-    const crowded = this.links.size >= MAX_SESSIONS_PER_ARTIFACT / 2;
-    if (crowded && link.received === 0 && !this.#owner.complete()) this.#refuse(link.peer.device, LEFT_REFUSED_MS);
+    if (link.received === 0 && !this.#owner.complete()) {
+      this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
+    }
     this.#gone(link, reason);
     this.#owner.left();
   }

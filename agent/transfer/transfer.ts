@@ -8,6 +8,7 @@ import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
+import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
 import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
@@ -24,7 +25,8 @@ import { Retirement, type SeedingLimits } from './retirement.js';
 const MAX_ROOM = 255;
 
 export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
-  readonly joinWindowMs: number;
+  /** Where it is not that of P-10.1. */
+  readonly joinWindowMs?: number;
   /** P-10.8 */
   readonly seeding: SeedingLimits;
   /** Learned of another device from a peer (P-7.9, P-10.3). */
@@ -49,7 +51,7 @@ export class Transfer {
     this.artifact = artifact;
     this.#host = host;
     this.#options = options;
-    this.announcer = this.#join();
+    this.announcer = this.#join(options.rollouts[0].rollout);
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
@@ -92,7 +94,7 @@ export class Transfer {
   follow(rollouts: NamedRollouts): void {
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
-    if (this.rollout.shards !== shards) this.announcer = this.#join();
+    if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
   }
 
   /** One of those that name the artifact: the artifact itself, and the shards that it is announced in. */
@@ -245,9 +247,9 @@ export class Transfer {
     return this.#paused ? rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused' } : row)) : rows;
   }
 
-  /** One shard was heard, and the others are as large. */
+  /** P-11.4 */
   get #devices(): number {
-    return Math.max(this.heard.most, this.#mesh.links.size) * this.rollout.shards + 1;
+    return devicesOf(this.rollout.shards, Math.max(this.heard.most, this.#mesh.links.size));
   }
 
   /** P-10.8 */
@@ -256,9 +258,9 @@ export class Transfer {
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */
-  #join(): Announcer {
-    const { host, joinWindowMs } = this.#options;
-    return new Announcer(host.now(), joinWindowMs, () => host.random());
+  #join({ shards }: Rollout): Announcer {
+    const { host, joinWindowMs: wanted } = this.#options;
+    return new Announcer(host.now(), wanted ?? joinWindowMs(shards), () => host.random());
   }
 
   async #stop(reason: CloseReason): Promise<void> {

@@ -163,14 +163,14 @@ export const SETTINGS: readonly SettingRow[] = [
     environment: 'CHUNKMESH_STATUS_INTERVAL_MS',
     flag: '--status-interval <ms>',
     meaning: 'shortest time between two status messages while something moves; 50 to 3600000',
-    fallback: '2000',
+    fallback: '2000; up to 32000 while only progress moves',
   },
   {
     key: 'joinWindowMs',
     environment: 'CHUNKMESH_JOIN_WINDOW_MS',
     flag: '--join-window <ms>',
     meaning: 'a new rollout is joined after a random part of this (P-10.1); 50 to 3600000',
-    fallback: '1000',
+    fallback: '1000; 48 for each shard in a large fleet',
   },
   {
     key: 'seedSeconds',

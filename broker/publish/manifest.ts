@@ -1,19 +1,17 @@
 import type { Rollout, TrustMessage } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_ROLLOUTS, MAX_SHARDS } from '../../shared/limits.js';
+import { MAX_DEVICES_PER_SHARD, MAX_ROLLOUTS, MAX_SHARDS } from '../../shared/limits.js';
 
 /** What a group's next trust message says (P-4.1). Pure. */
 
-/** Members of a shard that make its `have` traffic worth hearing, and no flood (P-10.2). */
-const DEVICES_PER_SHARD = 200;
 const DAY_SECONDS = 86_400;
 /** A group that nobody published to for this long is refused by its devices, so that old messages cannot be kept for later. */
 export const DEFAULT_EXPIRES_DAYS = 30;
 
-/** P-2.4: a power of two. */
+/** P-2.4, P-10.9: a power of two. */
 export function shardCount(devices: number): number {
   let shards = 1;
-  while (shards < MAX_SHARDS && shards * DEVICES_PER_SHARD < devices) shards *= 2;
+  while (shards < MAX_SHARDS && shards * MAX_DEVICES_PER_SHARD < devices) shards *= 2;
   return shards;
 }
 

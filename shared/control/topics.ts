@@ -50,8 +50,7 @@ const devices: readonly Role[] = ['device', 'seed'];
 
 /** P-2.2 */
 export const ACCESS: readonly AccessRow[] = [
-  { roles: ['device'], action: 'publish', filter: ['have', '+', '{shard}', '{self}'] },
-  { roles: ['seed'], action: 'publish', filter: ['have', '+', '+', '{self}'] },
+  { roles: devices, action: 'publish', filter: ['have', '+', '+', '{self}'] },
   { roles: devices, action: 'publish', filter: ['signal', '+', '+', '{self}'] },
   { roles: devices, action: 'publish', filter: ['status', '{self}'] },
   { roles: ['publisher'], action: 'publish', filter: ['trust', '+'] },
@@ -89,7 +88,7 @@ export type ParsedTopic =
   | { readonly name: 'status' | 'command'; readonly device: string }
   | { readonly name: 'revoked' };
 
-const SHARD = /^(?:0|[1-9][0-9]{0,3})$/;
+const SHARD = /^(?:0|[1-9][0-9]{0,4})$/;
 
 const FIELD_CHECKS: Readonly<Record<string, (value: string) => boolean>> = {
   artifact: isArtifactName,

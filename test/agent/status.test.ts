@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StatusClock, statusMessage } from '../../agent/status.js';
+import { StatusClock, statesOf, statusMessage } from '../../agent/status.js';
 import { decodeMessage, encodeMessage, type RolloutProgress } from '../../shared/control/messages.js';
 
 const HEARTBEAT_MS = 60_000;
@@ -21,7 +21,7 @@ describe('StatusClock', () => {
 
   it('is due an interval after the last once the wall clock was set, forwards or back, and not for its drift', () => {
     let ahead = 1_900_000_000_000;
-    const clock = new StatusClock(2000, () => ahead);
+    const clock = new StatusClock(2000, 2000, () => ahead);
     clock.said(1000);
     ahead += 1_999;
     expect(clock.due).toBe(1000 + HEARTBEAT_MS);
@@ -40,6 +40,93 @@ describe('StatusClock', () => {
     expect(clock.due).toBe(3000);
     clock.said(3000);
     expect(clock.due).toBe(3000 + HEARTBEAT_MS);
+  });
+
+  it('P-4.7: has progress published ever more seldom, up to a limit, and another state at once', () => {
+    const clock = new StatusClock(2000, 16_000);
+    const published: number[] = [];
+    for (let now = 0; now < 60_000; now += 2000) if (clock.publishes(now, 'fetching')) published.push(now / 1000);
+    expect(published).toEqual([0, 2, 6, 14, 30, 46]);
+    expect(clock.publishes(60_000, 'complete')).toBe(true);
+    expect(clock.publishes(61_999, 'complete')).toBe(false);
+    expect(clock.publishes(62_000, 'complete')).toBe(true);
+  });
+
+  it('P-4.7: has each status published where an interval was chosen', () => {
+    const clock = new StatusClock(50);
+    for (let now = 0; now < 1000; now += 50) expect(clock.publishes(now, 'fetching')).toBe(true);
+  });
+
+  it('P-4.7: has it published at once where the broker is another, or the clock was set', () => {
+    let ahead = 0;
+    const clock = new StatusClock(2000, 16_000, () => ahead);
+    expect(clock.publishes(0, 'complete')).toBe(true);
+    expect(clock.publishes(1000, 'complete')).toBe(false);
+    clock.forget();
+    expect(clock.publishes(1001, 'complete')).toBe(true);
+    ahead = 5_000;
+    expect(clock.publishes(1002, 'complete')).toBe(true);
+  });
+});
+
+describe('P-10.1 a rollout that every device hears of at once', () => {
+  it('is said of when it is joined, and a heartbeat as ever', () => {
+    const clock = new StatusClock(2000, 32_000);
+    expect(clock.publishes(-50_000, 'idle')).toBe(true);
+    clock.said(-50_000);
+    clock.changed();
+    clock.quiet(30_000);
+    expect(clock.publishes(0, 'idle')).toBe(false);
+    clock.said(0, false);
+    expect(clock.due).toBe(10_000);
+    expect(clock.publishes(10_000, 'idle')).toBe(true);
+    clock.said(10_000);
+    expect(clock.due).toBe(30_000);
+    expect(clock.publishes(30_000, 'idle, fetching')).toBe(true);
+    clock.said(30_000);
+    expect(clock.due).toBe(30_000 + HEARTBEAT_MS);
+  });
+
+  it('does not keep what else is new from being said', () => {
+    const clock = new StatusClock(2000, 32_000);
+    clock.publishes(0, 'one fetching');
+    clock.quiet(60_000);
+    expect(clock.publishes(1000, 'one complete')).toBe(true);
+  });
+});
+
+describe('P-4.7 statesOf', () => {
+  const row = {
+    name: 'app',
+    version: '1',
+    chunks: 1,
+    size: 1,
+    fromSeed: 0,
+    fromPeers: 0,
+    fromDisk: 0,
+    wasted: 0,
+    seconds: 0,
+    error: '',
+  };
+  const states = (over: Partial<RolloutProgress>, joining = new Set<string>()): string => {
+    const progress: RolloutProgress = { ...row, artifact: new Uint8Array(32), state: 'fetching', held: 0, ...over };
+    return statesOf(statusMessage({ at: 1, online: true, agent: '0.1.0', peers: 2, rollouts: [progress] }), joining);
+  };
+
+  it('differs by state, error, name and version, and not by progress', () => {
+    expect(states({ held: 1, fromPeers: 9, seconds: 3 })).toBe(states({}));
+    const others: Partial<RolloutProgress>[] = [
+      { state: 'complete' },
+      { error: 'E_STORE_IO' },
+      { name: 'b' },
+      { version: '2' },
+    ];
+    for (const other of others) expect(states(other)).not.toBe(states({}));
+  });
+
+  it('leaves out a rollout that waits to be joined', () => {
+    const joining = new Set(['00'.repeat(32)]);
+    expect(states({ state: 'complete' }, joining)).toBe(states({}, joining));
   });
 });
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -74,6 +74,20 @@ describe('bench', () => {
     expect(bars).toEqual([expect.objectContaining({ ok: true })]);
   }, 60_000);
 
+  it('measures simulated fleets, and draws what they cost', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-bench-test-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const { code, stdout, stderr } = await bench('scale', '--devices', '4,9', '--plots', folder, '--json', '--check');
+    expect(code, stderr).toBe(0);
+    const { results, bars } = JSON.parse(stdout);
+    expect(new Set(results.map(({ subject }: { subject: string }) => subject))).toEqual(
+      new Set(['4 devices', '9 devices']),
+    );
+    expect(bars.length).toBe(2);
+    expect(bars.every(({ ok }: { ok: boolean }) => ok)).toBe(true);
+    expect(await readFile(join(folder, 'scale-cost.svg'), 'utf8')).toMatch(/^<svg /);
+  }, 60_000);
+
   it.each([
     [0, ['--help']],
     [0, ['loss', '--help']],
@@ -89,6 +103,10 @@ describe('bench', () => {
     [2, ['rates', '--only', 'nobody', '--check']],
     [2, ['delta', '--before', '/nowhere']],
     [2, ['delta', '--before', process.execPath]],
+    [2, ['scale', '--devices', '10,x']],
+    [2, ['scale', '--devices', '0']],
+    [2, ['scale', '--devices', '1000000']],
+    [2, ['scale', '--plots', '/nowhere']],
   ])('exits with %d for %j', async (status, args) => {
     expect((await bench(...args)).code).toBe(status);
   });

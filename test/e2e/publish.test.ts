@@ -85,7 +85,7 @@ describe('publish', () => {
     const message = await retained();
     expect(message).toMatchObject({ fleet: 'acme', group: 'cams', seq: 1 });
     expect(message.expires - message.at).toBe(2 * 86_400);
-    expect(message.rollouts[0]).toMatchObject({ size: 300_000, chunks: index.chunkCount, shards: 4 });
+    expect(message.rollouts[0]).toMatchObject({ size: 300_000, chunks: index.chunkCount, shards: 16 });
     expect(Buffer.from(message.rollouts[0]?.artifact ?? []).toString('hex')).toBe(index.artifact);
   });
 

@@ -31,7 +31,7 @@ export function readAccessTable(): ReadonlyMap<string, Row> {
 /** P-2.4 */
 export function shards(id: string): string[] {
   const value = createHash('sha256').update(id).digest().readUInt32BE(0);
-  return [...new Set(Array.from({ length: 11 }, (_, i) => String(value % 2 ** i)))];
+  return [...new Set(Array.from({ length: 16 }, (_, i) => String(value % 2 ** i)))];
 }
 
 /** Whether `segment` of a row stands for `name`, a segment of a topic or a filter. */

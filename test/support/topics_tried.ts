@@ -15,7 +15,7 @@ export const who = (role: Role): Identity => ({
 });
 
 /** SHA-256 of `cam-1` begins with 4 bytes that leave these, by sha256sum and a calculator. */
-export const OWN_SHARDS = [0, 2, 6, 38, 102];
+export const OWN_SHARDS = [0, 2, 6, 38, 102, 2150, 6246];
 export const OTHER_SHARD = 1;
 
 /** Wrong for everybody, the auditor included: outside the prefix, lookalikes of it, and what MQTT does not allow. */

@@ -19,17 +19,20 @@ describe('P-10.1 when to announce', () => {
   });
 
   it.each([
-    [ALMOST_ONE, [2, 4, 8, 16, 30, 30, 30]],
-    [0, [1, 2, 4, 8, 15, 15, 15]],
-  ])('repeats after 2 s, doubled up to 30 s, each from the upper half: random %d', (random, seconds) => {
-    const announcer = new Announcer(0, 0, () => random);
-    const waits = seconds.map(() => {
-      const now = announcer.due;
-      announcer.announced(now);
-      return Math.round(announcer.due - now) / 1000;
-    });
-    expect(waits).toEqual(seconds);
-  });
+    [ALMOST_ONE, [2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 16, 30, 30]],
+    [0, [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8, 15, 15]],
+  ])(
+    'repeats after 2 s, doubled after each third time up to 30 s, each from the upper half: random %d',
+    (random, seconds) => {
+      const announcer = new Announcer(0, 0, () => random);
+      const waits = seconds.map(() => {
+        const now = announcer.due;
+        announcer.announced(now);
+        return Math.round(announcer.due - now) / 1000;
+      });
+      expect(waits).toEqual(seconds);
+    },
+  );
 
   it('never repeats sooner than 1 s or later than 30 s, however often it has', () => {
     fc.assert(
@@ -51,7 +54,7 @@ describe('P-10.1 when to announce', () => {
 
   it('begins anew when it is alone again: within 2 s, then from the first interval', () => {
     const announcer = new Announcer(0, 0, () => 0.5);
-    for (let i = 0; i < 9; i++) announcer.announced(0);
+    for (let i = 0; i < 30; i++) announcer.announced(0);
     announcer.restart(100);
     expect(announcer.due).toBe(1100);
     announcer.announced(1100);
@@ -72,14 +75,24 @@ describe('P-10.2 whom to offer to', () => {
     return members;
   };
 
-  it('answers each of up to 12 members, and of 13 and more with probability 12 / members', () => {
-    for (const count of [0, 1, 12]) expect(heardOf(count).offers(() => ALMOST_ONE)).toBe(true);
-    for (const count of [13, 24, 1000]) {
-      const members = heardOf(count);
-      expect(members.offers(() => 12 / count - 1e-9)).toBe(true);
-      expect(members.offers(() => 12 / count)).toBe(false);
-      expect(members.offers(() => ALMOST_ONE)).toBe(false);
-    }
+  const answersUpTo = (members: MembersHeard, probability: number, shards: number, listensIn = 1): void => {
+    expect(members.offers(() => probability - 1e-9, shards, listensIn)).toBe(true);
+    expect(members.offers(() => Math.min(probability, ALMOST_ONE), shards, listensIn)).toBe(probability === 1);
+  };
+
+  it('answers each of up to 12 members of a small fleet, and of 13 and more with probability 12 / members', () => {
+    for (const count of [0, 1, 12]) answersUpTo(heardOf(count), 1, 1);
+    for (const count of [13, 24, 1000]) answersUpTo(heardOf(count), 12 / count, 1);
+  });
+
+  it('P-10.9: takes it that 16 listen where there are several shards and fewer were heard', () => {
+    for (const count of [0, 1, 16]) answersUpTo(heardOf(count), 4 / 16, 2);
+    answersUpTo(heardOf(17), 4 / 17, 2);
+  });
+
+  it('counts for each of the shards that a seed listens in', () => {
+    answersUpTo(heardOf(320), 4 / 20, 64, 16);
+    answersUpTo(heardOf(32), 4 / 16, 64, 16);
   });
 
   it('counts a member once, however often it is heard', () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { answerChance, byWorth, hasPlace, seedHasPlace, shareSubnet } from '../../../agent/swarm/peer_choice.js';
+import {
+  answerChance,
+  answersOf,
+  byWorth,
+  hasPlace,
+  seedHasPlace,
+  shareSubnet,
+} from '../../../agent/swarm/peer_choice.js';
 
 describe('P-10.2 who answers', () => {
   const expected = (there: number, elsewhere: number): number[] => [
@@ -29,6 +36,50 @@ describe('P-10.2 who answers', () => {
   it('answers whatever it is worth where all are to answer', () => {
     expect(answerChance(true, { there: 5, elsewhere: 0 }, 0.01)).toBe(1);
     expect(answerChance(false, { there: 5, elsewhere: 7 }, 0.01)).toBe(1);
+  });
+});
+
+describe('P-10.2 who answers where there are several shards', () => {
+  const OF_SHARDS = answersOf(64);
+  const chance = (sameSite: boolean, there: number, elsewhere: number, worth = 1): number =>
+    answerChance(sameSite, { there, elsewhere }, worth, OF_SHARDS);
+
+  it.each([
+    [32, 0, 4, 0],
+    [0, 32, 0, 4],
+    [16, 16, 8 / 3, 4 / 3],
+    [11, 30, 8 / 3, 4 / 3],
+    [2, 30, 2 / 4, 2],
+    [30, 1, 3, 1 / 4],
+  ])('%d of the site and %d others: %d and %d', (there, elsewhere, own, others) => {
+    expect(there * chance(true, there, elsewhere)).toBeCloseTo(own, 9);
+    expect(elsewhere * chance(false, there, elsewhere)).toBeCloseTo(others, 9);
+  });
+
+  it('is never more likely than as one of 16, who all may listen, heard of or not', () => {
+    for (const there of [1, 4, 16, 100]) {
+      expect(chance(false, there, 0)).toBe(4 / 16);
+      expect(chance(true, Math.min(there, 8), 4)).toBe(4 / 16);
+    }
+  });
+
+  it('is by worth where more were heard than are to answer', () => {
+    expect(chance(true, 3, 0, 0.5)).toBe(chance(true, 3, 0));
+    expect(chance(true, 5, 0, 0.5)).toBe(chance(true, 5, 0) / 2);
+    expect(chance(true, 5, 0, 2)).toBe(chance(true, 5, 0));
+  });
+
+  it('is the rule of a small fleet with one shard', () => {
+    for (const [there, elsewhere] of [
+      [1, 0],
+      [3, 1000],
+      [100, 100],
+    ] as const) {
+      for (const sameSite of [true, false]) {
+        const members = { there, elsewhere };
+        expect(answerChance(sameSite, members, 0.5, answersOf(1))).toBe(answerChance(sameSite, members, 0.5));
+      }
+    }
   });
 });
 

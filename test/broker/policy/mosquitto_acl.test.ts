@@ -32,7 +32,7 @@ describe('mosquittoAcl', () => {
     for (const line of [
       'topic write p/signal/+/+/cam-1',
       'topic write p/status/cam-1',
-      'topic write p/have/+/0/cam-1',
+      'topic write p/have/+/+/cam-1',
       'topic read p/have/+/0/+',
       'topic read p/trust/a',
       'topic read p/trust/b',

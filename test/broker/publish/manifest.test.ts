@@ -70,15 +70,15 @@ describe('newer', () => {
   });
 });
 
-describe('shardCount (P-2.4)', () => {
+describe('shardCount (P-2.4, P-10.9)', () => {
   it.each([
     [0, 1],
-    [200, 1],
-    [201, 2],
-    [401, 4],
-    [1000, 8],
-    [204_800, 1024],
-    [10_000_000, 1024],
+    [32, 1],
+    [33, 2],
+    [65, 4],
+    [1000, 32],
+    [1_000_000, 32_768],
+    [10_000_000, 32_768],
   ])('of %d devices is %d', (devices, shards) => {
     expect(shardCount(devices)).toBe(shards);
   });

@@ -27,6 +27,7 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
   device: {
     publish: [
       `have/${ARTIFACT}/S/cam-1`,
+      `have/${ARTIFACT}/X/cam-1`,
       `have/${OTHER_ARTIFACT}/S/cam-1`,
       'signal/north/cam-2/cam-1',
       'signal/south/cam-2/cam-1',

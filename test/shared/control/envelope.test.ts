@@ -192,7 +192,7 @@ describe('P-3.4 who signed', () => {
     revoked: topics.revoked(PREFIX),
   };
   const mayBy: [Role, (keyof typeof allTopics)[]][] = [
-    ['device', ['ownHave', 'ownSignal', 'ownStatus']],
+    ['device', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus']],
     ['seed', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus']],
     ['publisher', ['trust']],
     ['operator', ['command', 'revoked']],

@@ -109,7 +109,7 @@ describe('P-4.1 trust', () => {
     ],
     ['P-9.1', 'size', [1, 64 * 2 ** 30], [0, 64 * 2 ** 30 + 1]],
     ['P-9.2', 'chunks', [1, 16_384], [0, 16_385]],
-    ['P-2.4', 'shards', [1, 2, 512, 1024], [0, 3, 1023, 2048, 2 ** 31, 2 ** 32]],
+    ['P-2.4', 'shards', [1, 2, 512, 32_768], [0, 3, 1023, 32_767, 65_536, 2 ** 31, 2 ** 32]],
   ];
   it.each(limits)('%s %s at its limits and one past them', (_rule, field, good, bad) => {
     for (const value of good) expect(changedRollout('trust', { [field]: value })).toBe('accepted');

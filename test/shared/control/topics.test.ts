@@ -58,7 +58,8 @@ describe('P-2.1 topics', () => {
     ['P-1.1 a wildcard', 'status/+'],
     ['P-1.3 an artifact in upper case', `have/${ARTIFACT.toUpperCase()}/0/d`],
     ['P-1.3 an artifact of 63 characters', `have/${ARTIFACT.slice(1)}/0/d`],
-    ['P-2.4 shard 1024', `have/${ARTIFACT}/1024/d`],
+    ['P-2.4 shard 32768', `have/${ARTIFACT}/32768/d`],
+    ['P-2.4 a shard of six digits', `have/${ARTIFACT}/100000/d`],
     ['P-2.4 a negative shard', `have/${ARTIFACT}/-1/d`],
     ['P-2.4 a shard with a leading zero', `have/${ARTIFACT}/01/d`],
     ['P-2.4 a shard in hex', `have/${ARTIFACT}/0x1/d`],
@@ -209,17 +210,21 @@ describe('P-2.3 what nobody may do', () => {
 
 describe('P-2.4 shards', () => {
   it('are the first four bytes of SHA-256 of the id, modulo the count', () => {
-    const counts = Array.from({ length: 11 }, (_, k) => 2 ** k);
-    expect(counts.map((count) => shardOf('cam-1', count))).toEqual([0, 0, 2, 6, 6, 6, 38, 102, 102, 102, 102]);
-    expect(counts.map((count) => shardOf('gw_7', count))).toEqual([0, 0, 2, 6, 14, 14, 46, 46, 46, 46, 558]);
+    const counts = Array.from({ length: 16 }, (_, k) => 2 ** k);
+    expect(counts.map((count) => shardOf('cam-1', count))).toEqual([
+      0, 0, 2, 6, 6, 6, 38, 102, 102, 102, 102, 102, 2150, 6246, 6246, 6246,
+    ]);
+    expect(counts.map((count) => shardOf('gw_7', count))).toEqual([
+      0, 0, 2, 6, 14, 14, 46, 46, 46, 46, 558, 1582, 3630, 7726, 7726, 24110,
+    ]);
     expect(shardsOf('cam-1')).toEqual(OWN_SHARDS);
   });
 
-  it('are at most 11 for any device', () => {
+  it('are at most 16 for any device', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, maxLength: 64 }), (id) => {
         const shards = shardsOf(id);
-        expect(shards.length).toBeLessThanOrEqual(11);
+        expect(shards.length).toBeLessThanOrEqual(16);
         expect(shards).toEqual([...new Set(shards)].sort((a, b) => a - b));
       }),
     );

@@ -16,7 +16,7 @@ beforeEach(() => {
 it.each([
   ['signal', 0, topics.signal(PREFIX, 'north', 'cam-2', 'cam-1')],
   ['status', 0, topics.status(PREFIX, 'cam-1')],
-  ['have', 1, topics.have(PREFIX, ARTIFACT, 0, 'cam-1')],
+  ['have', 0, topics.have(PREFIX, ARTIFACT, 0, 'cam-1')],
 ])('deciding about a %s takes %i hashes', (_name, hashes, topic) => {
   expect(mayPublish(PREFIX, who('device'), topic)).toBe(true);
   expect(createHash).toHaveBeenCalledTimes(hashes);

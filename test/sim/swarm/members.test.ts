@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { MIN_LATE_MS, STALL_MS } from '../../agent/swarm/limits.js';
-import { Bitfield } from '../../shared/artifact/bitfield.js';
-import { type Sample, sampleArtifact } from '../support/memory_artifact.js';
-import { simulationSeed } from './random.js';
-import { type MemberOptions, Swarm } from './swarm.js';
+import { MIN_LATE_MS, STALL_MS } from '../../../agent/swarm/limits.js';
+import { Bitfield } from '../../../shared/artifact/bitfield.js';
+import { type Sample, sampleArtifact } from '../../support/memory_artifact.js';
+import { simulationSeed } from '../random.js';
+import { type MemberOptions, Swarm } from './members.js';
 
 const SEEDS = [1, 2, 3].map(simulationSeed);
 const LIMIT_MS = 3_600_000;

@@ -1,7 +1,7 @@
-import { Bitfield } from '../../shared/artifact/bitfield.js';
-import type { FakeSession } from '../support/fake_session.js';
-import type { Sample } from '../support/memory_artifact.js';
-import { TransferStage } from '../support/transfer_stage.js';
+import { Bitfield } from '../../../shared/artifact/bitfield.js';
+import type { FakeSession } from '../../support/fake_session.js';
+import type { Sample } from '../../support/memory_artifact.js';
+import { TransferStage } from '../../support/transfer_stage.js';
 
 /** A device among other members of its shard, in virtual time: their datagrams are whole pieces of chunks, and none is lost. */
 
