@@ -13,6 +13,7 @@ import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
 import { type Author, type FetchCounters, Settling } from './settling.js';
+import { Twins } from './twins.js';
 
 /** The receiving side of one artifact: first its index, then its chunks, each verified before it counts (P-9.7, P-9.8). */
 
@@ -75,7 +76,10 @@ export class Fetch {
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
     this.#events = events;
+    const known = new Twins(() => stored.index);
+    const twins = (chunk: number): readonly number[] => known.of(chunk);
     this.#settling = new Settling(stored, rollout, {
+      twins,
       indexed: () => events.indexed(),
       verified: (chunk) => this.#onVerified(chunk),
       storeFailed: (error) => this.#onStoreFailed(error),
@@ -92,7 +96,7 @@ export class Fetch {
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
       frugal: () => host.metered(),
-      self: host.self,
+      ...{ self: host.self, twins },
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
