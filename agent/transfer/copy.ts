@@ -34,13 +34,14 @@ export interface CopyHost {
  * as it is read and as it is written.
  * @throws as StoredArtifact.writeChunk
  */
-export async function copyFromDisk(
+export function copyFromDisk(
   stored: StoredArtifact,
   index: ArtifactIndex,
   sources: AsyncIterable<ChunkSource>,
   host: CopyHost,
 ): Promise<void> {
-  await findOnDisk(index, beginningWith(stored, sources), {
+  const own = hasTwinsOfMissing(stored, index);
+  return findOnDisk(index, own ? beginningWith(stored, sources) : sources, {
     held: stored.held,
     stopped: () => host.stopped(),
     found: async (chunk, bytes) => {
@@ -65,6 +66,13 @@ export async function findOnDisk(
     await findIn(source, missing, finder);
     if (missing.size === 0 || finder.stopped()) return;
   }
+}
+
+function hasTwinsOfMissing({ held }: StoredArtifact, index: ArtifactIndex): boolean {
+  if (held.count === 0) return false;
+  const missing = byKey(index, held.missing());
+  for (const chunk of held.held()) if (missing.has(keyOf(index, chunk))) return true;
+  return false;
 }
 
 async function* beginningWith(

@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
+import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
-import type { StoredArtifact } from '../io/store/stored_artifact.js';
 
 /** What becomes of a chunk that came whole, whoever sent it: verified, written, counted (P-9.7, P-9.8). */
+
+/** Where an artifact goes that comes: as much of a StoredArtifact as that takes. */
+export interface Stock {
+  readonly held: Bitfield;
+  /** Undefined until it is installed. */
+  readonly index: ArtifactIndex | undefined;
+  installIndex(bytes: Uint8Array): Promise<void>;
+  writeChunk(i: number, bytes: Uint8Array): Promise<void>;
+}
 
 export interface FetchCounters {
   /** Bytes of verified chunks, by where they came from. */
@@ -47,13 +57,13 @@ export class Settling {
   readonly counters = noCounters();
   /** Chunks of which a copy is being verified, with those that have the same bytes: in the endgame several may be complete at once. */
   readonly verifying = new Set<number>();
-  readonly #stored: StoredArtifact;
+  readonly #stored: Stock;
   readonly #rollout: Rollout;
   readonly #owner: SettlingOwner;
   readonly #writing = new Set<Promise<void>>();
   #ended = false;
 
-  constructor(stored: StoredArtifact, rollout: Rollout, owner: SettlingOwner) {
+  constructor(stored: Stock, rollout: Rollout, owner: SettlingOwner) {
     this.#stored = stored;
     this.#rollout = rollout;
     this.#owner = owner;

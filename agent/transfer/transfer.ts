@@ -25,6 +25,8 @@ import { Retirement, type SeedingLimits } from './retirement.js';
 const MAX_ROOM = 255;
 
 export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
+  /** What was announced is not so any more. */
+  readonly news: () => void;
   /** Where it is not that of P-10.1. */
   readonly joinWindowMs?: number;
   /** P-10.8 */
@@ -55,7 +57,8 @@ export class Transfer {
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
-      complete: () => this.complete,
+      onlyGives: () => this.onlyGives,
+      leavesSeeds: () => this.#asksNothing,
       isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
@@ -74,6 +77,7 @@ export class Transfer {
         this.#retirement.undo();
         this.announcer.restart(host.now());
       },
+      heldBack: (known) => this.#onHeldBack(known),
       failed: () => links.closeAll(CLOSE.done),
       wrongBytes: (link, error) => this.#onWrongBytes(link, error),
     });
@@ -81,6 +85,7 @@ export class Transfer {
 
   /** As Holding.start. Until it is done the transfer takes no sessions. */
   start(): Promise<void> {
+    this.#rest();
     return this.#holding.start();
   }
 
@@ -95,6 +100,15 @@ export class Transfer {
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
     if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
+    this.onHold();
+  }
+
+  /** What the owner holds back is another from now on. */
+  onHold(): void {
+    if (!this.#holding.onHold()) return;
+    this.#rest();
+    if (this.onlyGives) this.#onHeldBack(true);
+    else this.#announceAnew();
   }
 
   /** One of those that name the artifact: the artifact itself, and the shards that it is announced in. */
@@ -112,7 +126,7 @@ export class Transfer {
     const pausing = paused && !this.urgent;
     if (pausing === this.#paused) return;
     this.#paused = pausing;
-    this.#holding.pause(pausing);
+    this.#rest();
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
     else this.announcer.restart(this.#host.now());
     this.#host.wake();
@@ -122,6 +136,7 @@ export class Transfer {
   /** The link costs money by the byte from now on, or no longer. */
   onMetered(): void {
     this.#mesh.onMetered();
+    this.#rest();
     // Others have not heard of what is held here.
     if (!this.#host.metered()) this.announcer.restart(this.#host.now());
     this.#host.wake();
@@ -129,6 +144,11 @@ export class Transfer {
 
   get complete(): boolean {
     return this.#holding.complete;
+  }
+
+  /** Whether nothing is asked of peers: it is complete, or held back. */
+  get onlyGives(): boolean {
+    return this.#holding.onlyGives;
   }
 
   get failed(): boolean {
@@ -151,14 +171,14 @@ export class Transfer {
   /** Whether chunks are missing and no session could bring them (P-10.1). */
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
-    const missing = held !== null && !held.isFull;
+    const missing = held !== null && !held.isFull && !this.#isOfNoUse;
     return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
-    if (this.held.isFull && (this.#host.metered() || this.#isRetired)) return 0;
+    if (this.#isOfNoUse || (this.held.isFull && (this.#host.metered() || this.#isRetired))) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
@@ -166,6 +186,7 @@ export class Transfer {
   /** P-10.3: by who else is there, and of which sites. */
   hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
     const { room, heard } = this;
+    if (seed && this.#asksNothing) return false;
     if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
     const peers = [...this.#mesh.links.all()].map((link) => link.peer);
     const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
@@ -207,14 +228,17 @@ export class Transfer {
     // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
     const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
     const told = this.#host.metered() ? new Bitfield(held.length) : held;
-    return { t: 'have', at, held: told.count, room: Math.min(most, this.room), digest: makeDigest(told) };
+    const room = Math.min(most, this.room);
+    const hold = this.#asksNothing;
+    return { t: 'have', at, held: told.count, room, digest: makeDigest(told), ...(hold && { hold }) };
   }
 
   /** P-10.2: whether either side holds what the other lacks, and would give it. */
   isOfInterest(have: HaveMessage): boolean {
     const { held } = this;
     if (held === null) return false;
-    return digestOffers(have, held) || (!this.#host.metered() && digestLacks(have, held));
+    const gives = !this.#host.metered() && have.hold !== true && digestLacks(have, held);
+    return gives || (!this.#asksNothing && digestOffers(have, held));
   }
 
   /** As Mesh.connect. */
@@ -250,6 +274,38 @@ export class Transfer {
   /** P-11.4 */
   get #devices(): number {
     return devicesOf(this.rollout.shards, Math.max(this.heard.most, this.#mesh.links.size));
+  }
+
+  /** P-10.10: it fetches nothing, and nobody gets anything of it. */
+  get #isOfNoUse(): boolean {
+    const { isHeldBack, onlyGives, held } = this.#holding;
+    return isHeldBack && (this.#host.metered() || (onlyGives && held?.count === 0));
+  }
+
+  /** P-10.10: it is held back, and has its index. A seed that tells it of a chunk first (P-10.6) would keep that from others. */
+  get #asksNothing(): boolean {
+    return this.#holding.isHeldBack && this.#holding.shelf !== null;
+  }
+
+  /** HTTP servers are asked for nothing then. */
+  #rest(): void {
+    this.#holding.pause(this.#paused || this.#isOfNoUse);
+    if (this.#isOfNoUse) this.#mesh.links.closeAll(CLOSE.noRoom);
+  }
+
+  #onHeldBack(known: boolean): void {
+    this.#mesh.dropSeeds();
+    if (!known) return;
+    this.#rest();
+    this.#mesh.dropUseless();
+    this.#announceAnew();
+  }
+
+  #announceAnew(): void {
+    this.#options.news();
+    this.announcer.restart(this.#host.now());
+    this.#host.changed();
+    this.#host.wake();
   }
 
   /** P-10.8 */

@@ -11,6 +11,7 @@ import { SeededRandom } from '../sim/random.js';
 import { FakeHttp, NO_HTTP } from './fake_http.js';
 import { FakeSession } from './fake_session.js';
 import { MemoryArtifact, type Sample } from './memory_artifact.js';
+import { NO_HOLD } from './no_hold.js';
 import { UNLIMITED_READS } from './unlimited_reads.js';
 
 /** One device's transfer with neither sockets nor files: its clock is the test's, its peers are what the test makes them. */
@@ -82,6 +83,8 @@ export class TransferStage {
       seeds: [],
       ownFiles: noFiles,
       openStored: async () => this.stored.real,
+      hold: NO_HOLD,
+      news: () => {},
       onPeerNamed: () => {},
     });
   }
