@@ -171,7 +171,8 @@ export class Transfer {
   /** Whether chunks are missing and no session could bring them (P-10.1). */
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
-    const missing = held !== null && !held.isFull && !this.#isOfNoUse;
+    const missing = held !== null && !held.isFull;
+    if (this.#asksNothing || this.#isOfNoUse) return false;
     return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
