@@ -44,9 +44,10 @@ export class HeldBack {
   #stopped = false;
 
   constructor(options: HeldBackOptions) {
-    const { artifact, rollout, makeFetch } = options;
+    const { artifact, rollout, host, makeFetch } = options;
+    const { size, chunks } = rollout;
     this.#options = options;
-    this.chunks = new SharedChunks({ artifact, size: rollout.size, chunks: rollout.chunks });
+    this.chunks = new SharedChunks({ artifact, size, chunks }, () => host.changed());
     this.fetch = makeFetch(this.chunks, () => this.#onIndexed());
   }
 

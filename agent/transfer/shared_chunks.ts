@@ -9,10 +9,13 @@ export class SharedChunks implements ChunkSource, Stock {
   readonly held: Bitfield;
   readonly #expected: ExpectedArtifact;
   readonly #places = new Map<number, Place>();
+  readonly #lost: () => void;
   #index: ArtifactIndex | undefined;
 
-  constructor(expected: ExpectedArtifact) {
+  /** @param lost a chunk is not there any more */
+  constructor(expected: ExpectedArtifact, lost: () => void) {
     this.#expected = expected;
+    this.#lost = lost;
     this.held = new Bitfield(expected.chunks);
   }
 
@@ -41,6 +44,7 @@ export class SharedChunks implements ChunkSource, Stock {
     if (place === undefined || !this.held.get(i)) return false;
     if (await place.source.readChunk(place.at, into)) return true;
     this.held.set(i, false);
+    this.#lost();
     return false;
   }
 
