@@ -4,6 +4,7 @@ import { ChunkmeshError } from '../../shared/errors.js';
 import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Attempt } from './attempt.js';
+import { Condition, waitsForPeers } from './condition.js';
 import { Copying } from './copying.js';
 import { Fetch } from './fetch.js';
 import { HandOvers, type NamedRollouts } from './hand_overs.js';
@@ -38,8 +39,6 @@ export interface HoldingEvents {
   wrongBytes(link: Link, error: ChunkmeshError): void;
 }
 
-type State = RolloutProgress['state'];
-
 export class Holding {
   readonly #options: HoldingOptions;
   readonly #host: TransferHost;
@@ -50,8 +49,7 @@ export class Holding {
   readonly #settling: Attempt;
   /** One of those that name the artifact: they agree on what it is, and this one says how it is announced. */
   #rollout: Rollout;
-  #state: State = 'waiting';
-  #error = '';
+  readonly #condition: Condition;
   readonly #opened: Opened;
   /** Whether its owner held it back as of the last look. */
   #wasCovered: boolean;
@@ -65,6 +63,7 @@ export class Holding {
     this.#links = links;
     this.#events = events;
     this.#rollout = options.rollouts[0].rollout;
+    this.#condition = new Condition(options.host);
     this.#handOvers.follow(options.rollouts, this.#host.now(), false);
     this.#wasCovered = this.#isCovered;
     this.#opened = new Opened(options, links, {
@@ -106,7 +105,7 @@ export class Holding {
     if (this.#opened.seed !== null) {
       this.#handOvers.allDone(now);
     } else if (this.complete && this.#handOvers.next !== undefined) {
-      this.#setState('fetching');
+      this.#condition.set('fetching');
       void this.#settling.run();
     }
     // Its URLs may be others.
@@ -139,11 +138,11 @@ export class Holding {
   }
 
   get complete(): boolean {
-    return this.#state === 'complete';
+    return this.#condition.state === 'complete';
   }
 
   get failed(): boolean {
-    return this.#state === 'failed';
+    return this.#condition.state === 'failed';
   }
 
   /** P-10.10: no more is asked for than its index. */
@@ -197,7 +196,8 @@ export class Holding {
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
     const counters = this.fetch?.counters ?? null;
-    const shared = { state: this.#state, held: this.held?.count ?? 0, error: this.#error || this.#trouble, counters };
+    const { state, error } = this.#condition;
+    const shared = { state, held: this.held?.count ?? 0, error: error || this.#trouble, counters };
     const rows = this.#handOvers.progress(shared, this.#host.now());
     if (!this.isHeldBack) return rows;
     return rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused', hold: true } : row));
@@ -206,7 +206,7 @@ export class Holding {
   /** Why nothing comes over HTTP, where nothing else comes either. */
   get #trouble(): string {
     const { fetch } = this;
-    return fetch === null || !waitsForPeers({ state: this.#state }) || fetch.isFed ? '' : fetch.http.trouble;
+    return fetch === null || !this.#condition.waitsForPeers || fetch.isFed ? '' : fetch.http.trouble;
   }
 
   get #isCovered(): boolean {
@@ -220,12 +220,11 @@ export class Holding {
     const { seed, stored } = this.#opened;
     if (seed !== null) {
       this.#handOvers.allDone(this.#host.now());
-      this.#setState('complete');
+      this.#condition.set('complete');
     } else if (stored?.index !== undefined) {
       this.#onIndexed();
     } else {
-      this.#error = '';
-      this.#setState('indexing');
+      this.#condition.set('indexing');
     }
   }
 
@@ -247,9 +246,7 @@ export class Holding {
 
   /** Waits for nothing: the rollouts after this one are to begin meanwhile. */
   #onIndexed(): void {
-    // What kept the index from being installed is over; should it come again, it is told again.
-    this.#error = '';
-    this.#setState('fetching');
+    this.#condition.set('fetching');
     void this.#settling.run();
   }
 
@@ -261,7 +258,7 @@ export class Holding {
     if (stored.isBroken) await this.#mend(stored, fetch);
     if (!this.#copying.isDone) {
       await this.#copying.run(stored, stored.index, fetch);
-      this.#unblock();
+      this.#condition.unblock();
     }
     // It may be so by now.
     if (this.isHeldBack && !stored.held.isFull) return fetch.pause();
@@ -280,8 +277,7 @@ export class Holding {
     const lost = await stored.reopen();
     fetch.counters.wasted += lost;
     if (lost > 0) this.#copying.again();
-    this.#error = '';
-    this.#setState('fetching');
+    this.#condition.set('fetching');
   }
 
   /** Each rollout gets its file, also those that come to name the artifact meanwhile. */
@@ -294,8 +290,7 @@ export class Holding {
       this.#host.completed({ name, version, artifact: this.#options.artifact, path, size });
     }
     if (this.complete) return;
-    this.#error = '';
-    this.#setState('complete');
+    this.#condition.set('complete');
     this.#events.complete();
   }
 
@@ -307,7 +302,7 @@ export class Holding {
       this.#settling.later();
       return;
     }
-    this.#unblock();
+    this.#condition.unblock();
     this.#host.changed();
     if (this.held?.isFull) void this.#settling.run();
   }
@@ -323,8 +318,7 @@ export class Holding {
     this.#host.warning(new ChunkmeshError('E_STORE_ROT', what));
     this.#handOvers.undo(this.#host.now());
     this.#copying.again();
-    this.#error = '';
-    this.#setState('fetching');
+    this.#condition.set('fetching');
     this.#events.lost();
     void this.#settling.run();
   }
@@ -332,33 +326,12 @@ export class Holding {
   /** What may work later blocks the transfer, told once; what may not ends it. */
   #onRefused(error: ChunkmeshError): void {
     if (this.failed) return;
-    if (!error.retryable) {
-      this.#fail(error);
-      return;
-    }
-    if (this.#error !== error.code) this.#host.warning(error);
-    this.#error = error.code;
-    this.#setState('blocked');
-  }
-
-  #unblock(): void {
-    if (this.#state !== 'blocked') return;
-    this.#error = '';
-    this.#setState('fetching');
+    if (error.retryable) this.#condition.block(error);
+    else this.#fail(error);
   }
 
   #fail(error: ChunkmeshError): void {
-    this.#error = error.code;
-    this.#host.warning(error);
-    this.#setState('failed');
+    this.#condition.fail(error);
     this.#events.failed();
   }
-
-  #setState(state: State): void {
-    this.#state = state;
-    this.#host.changed();
-  }
 }
-
-const waitsForPeers = ({ state }: Pick<RolloutProgress, 'state'>): boolean =>
-  state === 'indexing' || state === 'fetching';

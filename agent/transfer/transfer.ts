@@ -1,5 +1,4 @@
-import { Bitfield } from '../../shared/artifact/bitfield.js';
-import { digestLacks, digestOffers, makeDigest } from '../../shared/artifact/digest.js';
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
@@ -7,11 +6,13 @@ import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
+import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
 import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
+import { waitsForPeers } from './condition.js';
 import type { NamedRollouts } from './hand_overs.js';
 import { Holding, type HoldingOptions } from './holding.js';
 import type { MeshPeer, TransferHost } from './host.js';
@@ -20,9 +21,6 @@ import { Mesh } from './mesh.js';
 import { Retirement, type SeedingLimits } from './retirement.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
-
-/** P-4.4: what the field takes. */
-const MAX_ROOM = 255;
 
 export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
   /** What was announced is not so any more. */
@@ -226,20 +224,14 @@ export class Transfer {
   announcement(at: number): HaveMessage | null {
     const { held } = this;
     if (held === null) return null;
-    // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
-    const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
-    const told = this.#host.metered() ? new Bitfield(held.length) : held;
-    const room = Math.min(most, this.room);
-    const hold = this.#asksNothing;
-    return { t: 'have', at, held: told.count, room, digest: makeDigest(told), ...(hold && { hold }) };
+    return announcementOf(this.#share(held), at, this.room, this.#mesh.links.size);
   }
 
-  /** P-10.2: whether either side holds what the other lacks, and would give it. */
+  /** P-10.2 */
   isOfInterest(have: HaveMessage): boolean {
     const { held } = this;
     if (held === null) return false;
-    const gives = !this.#host.metered() && have.hold !== true && digestLacks(have, held);
-    return gives || (!this.#asksNothing && digestOffers(have, held));
+    return isOfInterest(have, this.#share(held));
   }
 
   /** As Mesh.connect. */
@@ -275,6 +267,10 @@ export class Transfer {
   /** P-11.4 */
   get #devices(): number {
     return devicesOf(this.rollout.shards, Math.max(this.heard.most, this.#mesh.links.size));
+  }
+
+  #share(held: Bitfield): Share {
+    return { held, metered: this.#host.metered(), holdsBack: this.#asksNothing };
   }
 
   /** P-10.10: it fetches nothing, and nobody gets anything of it. */
@@ -343,5 +339,3 @@ export class Transfer {
     this.#left();
   }
 }
-
-const waitsForPeers = ({ state }: RolloutProgress): boolean => state === 'indexing' || state === 'fetching';
