@@ -131,6 +131,26 @@ describe('a fleet of which half is on v1 and holds v2 back', () => {
     }, PATIENCE);
   });
 
+  it('has it so too where all of them hear of v2 at the same time', async () => {
+    const fleet = await fleetOnV1(HELD);
+    const { mesh, broker, after, shared } = fleet;
+    await Promise.all(fleet.agents.map((agent) => agent.stop()));
+    await mesh.publish(after, broker, '2');
+    await depot(fleet);
+    for (const id of HELD) mesh.agent(id, { broker, more: ['--hold', 'firmware'] });
+    const fetching = await Promise.all(['new-1', 'new-2', 'new-3'].map((id) => mesh.device(id, { broker })));
+    let fromSeed = 0;
+    for (const agent of fetching) {
+      const done = await agent.event('complete');
+      expect(await sha256Of(String(done.path))).toBe(after.sha256);
+      expect(sumOf(done)).toBe(after.size);
+      fromSeed += Number(done.fromSeed);
+    }
+    // What is shared and did not come from the seed can only have come from a device that is on v1.
+    expect(fromSeed).toBeGreaterThanOrEqual(after.size - shared.bytes);
+    expect(fromSeed).toBeLessThan(0.6 * after.size);
+  });
+
   it('P-9.8: gets no wrong byte of a file that changed after it was looked into', async () => {
     const fleet = await fleetOnV1(['old-1']);
     const { mesh, broker, after, shared } = fleet;
