@@ -48,6 +48,8 @@ export class Opened {
   #stored: StoredArtifact | null = null;
   #fetch: Fetch | null = null;
   #heldBack: HeldBack | null = null;
+  /** Where it need not be fetched. */
+  #index: ArtifactIndex | undefined;
 
   constructor(options: OpenedOptions, links: Links, owner: OpenedOwner) {
     this.#options = options;
@@ -97,20 +99,21 @@ export class Opened {
     const { artifact, seeds, isSeed, openStored, hold } = this.#options;
     const rollout = this.#owner.rollout();
     const whole = seeds.find((seed) => seed.index.artifact === artifact);
+    this.#index ??= whole?.index;
     if (isSeed && whole !== undefined) {
       this.#seed = whole;
       return;
     }
     if (this.#owner.isHeldBack() && this.#stored?.index === undefined) {
       await this.#closeStored();
-      if (this.#heldBack !== null || !(await hold.isSetAside(rollout))) return this.#holdBack(whole?.index);
+      if (this.#heldBack !== null || !(await hold.isSetAside(rollout))) return this.#holdBack();
     }
     const stored = this.#stored ?? (await openStored(rollout));
     this.#stored = stored;
     if (this.#owner.isStopped()) return;
     this.#fetch ??= this.#owner.makeFetch(stored, () => this.#owner.indexed());
-    const index = (await this.#endHeldBack()) ?? whole?.index;
-    if (stored.index === undefined && index !== undefined) await stored.installIndex(index.bytes);
+    await this.#endHeldBack();
+    if (stored.index === undefined && this.#index !== undefined) await stored.installIndex(this.#index.bytes);
   }
 
   /** Waits for what is being written or read. @throws E_STORE_IO, E_DISK_FULL: what was written last may be lost */
@@ -119,8 +122,7 @@ export class Opened {
     await this.#closeStored();
   }
 
-  /** @param index where it need not be fetched */
-  async #holdBack(index: ArtifactIndex | undefined): Promise<void> {
+  async #holdBack(): Promise<void> {
     if (this.#heldBack !== null || this.#owner.isStopped()) return;
     const { artifact, host, hold } = this.#options;
     this.#heldBack = new HeldBack({
@@ -129,26 +131,26 @@ export class Opened {
       indexed: () => this.#owner.heldBack(false),
       known: () => this.#owner.heldBack(true),
     });
-    if (index !== undefined) await this.#heldBack.installIndex(index.bytes);
+    if (this.#index !== undefined) await this.#heldBack.installIndex(this.#index.bytes);
   }
 
-  /** @returns its index, where it was there */
-  async #endHeldBack(): Promise<ArtifactIndex | undefined> {
+  async #endHeldBack(): Promise<void> {
     const heldBack = this.#heldBack;
-    if (heldBack === null) return undefined;
+    if (heldBack === null) return;
     this.#heldBack = null;
     // What peers told of their chunks, they told what is gone.
     this.#links.closeAll(CLOSE.noRoom);
     await heldBack.stop();
-    return heldBack.chunks.index;
+    this.#index ??= heldBack.chunks.index;
   }
 
   async #closeStored(): Promise<void> {
     const [stored, fetch] = [this.#stored, this.#fetch];
     if (stored === null) return;
+    // Without it there is no room for sessions, which what comes next would know nothing of.
+    [this.#stored, this.#fetch] = [null, null];
     this.#links.closeAll(CLOSE.noRoom);
     await fetch?.stop();
-    [this.#stored, this.#fetch] = [null, null];
     await stored.close();
   }
 }

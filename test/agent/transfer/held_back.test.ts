@@ -3,6 +3,7 @@ import type { ChunkSource } from '../../../agent/io/store/chunk_source.js';
 import type { HoldOptions } from '../../../agent/transfer/held_back.js';
 import { Bitfield, makeDigest } from '../../../shared/artifact/index.js';
 import type { HaveMessage } from '../../../shared/control/messages.js';
+import { ChunkmeshError } from '../../../shared/errors.js';
 import { INDEX_CHUNK } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { REJECT } from '../../../shared/wire/frames/reject.js';
@@ -195,6 +196,19 @@ describe('P-10.10: a rollout that is held back', () => {
     expect([peer.closed, stage.transfer.room]).toEqual([CLOSE.noRoom, 0]);
   });
 
+  it('outside of the hours of the device is served to nobody', async () => {
+    const { stage } = await known();
+    const peer = stage.join('peer', bits());
+    stage.transfer.pause(true);
+    expect([peer.closed, stage.transfer.room, stage.row]).toMatchObject([
+      CLOSE.noRoom,
+      0,
+      { state: 'paused', hold: true },
+    ]);
+    stage.transfer.pause(false);
+    expect([stage.transfer.room, heldBy(stage)]).toEqual([12, SHARED]);
+  });
+
   it('is not held twice over one index, and ends while it is looked into', async () => {
     const { stage, old } = await begun();
     const peer = stage.join('peer');
@@ -223,6 +237,24 @@ describe('P-10.10: when the hold is lifted', () => {
     for (const chunk of [...again.requests]) await stage.send(again, chunk);
     await looked(stage);
     expect(stage.row).toMatchObject({ state: 'complete', fromDisk: 4 * LENGTH, fromPeers: 2 * LENGTH });
+  });
+
+  it('and the disk is full, it waits, and needs the index of nobody once there is room', async () => {
+    const { stage, hold } = await known();
+    const open = stage.stored.installIndex.bind(stage.stored);
+    stage.stored.installIndex = async () => {
+      throw new ChunkmeshError('E_DISK_FULL', 'disk');
+    };
+    hold.on = false;
+    stage.transfer.onHold();
+    await looked(stage);
+    expect(stage.row).toMatchObject({ state: 'blocked', error: 'E_DISK_FULL' });
+    stage.stored.installIndex = open;
+    stage.now += 6_000;
+    stage.tick();
+    await looked(stage);
+    // The index is not asked for again.
+    expect(stage.row).toMatchObject({ state: 'fetching', error: '', held: 4 });
   });
 
   it('twice in a moment, what counts is how it stands in the end', async () => {
