@@ -9,12 +9,12 @@ import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
-import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
 import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
+import { lastingFiles, ownFiles } from './own_files.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
@@ -120,6 +120,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const before = this.#throttle.metered;
     this.#throttle.set(now(), limits);
     if (before !== this.#throttle.metered) this.#onMetered(before);
+    for (const transfer of this.#rollouts.all()) transfer.onHold();
     this.#running?.endpoint.wake();
     this.#alarm.now();
   }
@@ -249,8 +250,14 @@ export class Agent extends EventEmitter<AgentEvents> {
       seeds,
       ownFiles: (name) => ownFiles(running, name),
       openStored: ({ name, version, size, chunks }) => store.openArtifact({ artifact, name, version, size, chunks }),
+      hold: {
+        covers: (name) => this.#throttle.holds(name),
+        isSetAside: ({ size }) => store.isSetAside({ artifact, size }),
+        files: (name) => lastingFiles(running, name),
+      },
+      news: () => running.announcements.forget(transfer),
       onPeerNamed: ({ device, site }) => {
-        if (transfer.complete || device === credential.identity.id) return;
+        if (transfer.onlyGives || device === credential.identity.id) return;
         negotiation.seek(transfer, { device, site, seed: false });
       },
     });
@@ -366,10 +373,4 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
-}
-
-/** In the order in which they are looked into. */
-async function* ownFiles({ seeds, store }: Parts, name: string): AsyncGenerator<ChunkSource, void, undefined> {
-  yield* seeds;
-  yield* store.handedOver(name);
 }

@@ -149,7 +149,7 @@ export interface AgentEvents {
   /** Connected to the broker, again or for the first time; and the reverse. */
   online: [];
   offline: [];
-  /** A rollout that was verified and will be fetched, or was fetched before. */
+  /** A rollout that was verified and will be fetched, was fetched before, or is held back. */
   rollout: [{ name: string; version: string; artifact: string; size: number }];
   /** At most once per status interval. */
   progress: [RolloutProgress];

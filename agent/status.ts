@@ -103,7 +103,7 @@ export function statesOf({ online, metered, rollouts }: StatusMessage, joining: 
   return JSON.stringify([
     online,
     metered,
-    told.map(({ name, version, state, error }) => [name, version, state, error]),
+    told.map(({ name, version, state, hold, error }) => [name, version, state, hold, error]),
   ]);
 }
 

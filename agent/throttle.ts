@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Role } from '../shared/control/topics.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { BASE_DATAGRAM_BYTES } from '../shared/limits.js';
+import { Hold } from './hold.js';
 import { Hours } from './hours.js';
 import { METERED, type Metered } from './metered.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
@@ -23,6 +24,8 @@ export interface Limits {
   readonly hours?: string | undefined;
   /** For a link that costs money by the byte: `fetch` or `urgent`, and nothing is served. Default `off`. */
   readonly metered?: Metered | undefined;
+  /** Rollouts that are neither fetched nor written (P-10.10), as `firmware,model`, or `all`. */
+  readonly hold?: string | undefined;
 }
 
 /** How often what may come is shared anew among the sessions: sooner than a person looks, later than a rate is known. */
@@ -45,6 +48,7 @@ export const limitsSchema = z.strictObject({
   peerDownRate: rate,
   hours: z.string().optional(),
   metered: z.enum(METERED).optional(),
+  hold: z.string().optional(),
 });
 
 /** What sends here and can be told how much it may: a session, or the HTTP servers together. */
@@ -72,6 +76,7 @@ export class Throttle {
   #role: Role | undefined;
   #limits: Limits = {};
   #hours: Hours | null = null;
+  #hold = new Hold(undefined);
   #dividedAt = Number.NEGATIVE_INFINITY;
   #measuredAt = Number.NEGATIVE_INFINITY;
 
@@ -89,7 +94,9 @@ export class Throttle {
     }
     const limits = parsed.data;
     checkRole(limits, this.#role);
+    const hold = new Hold(limits.hold);
     this.#hours = limits.hours === undefined ? null : new Hours(limits.hours);
+    this.#hold = hold;
     this.#limits = limits;
     this.#up.set(now, limits.upRate ?? Number.POSITIVE_INFINITY);
     for (const cap of this.#peers.values()) cap.set(now, limits.peerUpRate ?? Number.POSITIVE_INFINITY);
@@ -115,6 +122,11 @@ export class Throttle {
   /** Whether what is not urgent may run at this time of the day, over this link. */
   isOpen(at: Date): boolean {
     return this.metered !== 'urgent' && (this.#hours?.isOpen(at) ?? true);
+  }
+
+  /** Whether the owner holds rollouts of that name back. */
+  holds(name: string): boolean {
+    return this.#hold.covers(name);
   }
 
   /** For a session that is about to begin. @param urgent it goes ahead of other traffic instead of after it */

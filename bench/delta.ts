@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { keyOf } from '../agent/transfer/copy.js';
+import { keyOf } from '../agent/transfer/twins.js';
 import type { ArtifactIndex } from '../shared/artifact/index.js';
 import { indexFile } from '../shared/artifact_file.js';
 import type { BarRule } from './bars.js';
@@ -38,10 +38,10 @@ const FLAT = 16;
 /** Bytes of an artifact's chunks that others do not have, each counted once: what must move, cut as it is. */
 export function newChunkBytes(after: ArtifactIndex, before: ArtifactIndex): number {
   const seen = new Set<string>();
-  for (let i = 0; i < before.chunkCount; i++) seen.add(keyOf(before.chunkHash(i)));
+  for (let i = 0; i < before.chunkCount; i++) seen.add(keyOf(before, i));
   let sum = 0;
   for (let i = 0; i < after.chunkCount; i++) {
-    const key = keyOf(after.chunkHash(i));
+    const key = keyOf(after, i);
     if (seen.has(key)) continue;
     seen.add(key);
     sum += after.chunkLength(i);

@@ -50,7 +50,7 @@ function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): st
     link(row),
     rollout?.name ?? '-',
     rollout?.version ?? '-',
-    rollout === undefined ? '-' : `${rollout.state}${error}`,
+    rollout === undefined ? '-' : `${rollout.hold ? 'held' : rollout.state}${error}`,
     rollout === undefined ? '-' : formatPercent(rollout.held, rollout.chunks),
     String(row.peers),
     rollout?.fromHttp === undefined ? '-' : formatBytes(rollout.fromHttp),

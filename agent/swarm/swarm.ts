@@ -29,7 +29,7 @@ export interface SwarmAction {
 
 export interface SwarmOptions {
   readonly held: Bitfield;
-  /** Chunks that came and are not held yet: they are not asked again. */
+  /** Chunks that came and are not held yet, and those of the same bytes: they are not asked again. */
   readonly verifying: ReadonlySet<number>;
   /** Bytes. */
   readonly chunkLength: (chunk: number) => number;
@@ -39,12 +39,15 @@ export interface SwarmOptions {
   readonly frugal: () => boolean;
   /** The device's own id, for its turn among those of its site. */
   readonly self: string;
+  /** Chunks of the same bytes, of which one at a time is asked for: the first that comes brings all. Default none. */
+  readonly twins?: (chunk: number) => readonly number[];
 }
 
 export class Swarm {
   readonly #held: Bitfield;
   readonly #verifying: ReadonlySet<number>;
   readonly #chunkLength: (chunk: number) => number;
+  readonly #twins: (chunk: number) => readonly number[];
   readonly #picker: Picker;
   readonly #frugal: () => boolean;
   readonly #peers = new Map<string, Peer>();
@@ -71,11 +74,12 @@ export class Swarm {
   #farLateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, verifying, chunkLength, random, frugal, self }: SwarmOptions) {
+  constructor({ held, verifying, chunkLength, random, frugal, self, twins }: SwarmOptions) {
     this.#frugal = frugal;
     this.#held = held;
     this.#verifying = verifying;
     this.#chunkLength = chunkLength;
+    this.#twins = twins ?? (() => []);
     this.#picker = new Picker(held.length, random);
     this.#sources = new Sources(held.length);
     this.#uplink = new Uplink(held.length, self);
@@ -386,10 +390,16 @@ export class Swarm {
     for (let i = 0; i < this.#free.length; i++) this.#free[i] = ~(this.#free[i] ?? 0);
     for (let chunk = this.#held.length; chunk < this.#free.length * 8; chunk++) this.#taken(chunk);
     for (const chunk of this.#askedAt.keys()) this.#taken(chunk);
-    for (const chunk of this.#verifying) this.#taken(chunk);
+    // Those of the same bytes are among them: to look for these each time would take the square of their number.
+    for (const chunk of this.#verifying) this.#clear(chunk);
   }
 
   #taken(chunk: number): void {
+    this.#clear(chunk);
+    for (const twin of this.#twins(chunk)) this.#clear(twin);
+  }
+
+  #clear(chunk: number): void {
     this.#free[chunk >>> 3] = (this.#free[chunk >>> 3] ?? 0) & ~(0x80 >>> (chunk & 7));
   }
 

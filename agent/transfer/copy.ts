@@ -1,11 +1,27 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { ChunkSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
+import { byKey, keyOf } from './twins.js';
 import { zeroChunks } from './zero_chunks.js';
 
-/** A chunk's hash, as the key of a map. */
-export const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
+/** What the device's own files have of an artifact, by hash. */
+
+/** Where a chunk lies: as chunk `at` of `source`. */
+export interface Place {
+  readonly source: ChunkSource;
+  readonly at: number;
+}
+
+export interface Finder {
+  /** What is not looked for. */
+  readonly held: Bitfield;
+  /** A chunk was read and verified. @param bytes the same for each chunk that has them */
+  found(chunk: number, bytes: Buffer, place: Place): Promise<void>;
+  /** Whether to end where it is. */
+  stopped(): boolean;
+}
 
 export interface CopyHost {
   copied(chunk: number, bytes: number): void;
@@ -13,43 +29,64 @@ export interface CopyHost {
   stopped(): boolean;
 }
 
-/** Takes every missing chunk that is made of zeros or that the device's own files hold, by hash; each is verified as it is read and as it is written. */
-export async function copyFromDisk(
+/**
+ * Takes every missing chunk that is made of zeros, that lies elsewhere in the artifact, or that the device's own files hold; each is verified
+ * as it is read and as it is written.
+ * @throws as StoredArtifact.writeChunk
+ */
+export function copyFromDisk(
   stored: StoredArtifact,
   index: ArtifactIndex,
   sources: AsyncIterable<ChunkSource>,
   host: CopyHost,
 ): Promise<void> {
-  const missing = missingByHash(stored, index);
+  const own = hasTwinsOfMissing(stored, index);
+  return findOnDisk(index, own ? beginningWith(stored, sources) : sources, {
+    held: stored.held,
+    stopped: () => host.stopped(),
+    found: async (chunk, bytes) => {
+      await stored.writeChunk(chunk, bytes);
+      host.copied(chunk, bytes.length);
+    },
+  });
+}
+
+/** Looks for every chunk that is not held: among zeros, then in the sources, one after the other. Each is read where it is found. */
+export async function findOnDisk(
+  index: ArtifactIndex,
+  sources: AsyncIterable<ChunkSource>,
+  finder: Finder,
+): Promise<void> {
+  const missing = byKey(index, finder.held.missing());
   if (missing.size === 0) return;
   const zeros = zeroChunks(index);
-  if (zeros !== null) await copyFrom(await zeros, stored, missing, host);
-  if (missing.size === 0 || host.stopped()) return;
+  if (zeros !== null) await findIn(await zeros, missing, finder);
+  if (missing.size === 0 || finder.stopped()) return;
   for await (const source of sources) {
-    await copyFrom(source, stored, missing, host);
-    if (missing.size === 0 || host.stopped()) return;
+    await findIn(source, missing, finder);
+    if (missing.size === 0 || finder.stopped()) return;
   }
 }
 
-/** A hash may stand for several chunks: zeros, say. */
-function missingByHash(stored: StoredArtifact, index: ArtifactIndex): Map<string, number[]> {
-  const missing = new Map<string, number[]>();
-  for (const chunk of stored.held.missing()) {
-    const key = keyOf(index.chunkHash(chunk));
-    missing.set(key, [...(missing.get(key) ?? []), chunk]);
-  }
-  return missing;
+function hasTwinsOfMissing({ held }: StoredArtifact, index: ArtifactIndex): boolean {
+  if (held.count === 0) return false;
+  const missing = byKey(index, held.missing());
+  for (const chunk of held.held()) if (missing.has(keyOf(index, chunk))) return true;
+  return false;
 }
 
-async function copyFrom(
-  source: ChunkSource,
-  stored: StoredArtifact,
-  missing: Map<string, number[]>,
-  host: CopyHost,
-): Promise<void> {
+async function* beginningWith(
+  first: ChunkSource,
+  others: AsyncIterable<ChunkSource>,
+): AsyncGenerator<ChunkSource, void, undefined> {
+  yield first;
+  yield* others;
+}
+
+async function findIn(source: ChunkSource, missing: Map<string, number[]>, finder: Finder): Promise<void> {
   const { index } = source;
-  for (let at = 0; index !== undefined && at < index.chunkCount && !host.stopped(); at++) {
-    const key = keyOf(index.chunkHash(at));
+  for (let at = 0; index !== undefined && at < index.chunkCount && !finder.stopped(); at++) {
+    const key = keyOf(index, at);
     const chunks = missing.get(key);
     if (chunks === undefined || !source.held.get(at)) continue;
     const bytes = Buffer.allocUnsafe(index.chunkLength(at));
@@ -60,10 +97,6 @@ async function copyFrom(
       continue;
     }
     missing.delete(key);
-    for (const chunk of chunks) {
-      if (stored.held.get(chunk)) continue;
-      await stored.writeChunk(chunk, bytes);
-      host.copied(chunk, bytes.length);
-    }
+    for (const chunk of chunks) if (!finder.held.get(chunk)) await finder.found(chunk, bytes, { source, at });
   }
 }

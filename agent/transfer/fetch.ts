@@ -4,7 +4,6 @@ import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
-import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
@@ -12,7 +11,8 @@ import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
-import { type Author, type FetchCounters, Settling } from './settling.js';
+import { type Author, type FetchCounters, Settling, type Stock } from './settling.js';
+import { Twins } from './twins.js';
 
 /** The receiving side of one artifact: first its index, then its chunks, each verified before it counts (P-9.7, P-9.8). */
 
@@ -46,7 +46,7 @@ export class Fetch {
   readonly swarm: Swarm;
   readonly counters: FetchCounters;
   readonly http: HttpFetch;
-  readonly #stored: StoredArtifact;
+  readonly #stored: Stock;
   readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
@@ -62,7 +62,7 @@ export class Fetch {
   #due = false;
 
   constructor(
-    stored: StoredArtifact,
+    stored: Stock,
     rollout: Rollout,
     links: Links,
     host: TransferHost,
@@ -75,7 +75,10 @@ export class Fetch {
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
     this.#events = events;
+    const known = new Twins(() => stored.index);
+    const twins = (chunk: number): readonly number[] => known.of(chunk);
     this.#settling = new Settling(stored, rollout, {
+      twins,
       indexed: () => events.indexed(),
       verified: (chunk) => this.#onVerified(chunk),
       storeFailed: (error) => this.#onStoreFailed(error),
@@ -92,7 +95,7 @@ export class Fetch {
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
       frugal: () => host.metered(),
-      self: host.self,
+      ...{ self: host.self, twins },
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
@@ -124,7 +127,7 @@ export class Fetch {
     this.schedule();
   }
 
-  /** The store is to be mended: nothing is asked for until `begin`, and what is on its way is thrown away. */
+  /** The store is to be mended, or the owner holds it back: nothing is asked for until `begin`, and what is on its way is thrown away. */
   pause(): void {
     this.#paused = true;
     this.#blockedUntil = 0;

@@ -41,6 +41,11 @@ export class HandOvers {
     return this.#all.some((one) => one.groups.some((group) => groups.includes(group)));
   }
 
+  /** Whether that is so of each of their names. */
+  areAll(covered: (name: string) => boolean): boolean {
+    return this.#all.every(({ rollout }) => covered(rollout.name));
+  }
+
   /** P-4.1 */
   get urgent(): boolean {
     return this.#all.some(({ rollout }) => rollout.urgent === true);

@@ -1,31 +1,25 @@
-import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
-import type { SeedFile } from '../io/store/seed_file.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Attempt } from './attempt.js';
-import { copyFromDisk } from './copy.js';
+import { Condition, waitsForPeers } from './condition.js';
+import { Copying } from './copying.js';
 import { Fetch } from './fetch.js';
 import { HandOvers, type NamedRollouts } from './hand_overs.js';
 import type { TransferHost } from './host.js';
 import type { Link, Links } from './link.js';
+import { Opened, type OpenedOptions } from './opened.js';
 import type { Shelf } from './serving.js';
+import type { Stock } from './settling.js';
 
 /** What one device holds of an artifact, on its way to all of it, and the files that it hands over then. */
 
-export interface HoldingOptions {
-  readonly artifact: string;
+export interface HoldingOptions extends OpenedOptions {
   readonly rollouts: NamedRollouts;
-  readonly host: TransferHost;
-  /** The device's role is `seed`. */
-  readonly isSeed: boolean;
-  /** Files of the device's own that may be the artifact as it is. */
-  readonly seeds: readonly SeedFile[];
   /** Whatever the device has that may share chunks with the artifact, its seeds among it. */
   readonly ownFiles: (name: string) => AsyncIterable<ChunkSource>;
-  readonly openStored: (rollout: Rollout) => Promise<StoredArtifact>;
   /** How many devices the swarm has, this one among them, as far as they were heard of. */
   readonly devices: () => number;
 }
@@ -37,13 +31,13 @@ export interface HoldingEvents {
   complete(): void;
   /** A chunk that was held is not any more, though the artifact was handed over. */
   lost(): void;
+  /** P-10.10: its index is there; then what the device's files share of it is known. */
+  heldBack(known: boolean): void;
   /** No retry will help. */
   failed(): void;
   /** P-10.4 */
   wrongBytes(link: Link, error: ChunkmeshError): void;
 }
-
-type State = RolloutProgress['state'];
 
 export class Holding {
   readonly #options: HoldingOptions;
@@ -55,13 +49,11 @@ export class Holding {
   readonly #settling: Attempt;
   /** One of those that name the artifact: they agree on what it is, and this one says how it is announced. */
   #rollout: Rollout;
-  #state: State = 'waiting';
-  #error = '';
-  #stored: StoredArtifact | null = null;
-  #seed: SeedFile | null = null;
-  #fetch: Fetch | null = null;
-  /** What the device's own files hold has been taken. */
-  #copied = false;
+  readonly #condition: Condition;
+  readonly #opened: Opened;
+  /** Whether its owner held it back as of the last look. */
+  #wasCovered: boolean;
+  readonly #copying: Copying;
   #paused = false;
   #stopped = false;
 
@@ -71,7 +63,22 @@ export class Holding {
     this.#links = links;
     this.#events = events;
     this.#rollout = options.rollouts[0].rollout;
+    this.#condition = new Condition(options.host);
     this.#handOvers.follow(options.rollouts, this.#host.now(), false);
+    this.#wasCovered = this.#isCovered;
+    this.#opened = new Opened(options, links, {
+      rollout: () => this.#rollout,
+      isHeldBack: () => this.isHeldBack,
+      isStopped: () => this.#stopped,
+      makeFetch: (stock, indexed) => this.#makeFetch(stock, indexed),
+      indexed: () => this.#onIndexed(),
+      heldBack: (known) => events.heldBack(known),
+    });
+    this.#copying = new Copying({
+      logger: options.host.logger,
+      files: () => options.ownFiles(this.#rollout.name),
+      ended: () => this.#stopped || this.isHeldBack,
+    });
     const now = (): number => this.#host.now();
     const refused = (error: ChunkmeshError): void => this.#onRefused(error);
     this.#opening = new Attempt(() => this.#open(), now, refused);
@@ -87,8 +94,7 @@ export class Holding {
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all([this.#opening.stop(), this.#settling.stop()]);
-    await this.#fetch?.stop();
-    await this.#stored?.close();
+    await this.#opened.close();
   }
 
   /** As Transfer.follow. */
@@ -96,21 +102,31 @@ export class Holding {
     const now = this.#host.now();
     this.#rollout = rollouts[0].rollout;
     this.#handOvers.follow(rollouts, now, this.held?.isFull ?? false);
-    if (this.#seed !== null) {
+    if (this.#opened.seed !== null) {
       this.#handOvers.allDone(now);
     } else if (this.complete && this.#handOvers.next !== undefined) {
-      this.#setState('fetching');
+      this.#condition.set('fetching');
       void this.#settling.run();
     }
     // Its URLs may be others.
-    this.#fetch?.schedule();
+    this.fetch?.schedule();
     this.#host.changed();
+  }
+
+  /** What the owner holds back may be another, or the rollouts that name it. @returns whether that makes a difference */
+  onHold(): boolean {
+    if (this.#isCovered === this.#wasCovered) return false;
+    this.#wasCovered = this.#isCovered;
+    if (this.complete || this.failed) return false;
+    void (this.#opened.stored?.index === undefined ? this.#opening : this.#settling).run();
+    this.#host.changed();
+    return true;
   }
 
   /** Outside of a device's hours: nothing is asked of HTTP servers. Sessions are for the caller to close. */
   pause(paused: boolean): void {
     this.#paused = paused;
-    this.#fetch?.http.pause(paused);
+    this.fetch?.http.pause(paused);
   }
 
   get rollout(): Rollout {
@@ -122,32 +138,39 @@ export class Holding {
   }
 
   get complete(): boolean {
-    return this.#state === 'complete';
+    return this.#condition.state === 'complete';
   }
 
   get failed(): boolean {
-    return this.#state === 'failed';
+    return this.#condition.state === 'failed';
+  }
+
+  /** P-10.10: no more is asked for than its index. */
+  get isHeldBack(): boolean {
+    return this.#isCovered && !this.complete && !this.failed;
+  }
+
+  /** Nothing is asked for, and what it can give is known. */
+  get onlyGives(): boolean {
+    return this.complete || (this.isHeldBack && this.#opened.isKnown);
   }
 
   /** Null until it is open. */
   get held(): Bitfield | null {
-    return this.#seed?.held ?? this.#stored?.held ?? null;
+    return this.#opened.held;
   }
 
   get fetch(): Fetch | null {
-    return this.#fetch;
+    return this.#opened.fetch;
   }
 
   /** Null until its index is known. */
   get source(): RecheckedSource | null {
-    const source = this.#seed ?? this.#stored;
-    return source?.index === undefined ? null : source;
+    return this.#opened.source;
   }
 
   get shelf(): Shelf {
-    const { source } = this;
-    const index: ArtifactIndex | undefined = source?.index;
-    return source === null || index === undefined ? null : { source, index };
+    return this.#opened.shelf;
   }
 
   /** P-5.4 */
@@ -158,7 +181,7 @@ export class Holding {
   /** Whatever is due. */
   tick(): void {
     if (this.#isRotten) this.#onRotten();
-    this.#fetch?.schedule();
+    this.fetch?.schedule();
     void this.#opening.tick();
     void this.#settling.tick();
   }
@@ -166,50 +189,53 @@ export class Holding {
   /** When `tick` is due; it may be past. Monotonic ms. */
   nextDeadline(): number {
     if (this.#isRotten) return 0;
-    const fetching = this.#fetch?.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    const fetching = this.fetch?.nextDeadline() ?? Number.POSITIVE_INFINITY;
     return Math.min(fetching, this.#opening.deadline, this.#settling.deadline);
   }
 
   /** A row for each rollout that names the artifact. */
   progress(): RolloutProgress[] {
-    const counters = this.#fetch?.counters ?? null;
-    const shared = { state: this.#state, held: this.held?.count ?? 0, error: this.#error || this.#trouble, counters };
-    return this.#handOvers.progress(shared, this.#host.now());
+    const counters = this.fetch?.counters ?? null;
+    const { state, error } = this.#condition;
+    const shared = { state, held: this.held?.count ?? 0, error: error || this.#trouble, counters };
+    const rows = this.#handOvers.progress(shared, this.#host.now());
+    if (!this.isHeldBack) return rows;
+    return rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused', hold: true } : row));
   }
 
   /** Why nothing comes over HTTP, where nothing else comes either. */
   get #trouble(): string {
-    const fetch = this.#fetch;
-    const waits = this.#state === 'indexing' || this.#state === 'fetching';
-    return fetch === null || !waits || fetch.isFed ? '' : fetch.http.trouble;
+    const { fetch } = this;
+    return fetch === null || !this.#condition.waitsForPeers || fetch.isFed ? '' : fetch.http.trouble;
+  }
+
+  get #isCovered(): boolean {
+    return this.#handOvers.areAll((name) => this.#options.hold.covers(name));
   }
 
   async #open(): Promise<void> {
-    const { artifact, seeds, isSeed, openStored } = this.#options;
-    const whole = seeds.find((seed) => seed.index.artifact === artifact);
-    if (isSeed && whole !== undefined) {
-      this.#seed = whole;
-      this.#handOvers.allDone(this.#host.now());
-      this.#setState('complete');
-      return;
-    }
-    const stored = this.#stored ?? (await openStored(this.#rollout));
-    this.#stored = stored;
+    if (this.complete) return;
+    await this.#opened.open();
     if (this.#stopped) return;
-    this.#fetch ??= this.#makeFetch(stored);
-    this.#setState('indexing');
-    if (stored.index === undefined && whole !== undefined) await stored.installIndex(whole.index.bytes);
-    if (stored.index !== undefined) this.#onIndexed();
+    const { seed, stored } = this.#opened;
+    if (seed !== null) {
+      this.#handOvers.allDone(this.#host.now());
+      this.#condition.set('complete');
+    } else if (stored?.index !== undefined) {
+      this.#onIndexed();
+    } else {
+      this.#condition.set('indexing');
+    }
   }
 
-  #makeFetch(stored: StoredArtifact): Fetch {
+  #makeFetch(stock: Stock, indexed: () => void): Fetch {
     const surroundings = {
       urls: () => this.#handOvers.urls,
       devices: this.#options.devices,
       gained: () => this.#events.gained(),
     };
-    const fetch = new Fetch(stored, this.#rollout, this.#links, this.#host, surroundings, {
-      indexed: () => this.#onIndexed(),
+    const fetch = new Fetch(stock, this.#rollout, this.#links, this.#host, surroundings, {
+      indexed,
       changed: (error) => this.#onFetchChanged(error),
       wrongBytes: (link, error) => this.#events.wrongBytes(link, error),
       failed: (error) => this.#fail(error),
@@ -220,28 +246,29 @@ export class Holding {
 
   /** Waits for nothing: the rollouts after this one are to begin meanwhile. */
   #onIndexed(): void {
-    // What kept the index from being installed is over; should it come again, it is told again.
-    this.#error = '';
-    this.#setState('fetching');
+    this.#condition.set('fetching');
     void this.#settling.run();
   }
 
   /** Mends a store that failed, takes what the device's own files hold, and hands over what is complete. */
   async #settle(): Promise<void> {
-    const [stored, fetch] = [this.#stored, this.#fetch];
+    const { stored, fetch } = this.#opened;
     if (stored?.index === undefined || fetch === null || this.failed) return;
+    if (this.isHeldBack && !stored.held.isFull) return fetch.pause();
     if (stored.isBroken) await this.#mend(stored, fetch);
-    if (!this.#copied) {
-      await this.#copy(stored, stored.index, fetch);
-      this.#unblock();
+    if (!this.#copying.isDone) {
+      await this.#copying.run(stored, stored.index, fetch);
+      this.#condition.unblock();
     }
+    // It may be so by now.
+    if (this.isHeldBack && !stored.held.isFull) return fetch.pause();
     fetch.begin();
     if (!stored.held.isFull) return;
     try {
       await this.#handOver(stored);
     } finally {
       // What rotted is looked for in the own files again.
-      this.#copied &&= stored.held.isFull;
+      if (!stored.held.isFull) this.#copying.again();
     }
   }
 
@@ -249,27 +276,8 @@ export class Holding {
     fetch.pause();
     const lost = await stored.reopen();
     fetch.counters.wasted += lost;
-    this.#copied &&= lost === 0;
-    this.#error = '';
-    this.#setState('fetching');
-  }
-
-  async #copy(stored: StoredArtifact, index: ArtifactIndex, fetch: Fetch): Promise<void> {
-    const host = {
-      copied: (chunk: number, bytes: number): void => {
-        fetch.counters.fromDisk += bytes;
-        fetch.tellHeld(chunk);
-      },
-      stopped: () => this.#stopped,
-    };
-    try {
-      await copyFromDisk(stored, index, this.#options.ownFiles(this.#rollout.name), host);
-    } catch (error) {
-      // Copied on when there is room again: what the device has would else come over the network.
-      if (stored.isBroken || (error instanceof ChunkmeshError && error.code === 'E_DISK_FULL')) throw error;
-      this.#host.logger.warn({ error }, 'copying from files of the device stopped');
-    }
-    this.#copied = true;
+    if (lost > 0) this.#copying.again();
+    this.#condition.set('fetching');
   }
 
   /** Each rollout gets its file, also those that come to name the artifact meanwhile. */
@@ -282,36 +290,35 @@ export class Holding {
       this.#host.completed({ name, version, artifact: this.#options.artifact, path, size });
     }
     if (this.complete) return;
-    this.#error = '';
-    this.#setState('complete');
+    this.#condition.set('complete');
     this.#events.complete();
   }
 
   #onFetchChanged(error: ChunkmeshError | null): void {
     if (error !== null) {
       this.#onRefused(error);
-      if (!this.#stored?.isBroken) return;
-      this.#fetch?.pause();
+      if (!this.#opened.stored?.isBroken) return;
+      this.fetch?.pause();
       this.#settling.later();
       return;
     }
-    this.#unblock();
+    this.#condition.unblock();
     this.#host.changed();
     if (this.held?.isFull) void this.#settling.run();
   }
 
   /** Whether a chunk was lost after the artifact was handed over (P-9.8). */
   get #isRotten(): boolean {
-    return !this.failed && this.#handOvers.begun && this.#stored !== null && !this.#stored.held.isFull;
+    const { stored } = this.#opened;
+    return !this.failed && this.#handOvers.begun && stored !== null && !stored.held.isFull;
   }
 
   #onRotten(): void {
     const what = `${this.#options.artifact}: what was handed over is no longer what it was`;
     this.#host.warning(new ChunkmeshError('E_STORE_ROT', what));
     this.#handOvers.undo(this.#host.now());
-    this.#copied = false;
-    this.#error = '';
-    this.#setState('fetching');
+    this.#copying.again();
+    this.#condition.set('fetching');
     this.#events.lost();
     void this.#settling.run();
   }
@@ -319,30 +326,12 @@ export class Holding {
   /** What may work later blocks the transfer, told once; what may not ends it. */
   #onRefused(error: ChunkmeshError): void {
     if (this.failed) return;
-    if (!error.retryable) {
-      this.#fail(error);
-      return;
-    }
-    if (this.#error !== error.code) this.#host.warning(error);
-    this.#error = error.code;
-    this.#setState('blocked');
-  }
-
-  #unblock(): void {
-    if (this.#state !== 'blocked') return;
-    this.#error = '';
-    this.#setState('fetching');
+    if (error.retryable) this.#condition.block(error);
+    else this.#fail(error);
   }
 
   #fail(error: ChunkmeshError): void {
-    this.#error = error.code;
-    this.#host.warning(error);
-    this.#setState('failed');
+    this.#condition.fail(error);
     this.#events.failed();
-  }
-
-  #setState(state: State): void {
-    this.#state = state;
-    this.#host.changed();
   }
 }

@@ -3,14 +3,13 @@ import type { Rollout } from '../../shared/control/messages.js';
 import { indexUrl } from '../../shared/control/source_url.js';
 import { asError, ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
-import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { HttpPolicy } from '../swarm/http_policy.js';
 import type { Swarm, SwarmAction } from '../swarm/swarm.js';
 import { UrlBook } from '../swarm/url_book.js';
 import type { Surroundings } from './fetch.js';
 import type { TransferHost } from './host.js';
 import { HttpRun } from './http_run.js';
-import type { Author, Settling } from './settling.js';
+import type { Author, Settling, Stock } from './settling.js';
 
 /** One artifact's share of ordinary HTTP servers: when they are asked, for what, and which of them (P-11). One request at a time. */
 
@@ -19,7 +18,7 @@ export const HTTP_PEER = 'http:';
 const NEVER = Number.POSITIVE_INFINITY;
 
 export interface HttpFetchOptions {
-  readonly stored: StoredArtifact;
+  readonly stored: Stock;
   readonly rollout: Rollout;
   readonly host: TransferHost;
   readonly swarm: Swarm;

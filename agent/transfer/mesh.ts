@@ -22,7 +22,10 @@ const MAX_NAMES_PER_SESSION = 32;
 export interface MeshOwner {
   readonly host: TransferHost;
   held(): Bitfield | null;
-  complete(): boolean;
+  /** Nothing is asked of peers. */
+  onlyGives(): boolean;
+  /** P-10.10 */
+  leavesSeeds(): boolean;
   /** Whether it serves a file of its own, as a fleet's seed does. */
   isOrigin(): boolean;
   shelf(): Shelf;
@@ -104,10 +107,15 @@ export class Mesh {
     this.#owner.host.wake();
   }
 
-  /** Two devices that both hold everything make room for others; who serves nobody has no use for any. */
+  /** Two devices of which neither asks for anything make room for others; who serves nobody has no use for any. */
   dropUseless(): void {
     if (this.#owner.host.metered()) for (const link of [...this.links.all()]) this.drop(link, CLOSE.done);
     else for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
+  }
+
+  /** P-10.10 */
+  dropSeeds(): void {
+    for (const link of [...this.links.all()]) if (link.peer.seed) this.drop(link, CLOSE.done);
   }
 
   /** Who asks is told busy, and who gives nothing gone; or everyone is told what is held. */
@@ -124,9 +132,8 @@ export class Mesh {
   #mayGive(link: Link): boolean {
     const [held, fetch] = [this.#owner.held(), this.#owner.fetch()];
     if (held === null || fetch === null || held.isFull) return false;
-    const there = fetch.swarm.peers.get(link.peer.device)?.have.toBytes() ?? new Uint8Array();
-    const here = held.toBytes();
-    return !link.open || there.some((byte, i) => (byte & ~(here[i] ?? 0)) !== 0);
+    const there = fetch.swarm.peers.get(link.peer.device)?.have;
+    return !link.open || (there !== undefined && holdsMore(there, held));
   }
 
   /** P-10.3 */
@@ -154,7 +161,10 @@ export class Mesh {
   }
 
   #dropIfUseless(link: Link): void {
-    if (this.#owner.fetch()?.swarm.peers.get(link.peer.device)?.have.isFull) this.drop(link, CLOSE.done);
+    const [there, held] = [this.#owner.fetch()?.swarm.peers.get(link.peer.device)?.have, this.#owner.held()];
+    // Who has fewer lacks something: mostly there is nothing to compare.
+    if (there === undefined || held === null || there.count < held.count) return;
+    if (!holdsMore(held, there)) this.drop(link, CLOSE.done);
   }
 
   #eventsOf(later: { link?: Link }): SessionEvents {
@@ -185,6 +195,10 @@ export class Mesh {
 
   #onOpen(link: Link): void {
     link.open = true;
+    if (link.peer.seed && this.#owner.leavesSeeds()) {
+      this.drop(link, CLOSE.done);
+      return;
+    }
     const others = [...this.links.opened()].filter((other) => other !== link).map((other) => other.peer);
     // Those of its own site are of more use to it, and of the others whoever comes.
     const named = byWorth(others, link.peer.site, () => 0).slice(0, MAX_PEERS_NAMED);
@@ -229,15 +243,18 @@ export class Mesh {
     const fetch = this.#owner.fetch();
     if (fetch === null) return;
     fetch.onHave(link, first, bits);
-    if (this.#owner.complete()) this.#dropIfUseless(link);
+    if (this.#owner.onlyGives()) this.#dropIfUseless(link);
   }
 
   #onClosed(link: Link, reason: EndReason): void {
     if (!this.links.remove(link)) return;
-    if (link.received === 0 && !this.#owner.complete()) {
+    if (link.received === 0 && !this.#owner.onlyGives()) {
       this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
     }
     this.#gone(link, reason);
     this.#owner.left();
   }
 }
+
+const holdsMore = (one: Bitfield, other: Bitfield): boolean =>
+  one.bytes.some((byte, i) => (byte & ~(other.bytes[i] ?? 0)) !== 0);

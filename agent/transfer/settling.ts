@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
+import type { ArtifactIndex } from '../../shared/artifact/artifact_index.js';
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
-import type { StoredArtifact } from '../io/store/stored_artifact.js';
 
 /** What becomes of a chunk that came whole, whoever sent it: verified, written, counted (P-9.7, P-9.8). */
+
+/** Where an artifact goes that comes: as much of a StoredArtifact as that takes. */
+export interface Stock {
+  readonly held: Bitfield;
+  /** Undefined until it is installed. */
+  readonly index: ArtifactIndex | undefined;
+  installIndex(bytes: Uint8Array): Promise<void>;
+  writeChunk(i: number, bytes: Uint8Array): Promise<void>;
+}
 
 export interface FetchCounters {
   /** Bytes of verified chunks, by where they came from. */
@@ -30,6 +40,8 @@ export interface Author {
 }
 
 export interface SettlingOwner {
+  /** Chunks of the same bytes, as Twins.of. */
+  twins(chunk: number): readonly number[];
   indexed(): void;
   /** A chunk is held; `index` for the index. */
   verified(chunk: number): void;
@@ -43,14 +55,15 @@ export interface SettlingOwner {
 
 export class Settling {
   readonly counters = noCounters();
-  /** Chunks of which a copy is being verified: in the endgame several may be complete at once. */
+  /** Chunks of which a copy is being verified, with those that have the same bytes: in the endgame several may be complete at once. */
   readonly verifying = new Set<number>();
-  readonly #stored: StoredArtifact;
+  readonly #stored: Stock;
   readonly #rollout: Rollout;
   readonly #owner: SettlingOwner;
   readonly #writing = new Set<Promise<void>>();
+  #ended = false;
 
-  constructor(stored: StoredArtifact, rollout: Rollout, owner: SettlingOwner) {
+  constructor(stored: Stock, rollout: Rollout, owner: SettlingOwner) {
     this.#stored = stored;
     this.#rollout = rollout;
     this.#owner = owner;
@@ -68,8 +81,9 @@ export class Settling {
     this.#writing.add(settled);
   }
 
-  /** Waits for what is being written. */
+  /** Nothing more is written, and what is, is waited for. */
   async done(): Promise<void> {
+    this.#ended = true;
     await Promise.allSettled(this.#writing);
   }
 
@@ -96,20 +110,52 @@ export class Settling {
       this.counters.wasted += bytes.length;
       return author.dropped(chunk);
     }
-    this.verifying.add(chunk);
+    const { held } = this.#stored;
+    const free = (twin: number): boolean => twin !== chunk && !held.get(twin) && !this.verifying.has(twin);
+    const twins = this.#owner.twins(chunk).filter(free);
+    for (const one of [chunk, ...twins]) this.verifying.add(one);
+    try {
+      if (await this.#keep(author, chunk, bytes)) await this.#keepTwins(twins, bytes);
+    } finally {
+      for (const twin of twins) this.verifying.delete(twin);
+    }
+  }
+
+  /** @returns whether it is held now */
+  async #keep(author: Author, chunk: number, bytes: Buffer): Promise<boolean> {
     try {
       await this.#stored.writeChunk(chunk, bytes);
     } catch (error) {
       this.counters.wasted += bytes.length;
-      if (error instanceof ChunkmeshError && error.code === 'E_CHUNK_WRONG') return author.wrong(chunk);
-      author.dropped(chunk);
-      return this.#owner.storeFailed(asStoreError(error));
+      if (error instanceof ChunkmeshError && error.code === 'E_CHUNK_WRONG') {
+        author.wrong(chunk);
+      } else {
+        author.dropped(chunk);
+        this.#owner.storeFailed(asStoreError(error));
+      }
+      return false;
     } finally {
       this.verifying.delete(chunk);
     }
     this.counters[author.counted] += bytes.length;
     author.verified(chunk, bytes.length);
     this.#owner.verified(chunk);
+    return true;
+  }
+
+  /** Other places of the same bytes: what came once is counted once, and these as what the device had. */
+  async #keepTwins(twins: readonly number[], bytes: Buffer): Promise<void> {
+    for (const twin of twins) {
+      if (this.#ended) return;
+      try {
+        await this.#stored.writeChunk(twin, bytes);
+      } catch (error) {
+        return this.#owner.storeFailed(asStoreError(error));
+      }
+      this.verifying.delete(twin);
+      this.counters.fromDisk += bytes.length;
+      this.#owner.verified(twin);
+    }
   }
 }
 

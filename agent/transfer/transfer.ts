@@ -1,5 +1,4 @@
-import { Bitfield } from '../../shared/artifact/bitfield.js';
-import { digestLacks, digestOffers, makeDigest } from '../../shared/artifact/digest.js';
+import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
@@ -7,11 +6,13 @@ import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
+import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
 import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
+import { waitsForPeers } from './condition.js';
 import type { NamedRollouts } from './hand_overs.js';
 import { Holding, type HoldingOptions } from './holding.js';
 import type { MeshPeer, TransferHost } from './host.js';
@@ -21,10 +22,9 @@ import { Retirement, type SeedingLimits } from './retirement.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
 
-/** P-4.4: what the field takes. */
-const MAX_ROOM = 255;
-
 export interface TransferOptions extends Omit<HoldingOptions, 'devices'> {
+  /** What was announced is not so any more. */
+  readonly news: () => void;
   /** Where it is not that of P-10.1. */
   readonly joinWindowMs?: number;
   /** P-10.8 */
@@ -55,7 +55,8 @@ export class Transfer {
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
-      complete: () => this.complete,
+      onlyGives: () => this.onlyGives,
+      leavesSeeds: () => this.#asksNothing,
       isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
@@ -74,6 +75,7 @@ export class Transfer {
         this.#retirement.undo();
         this.announcer.restart(host.now());
       },
+      heldBack: (known) => this.#onHeldBack(known),
       failed: () => links.closeAll(CLOSE.done),
       wrongBytes: (link, error) => this.#onWrongBytes(link, error),
     });
@@ -81,6 +83,7 @@ export class Transfer {
 
   /** As Holding.start. Until it is done the transfer takes no sessions. */
   start(): Promise<void> {
+    this.#rest();
     return this.#holding.start();
   }
 
@@ -95,6 +98,15 @@ export class Transfer {
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
     if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
+    this.onHold();
+  }
+
+  /** What the owner holds back is another from now on. */
+  onHold(): void {
+    if (!this.#holding.onHold()) return;
+    this.#rest();
+    if (this.onlyGives) this.#onHeldBack(true);
+    else this.#announceAnew();
   }
 
   /** One of those that name the artifact: the artifact itself, and the shards that it is announced in. */
@@ -112,7 +124,7 @@ export class Transfer {
     const pausing = paused && !this.urgent;
     if (pausing === this.#paused) return;
     this.#paused = pausing;
-    this.#holding.pause(pausing);
+    this.#rest();
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
     else this.announcer.restart(this.#host.now());
     this.#host.wake();
@@ -122,6 +134,7 @@ export class Transfer {
   /** The link costs money by the byte from now on, or no longer. */
   onMetered(): void {
     this.#mesh.onMetered();
+    this.#rest();
     // Others have not heard of what is held here.
     if (!this.#host.metered()) this.announcer.restart(this.#host.now());
     this.#host.wake();
@@ -129,6 +142,11 @@ export class Transfer {
 
   get complete(): boolean {
     return this.#holding.complete;
+  }
+
+  /** Whether nothing is asked of peers: it is complete, or held back. */
+  get onlyGives(): boolean {
+    return this.#holding.onlyGives;
   }
 
   get failed(): boolean {
@@ -152,13 +170,14 @@ export class Transfer {
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
     const missing = held !== null && !held.isFull;
+    if (this.#asksNothing || this.#isOfNoUse) return false;
     return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
   /** Sessions that may still be agreed (P-10.3). */
   get room(): number {
     if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
-    if (this.held.isFull && (this.#host.metered() || this.#isRetired)) return 0;
+    if (this.#isOfNoUse || (this.held.isFull && (this.#host.metered() || this.#isRetired))) return 0;
     const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
     return Math.max(0, most - this.#mesh.links.size);
   }
@@ -166,6 +185,7 @@ export class Transfer {
   /** P-10.3: by who else is there, and of which sites. */
   hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
     const { room, heard } = this;
+    if (seed && this.#asksNothing) return false;
     if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
     const peers = [...this.#mesh.links.all()].map((link) => link.peer);
     const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
@@ -204,17 +224,14 @@ export class Transfer {
   announcement(at: number): HaveMessage | null {
     const { held } = this;
     if (held === null) return null;
-    // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
-    const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
-    const told = this.#host.metered() ? new Bitfield(held.length) : held;
-    return { t: 'have', at, held: told.count, room: Math.min(most, this.room), digest: makeDigest(told) };
+    return announcementOf(this.#share(held), at, this.room, this.#mesh.links.size);
   }
 
-  /** P-10.2: whether either side holds what the other lacks, and would give it. */
+  /** P-10.2 */
   isOfInterest(have: HaveMessage): boolean {
     const { held } = this;
     if (held === null) return false;
-    return digestOffers(have, held) || (!this.#host.metered() && digestLacks(have, held));
+    return isOfInterest(have, this.#share(held));
   }
 
   /** As Mesh.connect. */
@@ -252,6 +269,42 @@ export class Transfer {
     return devicesOf(this.rollout.shards, Math.max(this.heard.most, this.#mesh.links.size));
   }
 
+  #share(held: Bitfield): Share {
+    return { held, metered: this.#host.metered(), holdsBack: this.#asksNothing };
+  }
+
+  /** P-10.10: it fetches nothing, and nobody gets anything of it. */
+  get #isOfNoUse(): boolean {
+    const { isHeldBack, onlyGives, held } = this.#holding;
+    return isHeldBack && (this.#host.metered() || (onlyGives && held?.count === 0));
+  }
+
+  /** P-10.10: it is held back, and has its index. A seed that tells it of a chunk first (P-10.6) would keep that from others. */
+  get #asksNothing(): boolean {
+    return this.#holding.isHeldBack && this.#holding.shelf !== null;
+  }
+
+  /** HTTP servers are asked for nothing then. */
+  #rest(): void {
+    this.#holding.pause(this.#paused || this.#isOfNoUse);
+    if (this.#isOfNoUse) this.#mesh.links.closeAll(CLOSE.noRoom);
+  }
+
+  #onHeldBack(known: boolean): void {
+    this.#mesh.dropSeeds();
+    if (!known) return;
+    this.#rest();
+    this.#mesh.dropUseless();
+    this.#announceAnew();
+  }
+
+  #announceAnew(): void {
+    this.#options.news();
+    this.announcer.restart(this.#host.now());
+    this.#host.changed();
+    this.#host.wake();
+  }
+
   /** P-10.8 */
   get #isRetired(): boolean {
     return this.complete && this.#retirement.isDue(this.#mesh.servedBytes, this.#host.now());
@@ -286,5 +339,3 @@ export class Transfer {
     this.#left();
   }
 }
-
-const waitsForPeers = ({ state }: RolloutProgress): boolean => state === 'indexing' || state === 'fetching';

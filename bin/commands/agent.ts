@@ -23,7 +23,7 @@ const LEAST_MS = 50;
 const EXAMPLES = `
 Settings come from flags, then CHUNKMESH_* variables, then the file of --config; docs/OPERATIONS.md lists them.
 SIGTERM or Ctrl-C ends it cleanly and keeps its state; a second one ends it at once.
-SIGUSR2 has it read rates, hours and the metered mode anew from the file of --config.
+SIGUSR2 has it read rates, hours, the metered mode and what is held back anew from the file of --config.
 
 Examples:
   $ chunkmesh agent --bundle /etc/chunkmesh/cam-1.json --store /var/lib/chunkmesh
@@ -50,6 +50,7 @@ export interface AgentFlags {
   peerDownRate?: number;
   hours?: string;
   metered?: Metered;
+  hold?: string;
   http?: HttpUse;
   httpAfter?: number;
   httpMaxBytes?: number;
@@ -125,6 +126,10 @@ export function addAgent(program: Command): void {
       '--metered <mode>',
       'off, fetch or urgent: over a link that costs money by the byte, serve nobody (default: off)',
       choice('--metered', METERED),
+    )
+    .option(
+      '--hold <names>',
+      'rollouts that it neither fetches nor writes, with commas between, or all; it serves what its own files share with them (default: none)',
     )
     .option(
       '--http <use>',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Hold } from '../../agent/hold.js';
 import { Hours } from '../../agent/hours.js';
 import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED } from '../../agent/metered.js';
@@ -52,14 +53,18 @@ const bytes = z.union([z.string(), z.number()]).transform((value, context) => {
   return z.NEVER;
 });
 
-const hours = z.string().superRefine((text, context) => {
-  try {
-    new Hours(text);
-  } catch (error) {
-    if (!(error instanceof ChunkmeshError)) throw error;
-    context.addIssue({ code: 'custom', message: error.message });
-  }
-});
+/** What a class of the agent's own reads, and refuses with E_CONFIG. */
+const read = (parse: (text: string) => object) =>
+  z.string().superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      if (!(error instanceof ChunkmeshError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+  });
+const hours = read((text) => new Hours(text));
+const hold = read((text) => new Hold(text));
 
 export interface SettingRow {
   /** Key in the file. */
@@ -92,6 +97,7 @@ export const schema = z
     peerDownRate: rate,
     hours,
     metered: z.enum(METERED),
+    hold,
     http: z.enum(HTTP_USES),
     httpAfterSeconds: seconds(MAX_HTTP_AFTER_SECONDS, 'above one day'),
     httpMaxBytes: bytes,
@@ -228,6 +234,14 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--metered <mode>',
     meaning: `for a link that costs money by the byte, one of ${METERED.join(', ')}: serve nobody, fetch all or what is urgent`,
     fallback: 'off',
+  },
+  {
+    key: 'hold',
+    environment: 'CHUNKMESH_HOLD',
+    flag: '--hold <names>',
+    meaning:
+      'rollouts that it neither fetches nor writes, as `firmware,model`, or `all`; it serves what its own files share with them',
+    fallback: 'none',
   },
   {
     key: 'http',

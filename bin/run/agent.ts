@@ -17,7 +17,7 @@ import { createLogger } from '../log.js';
 import { output } from '../output.js';
 
 /** Of flags or settings: they have the same names. */
-function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered }: Limits): Limits {
+function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered, hold }: Limits): Limits {
   return {
     ...(upRate !== undefined && { upRate }),
     ...(downRate !== undefined && { downRate }),
@@ -25,6 +25,7 @@ function limitsOf({ upRate, downRate, peerUpRate, peerDownRate, hours, metered }
     ...(peerDownRate !== undefined && { peerDownRate }),
     ...(hours !== undefined && { hours }),
     ...(metered !== undefined && { metered }),
+    ...(hold !== undefined && { hold }),
   };
 }
 

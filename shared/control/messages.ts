@@ -64,6 +64,7 @@ const have = z.object({
     (value) => value instanceof Uint8Array && value.length > 0 && value.length <= MAX_DIGEST_BITS / 8,
     'not a digest',
   ),
+  hold: z.boolean().optional(),
 });
 
 const candidate = z.tuple([z.string().min(2).max(45), z.int().min(1).max(65_535)]);
@@ -91,6 +92,7 @@ const progress = z.object({
   version,
   artifact: bin(32),
   state: z.enum(TRANSFER_STATES),
+  hold: z.boolean().optional(),
   held: count,
   chunks: count,
   size: count,

@@ -56,6 +56,7 @@ describe('the options of an agent', () => {
     ['a look at nothing', { recheckRate: 0 }],
     ['a rate of 0', { limits: { upRate: 0 } }],
     ['hours that are none', { limits: { hours: 'night' } }],
+    ['a hold of what is no name', { limits: { hold: 'a b' } }],
     ['a metered link of a kind that is none', { limits: { metered: 'lte' } }],
     ['HTTP that is not known', { http: { use: 'sometimes' } }],
     ['an unknown key of HTTP', { http: { url: 'http://a/' } }],

@@ -99,6 +99,14 @@ describe('environment', () => {
     expect(environmentSettings({ CHUNKMESH_METERED: 'urgent' })).toEqual({ metered: 'urgent' });
   });
 
+  it('reads which rollouts are held back, and refuses what is no name of one where it stands', () => {
+    expect(environmentSettings({ CHUNKMESH_HOLD: 'firmware,model' })).toEqual({ hold: 'firmware,model' });
+    expect(parseSettings({ hold: 'all' }, 'file')).toEqual({ hold: 'all' });
+    for (const hold of ['', 'a b', '*', 'a,,b', true, ['firmware'], null]) {
+      expect(() => parseSettings({ hold }, 'file')).toThrow(/^file: hold: /);
+    }
+  });
+
   it('takes what a store may be told as a person writes it, and refuses all else where it stands', () => {
     const environment = {
       CHUNKMESH_STORE_QUOTA: '2.5G',

@@ -79,6 +79,14 @@ describe('status', () => {
     expect(lines[4]).toMatch(/^cam-2 +hall +offline +- +- +- +- +0 +- +- +12 s ago$/);
   });
 
+  it('says of a rollout that its owner holds back that it is held', () => {
+    const held = { ...row, rollouts: [{ ...rollout, state: 'paused' as const, hold: true }] };
+    expect(formatStatus(listDevices([held], []), 1012)).toMatch(/ 2\.0\.0 +held +75 % /);
+    expect(statusJson({ device: 'cam-1', site: 'hall', row: held })).toMatchObject({
+      rollouts: [{ state: 'paused', hold: true }],
+    });
+  });
+
   it('says of a device over a metered link that it is, as long as it is there', () => {
     const metered = { ...row, metered: 'urgent' as const };
     expect(formatStatus(listDevices([metered], []), 1012)).toMatch(/ metered: urgent +firmware /);

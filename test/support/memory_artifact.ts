@@ -20,7 +20,15 @@ export interface Sample {
 
 /** @param length bytes of each chunk, within P-9.3 */
 export function sampleArtifact(chunks: number, length = 2 ** AVERAGE_LOG2): Sample {
-  const bytes = streamBytes('sample artifact', chunks * length);
+  const all = Array.from({ length: chunks }, (_, i) => i);
+  return sampleOf(all, length);
+}
+
+/** Chunks that have the same number have the same bytes, in this sample and in others. */
+export function sampleOf(contents: readonly number[], length = 2 ** AVERAGE_LOG2): Sample {
+  const stream = streamBytes('sample artifact', (Math.max(...contents) + 1) * length);
+  const bytes = Buffer.concat(contents.map((content) => stream.subarray(content * length, (content + 1) * length)));
+  const chunks = contents.length;
   const chunk = (i: number): Buffer => bytes.subarray(i * length, (i + 1) * length);
   const entries = Array.from({ length: chunks }, (_, i) => ({ length, hash: sha256(chunk(i)) }));
   const size = bytes.length;

@@ -1,6 +1,8 @@
 import type { HttpRules } from '../../agent/http_rules.js';
+import type { ChunkSource } from '../../agent/io/store/chunk_source.js';
 import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
 import type { Lesson } from '../../agent/swarm/peer_book.js';
+import type { HoldOptions } from '../../agent/transfer/held_back.js';
 import type { SeedingLimits } from '../../agent/transfer/retirement.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
@@ -11,6 +13,7 @@ import { SeededRandom } from '../sim/random.js';
 import { FakeHttp, NO_HTTP } from './fake_http.js';
 import { FakeSession } from './fake_session.js';
 import { MemoryArtifact, type Sample } from './memory_artifact.js';
+import { NO_HOLD } from './no_hold.js';
 import { UNLIMITED_READS } from './unlimited_reads.js';
 
 /** One device's transfer with neither sockets nor files: its clock is the test's, its peers are what the test makes them. */
@@ -33,9 +36,15 @@ export interface StageOptions {
   /** Whether it starts outside of its hours. */
   readonly paused?: boolean;
   readonly seeding?: SeedingLimits;
+  readonly hold?: HoldOptions;
+  /** What it has that may share chunks. */
+  readonly own?: readonly ChunkSource[];
+  readonly metered?: boolean;
 }
 
-async function* noFiles(): AsyncGenerator<never, void, undefined> {}
+async function* each(files: readonly ChunkSource[]): AsyncGenerator<ChunkSource, void, undefined> {
+  yield* files;
+}
 
 export class TransferStage {
   now = 0;
@@ -49,10 +58,15 @@ export class TransferStage {
   readonly warnings: ChunkmeshError[] = [];
   completedAt = -1;
   wakes = 0;
+  /** How often it was opened in the store, and how often what was announced was no longer so. */
+  opened = 0;
+  news = 0;
   readonly http = new FakeHttp();
   readonly #joined = new Map<string, Joined>();
 
-  private constructor(sample: Sample, { seed = 1, urls = [], rules = NO_HTTP, seeding = {} }: StageOptions) {
+  private constructor(sample: Sample, options: StageOptions) {
+    const { seed = 1, urls = [], rules = NO_HTTP, seeding = {}, hold = NO_HOLD, own = [], metered = false } = options;
+    this.metered = metered;
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
@@ -80,8 +94,13 @@ export class TransferStage {
       seeding,
       isSeed: false,
       seeds: [],
-      ownFiles: noFiles,
-      openStored: async () => this.stored.real,
+      ownFiles: () => each(own),
+      openStored: async () => {
+        this.opened++;
+        return this.stored.real;
+      },
+      hold,
+      news: () => this.news++,
       onPeerNamed: () => {},
     });
   }
@@ -93,6 +112,7 @@ export class TransferStage {
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
     if (options.paused) stage.transfer.pause(true);
     await stage.transfer.start();
+    await stage.settle();
     return stage;
   }
 

@@ -66,6 +66,11 @@ export class Room {
     return made;
   }
 
+  /** Whether an artifact that is not open has its bytes on the disk, or their place. */
+  async isSetAside(artifact: string, size: number): Promise<boolean> {
+    return (await this.#measure(artifact, undefined)).data >= size;
+  }
+
   async #make(wanted: ExpectedArtifact, open: ReadonlyMap<string, number>, inForce: readonly InForce[]): Promise<void> {
     const kept = await this.#measureAll(open);
     const own = kept.find(({ artifact }) => artifact === wanted.artifact);

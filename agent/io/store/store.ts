@@ -8,6 +8,7 @@ import { readIndex } from './index_file.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
 import { type ReadyName, readNote, readyPath } from './ready.js';
+import { ReadyFile } from './ready_file.js';
 import { type Evicted, type InForceByGroup, inForceSchema, Room } from './room.js';
 import { SeedFile } from './seed_file.js';
 import { badName, storing } from './store_error.js';
@@ -153,6 +154,11 @@ export class Store {
    * @throws ChunkmeshError E_STORE_IO
    */
   async *handedOver(name: string): AsyncGenerator<SeedFile, void, undefined> {
+    for await (const { path, index } of this.readyFiles(name)) yield* opened(await SeedFile.at(path, index));
+  }
+
+  /** The same, to be read for as long as the store is open; whether a file is there shows then. @throws ChunkmeshError E_STORE_IO */
+  async *readyFiles(name: string): AsyncGenerator<ReadyFile, void, undefined> {
     for (const artifact of await storing(this.#artifactsDir, () => listIfThere(this.#artifactsDir))) {
       if (!isArtifactName(artifact)) continue;
       const folder = join(this.#artifactsDir, artifact);
@@ -162,8 +168,13 @@ export class Store {
       const index = await storing(folder, () => readIndex(folder, { ...note, artifact }));
       if (index === undefined) continue;
       await touch(folder);
-      for (const as of names) yield* opened(await SeedFile.at(readyPath(this.#readyDir, as), index));
+      for (const as of names) yield new ReadyFile(readyPath(this.#readyDir, as), index);
     }
+  }
+
+  /** Whether the disk has set aside what the artifact takes, so that to open it takes no more. @throws ChunkmeshError E_STORE_IO */
+  isSetAside({ artifact, size }: Pick<ExpectedArtifact, 'artifact' | 'size'>): Promise<boolean> {
+    return storing(this.dir, () => this.#room.isSetAside(artifact, size));
   }
 
   async #open({ artifact, size, chunks }: ArtifactToOpen, path: string): Promise<StoredArtifact> {

@@ -11,6 +11,7 @@ import { Bitfield } from '../../../shared/artifact/index.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
 import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { FakeStored, fault } from '../../support/fake_stored.js';
+import { NO_HOLD } from '../../support/no_hold.js';
 import { Sample } from '../../support/store_fixture.js';
 import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 
@@ -61,6 +62,7 @@ class Stage {
       seeds: [],
       ownFiles: () => from(),
       openStored: async () => stored.real,
+      hold: NO_HOLD,
       devices: () => 1,
       ...over,
     };
@@ -68,6 +70,7 @@ class Stage {
       gained: () => this.told.push('gained'),
       complete: () => this.told.push('complete'),
       lost: () => this.told.push('lost'),
+      heldBack: (known) => this.told.push(known ? 'known' : 'held back'),
       failed: () => this.told.push('failed'),
       wrongBytes: () => this.told.push('wrong bytes'),
     });
@@ -137,7 +140,7 @@ function holdBack(stored: FakeStored): () => void {
 
 /** All that needs no clock has happened. */
 async function settled(): Promise<void> {
-  for (let i = 0; i < 50; i++) await Promise.resolve();
+  for (let i = 0; i < 200; i++) await Promise.resolve();
 }
 
 async function* from(...sources: ChunkSource[]): AsyncGenerator<ChunkSource, void, undefined> {

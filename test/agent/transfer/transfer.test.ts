@@ -6,6 +6,7 @@ import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { FakeSession } from '../../support/fake_session.js';
 import { FakeStored } from '../../support/fake_stored.js';
+import { NO_HOLD } from '../../support/no_hold.js';
 import { Sample } from '../../support/store_fixture.js';
 import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 
@@ -43,6 +44,8 @@ async function started(held: Iterable<number>, isSeed = false) {
     },
     async *ownFiles() {},
     openStored: async () => stored.real,
+    hold: NO_HOLD,
+    news() {},
     onPeerNamed() {},
   });
   await transfer.start();

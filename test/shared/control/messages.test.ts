@@ -219,6 +219,17 @@ describe('P-4.7 status', () => {
     expect(changedRollout('status', { state })).toBe(REFUSED);
   });
 
+  it('P-10.10: takes a rollout that is held back, a device that says so, and one that says nothing of it', () => {
+    for (const good of [true, false]) {
+      expect(changedRollout('status', { state: 'paused', hold: good })).toBe('accepted');
+      expect(changed('have', { hold: good })).toBe('accepted');
+    }
+    for (const bad of [1, 'true', null, [], {}]) {
+      expect(changedRollout('status', { hold: bad })).toBe(REFUSED);
+      expect(changed('have', { hold: bad })).toBe(REFUSED);
+    }
+  });
+
   it('takes bytes from HTTP that are a count, or none at all', () => {
     for (const good of [0, 1, 2 ** 40]) expect(changedRollout('status', { fromHttp: good })).toBe('accepted');
     for (const bad of [-1, 1.5, '1', null]) expect(changedRollout('status', { fromHttp: bad })).toBe(REFUSED);
