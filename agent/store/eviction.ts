@@ -10,6 +10,8 @@ export interface KeptArtifact {
   readonly usedAt: number;
   /** As `name version`: those under which it was handed over. */
   readonly names: readonly NamedVersion[];
+  /** Those that it was fetched for. */
+  readonly wantedAs: readonly NamedVersion[];
   readonly open: boolean;
 }
 
@@ -32,7 +34,8 @@ export interface Eviction {
 
 /**
  * The artifacts to remove so that `need` bytes more fit: never one that a rollout in force names or that is open, and of each name whose
- * rollout is not handed over yet not the version before it, for that is what the device runs, and what the new one takes chunks from.
+ * rollout is not handed over yet not the version before it, for that is what the device runs, and what the new one takes chunks from. What
+ * there is of versions of such a name that never were whole goes after all else: the new one takes chunks from it too.
  */
 export function whatToEvict(
   need: number,
@@ -56,12 +59,24 @@ export function whatToEvict(
 function evictable(kept: readonly KeptArtifact[], inForce: readonly InForce[]): KeptArtifact[] {
   const wanted = new Set(inForce.map(({ artifact }) => artifact));
   const old = kept.filter((one) => !one.open && !wanted.has(one.artifact)).sort((a, b) => a.usedAt - b.usedAt);
-  const before = new Set(
-    inForce
-      .filter((rollout) => !isHandedOver(rollout, kept))
-      .map(({ name }) => old.findLast(({ names }) => names.some((one) => one.name === name))),
-  );
-  return old.filter((one) => !before.has(one));
+  const pending = inForce.filter((rollout) => !isHandedOver(rollout, kept)).map(({ name }) => name);
+  const isKin = ({ names, wantedAs }: KeptArtifact): boolean =>
+    names.length === 0 && wantedAs.some(({ name }) => pending.includes(name));
+  const before = new Set(pending.map((name) => old.findLast(({ names }) => names.some((one) => one.name === name))));
+  const rest = old.filter((one) => !before.has(one));
+  return [...rest.filter((one) => !isKin(one)), ...rest.filter(isKin)];
+}
+
+/** What never was whole, and of whose names a rollout is in force and handed over by now: there is nothing more to take from it. */
+export function outlived<T extends KeptArtifact>(kept: readonly T[], inForce: readonly InForce[]): T[] {
+  const wanted = new Set(inForce.map(({ artifact }) => artifact));
+  return kept.filter(({ artifact, names, wantedAs, open }) => {
+    if (open || wanted.has(artifact) || names.length > 0 || wantedAs.length === 0) return false;
+    return wantedAs.every(({ name }) => {
+      const ofName = inForce.filter((rollout) => rollout.name === name);
+      return ofName.length > 0 && ofName.every((rollout) => isHandedOver(rollout, kept));
+    });
+  });
 }
 
 function isHandedOver({ artifact, name, version }: InForce, kept: readonly KeptArtifact[]): boolean {
