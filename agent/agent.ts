@@ -9,12 +9,12 @@ import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
-import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
 import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
+import { ownFiles } from './own_files.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
@@ -247,7 +247,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       seeding: this.#options.seeding ?? {},
       isSeed: credential.identity.role === 'seed',
       seeds,
-      ownFiles: (name) => ownFiles(running, name),
+      ownFiles: (name) => ownFiles(running, name, artifact),
+      allowance: () => this.#rollouts.allowance(artifact),
       openStored: ({ name, version, size, chunks }) => store.openArtifact({ artifact, name, version, size, chunks }),
       onPeerNamed: ({ device, site }) => {
         if (transfer.complete || device === credential.identity.id) return;
@@ -279,6 +280,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         this.#logger.info({ ...artifact }, 'artifact complete');
         this.emit('complete', artifact);
         this.#changed();
+        running.store.dropOutlived().catch((error: unknown) => this.#warn(asError(error, 'the store')));
       },
       warning: (error) => this.#warn(error),
     };
@@ -310,6 +312,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#throttle.tick(at)) running.endpoint.wake();
     this.#watchAddresses(running, at);
     if (running.endpoint.sessionCount === 0) this.#buffers.clear();
+    this.#rollouts.share(at);
     let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);
@@ -366,10 +369,4 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
-}
-
-/** In the order in which they are looked into. */
-async function* ownFiles({ seeds, store }: Parts, name: string): AsyncGenerator<ChunkSource, void, undefined> {
-  yield* seeds;
-  yield* store.handedOver(name);
 }

@@ -8,6 +8,7 @@ import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
+import type { Contender } from '../swarm/precedence.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
@@ -29,6 +30,8 @@ export interface Surroundings {
   devices(): number;
   /** A first chunk is held, and no session brought it: others are to hear of it. */
   gained(): void;
+  /** Bytes that may be asked for and not yet here; Infinity where no other transfer comes before this one (P-10.10). */
+  allowance(): number;
 }
 
 export interface FetchEvents {
@@ -50,6 +53,7 @@ export class Fetch {
   readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
+  readonly #surroundings: Surroundings;
   readonly #events: FetchEvents;
   readonly #index = new IndexFetch();
   readonly #settling: Settling;
@@ -74,6 +78,7 @@ export class Fetch {
     this.#links = links;
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
+    this.#surroundings = surroundings;
     this.#events = events;
     this.#settling = new Settling(stored, rollout, {
       indexed: () => events.indexed(),
@@ -93,6 +98,7 @@ export class Fetch {
       random: () => host.random(),
       frugal: () => host.metered(),
       self: host.self,
+      allowance: () => surroundings.allowance(),
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
@@ -105,7 +111,7 @@ export class Fetch {
   get isFed(): boolean {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
-    if (!this.#mayAsk) return true;
+    if (!this.#mayAsk || this.#yields) return true;
     return this.#feeding.isFed(this.#host.now());
   }
 
@@ -194,6 +200,7 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
+    if (this.#yields) this.#feeding.progressed(now);
     this.#actAll(this.#actions(now));
     if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
@@ -204,6 +211,18 @@ export class Fetch {
     if (this.#blockedUntil > 0) return this.#blockedUntil;
     const ofPeers = this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
     return this.#mayAsk ? Math.min(ofPeers, this.http.nextDeadline()) : ofPeers;
+  }
+
+  /** P-10.10 */
+  contender(rank: number): Contender {
+    const { complete, receivedBytes: received, outstandingBytes: outstanding } = this.swarm;
+    const wants = !complete && this.#mayAsk && this.#stored.index !== undefined;
+    return { rank, wants, received, outstanding };
+  }
+
+  /** Peers bring less than they could then, or nothing, for no fault of theirs. */
+  get #yields(): boolean {
+    return this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
   get #mayAsk(): boolean {

@@ -5,6 +5,7 @@ import { ChunkmeshError } from '../../shared/errors.js';
 import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
 import type { SeedFile } from '../io/store/seed_file.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
+import type { Contender } from '../swarm/precedence.js';
 import { Attempt } from './attempt.js';
 import { copyFromDisk } from './copy.js';
 import { Fetch } from './fetch.js';
@@ -28,6 +29,8 @@ export interface HoldingOptions {
   readonly openStored: (rollout: Rollout) => Promise<StoredArtifact>;
   /** How many devices the swarm has, this one among them, as far as they were heard of. */
   readonly devices: () => number;
+  /** Bytes that may be asked for at a time (P-10.10). Default no limit. */
+  readonly allowance?: () => number;
 }
 
 export interface HoldingEvents {
@@ -121,6 +124,12 @@ export class Holding {
     return this.#handOvers.urgent;
   }
 
+  /** P-10.10 */
+  get contender(): Contender {
+    const { rank } = this.#handOvers;
+    return this.#fetch?.contender(rank) ?? { rank, wants: false, received: 0, outstanding: 0 };
+  }
+
   get complete(): boolean {
     return this.#state === 'complete';
   }
@@ -207,6 +216,7 @@ export class Holding {
       urls: () => this.#handOvers.urls,
       devices: this.#options.devices,
       gained: () => this.#events.gained(),
+      allowance: this.#options.allowance ?? (() => Number.POSITIVE_INFINITY),
     };
     const fetch = new Fetch(stored, this.#rollout, this.#links, this.#host, surroundings, {
       indexed: () => this.#onIndexed(),

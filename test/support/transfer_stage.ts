@@ -33,6 +33,7 @@ export interface StageOptions {
   /** Whether it starts outside of its hours. */
   readonly paused?: boolean;
   readonly seeding?: SeedingLimits;
+  readonly allowance?: number;
 }
 
 async function* noFiles(): AsyncGenerator<never, void, undefined> {}
@@ -40,6 +41,8 @@ async function* noFiles(): AsyncGenerator<never, void, undefined> {}
 export class TransferStage {
   now = 0;
   metered = false;
+  /** P-10.10 */
+  allowance = Number.POSITIVE_INFINITY;
   /** What peers are worth, where not 1. */
   readonly worths = new Map<string, number>();
   readonly lessons: [device: string, lesson: Lesson][] = [];
@@ -81,6 +84,7 @@ export class TransferStage {
       isSeed: false,
       seeds: [],
       ownFiles: noFiles,
+      allowance: () => this.allowance,
       openStored: async () => this.stored.real,
       onPeerNamed: () => {},
     });
@@ -91,6 +95,7 @@ export class TransferStage {
     const stage = new TransferStage(sample, options);
     for (let chunk = 0; chunk < held; chunk++) await stage.stored.writeChunk(chunk, sample.chunk(chunk));
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
+    if (options.allowance !== undefined) stage.allowance = options.allowance;
     if (options.paused) stage.transfer.pause(true);
     await stage.transfer.start();
     return stage;
