@@ -13,4 +13,6 @@ export async function* ownFiles(
   yield* seeds;
   yield* store.handedOver(name);
   yield* store.unfinished(name, artifact);
+  // Who asks for more has taken what there is.
+  await store.dropOutlived();
 }

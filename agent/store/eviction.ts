@@ -67,16 +67,23 @@ function evictable(kept: readonly KeptArtifact[], inForce: readonly InForce[]): 
   return [...rest.filter((one) => !isKin(one)), ...rest.filter(isKin)];
 }
 
-/** What never was whole, and of whose names a rollout is in force and handed over by now: there is nothing more to take from it. */
+/**
+ * What never was whole and nobody takes chunks from any more: of each of its names a rollout is in force, and handed over by now, or there is
+ * another like it that was used since, which took what both share. The last of a name is kept until then: who takes a publication back goes on
+ * where that version was.
+ */
 export function outlived<T extends KeptArtifact>(kept: readonly T[], inForce: readonly InForce[]): T[] {
   const wanted = new Set(inForce.map(({ artifact }) => artifact));
-  return kept.filter(({ artifact, names, wantedAs, open }) => {
-    if (open || wanted.has(artifact) || names.length > 0 || wantedAs.length === 0) return false;
-    return wantedAs.every(({ name }) => {
-      const ofName = inForce.filter((rollout) => rollout.name === name);
-      return ofName.length > 0 && ofName.every((rollout) => isHandedOver(rollout, kept));
-    });
-  });
+  const parts = kept.filter((one) => one.names.length === 0 && !one.open && !wanted.has(one.artifact));
+  const isOver = (one: T, name: string): boolean => {
+    const ofName = inForce.filter((rollout) => rollout.name === name);
+    if (ofName.length === 0) return false;
+    return (
+      ofName.every((rollout) => isHandedOver(rollout, kept)) ||
+      parts.some(({ usedAt, wantedAs }) => usedAt > one.usedAt && wantedAs.some((as) => as.name === name))
+    );
+  };
+  return parts.filter((one) => one.wantedAs.length > 0 && one.wantedAs.every(({ name }) => isOver(one, name)));
 }
 
 function isHandedOver({ artifact, name, version }: InForce, kept: readonly KeptArtifact[]): boolean {

@@ -40,7 +40,6 @@ export async function* unfinishedAs(
     const [wanted, ready] = await storing(folder, () => Promise.all([readWanted(folder), readNote(folder)]));
     // What was handed over is found where it lies, and what rotted of it is not looked for.
     if (wanted === undefined || ready !== undefined || !wanted.names.some((as) => as.name === name)) continue;
-    await touch(folder);
     const growing = open(artifact);
     if (growing === undefined) yield* opened(await partOf(folder, artifact, wanted));
     // Whoever opened it says why it could not be.

@@ -168,8 +168,8 @@ export class Store {
   }
 
   /**
-   * Removes what there is of artifacts that never were whole, once each rollout in force under their names is handed over: nobody
-   * takes chunks from them any more.
+   * Removes what there is of artifacts that never were whole and that nobody takes chunks from any more: call once a rollout is
+   * handed over, or has taken what there was under its name.
    * @throws ChunkmeshError E_STORE_IO
    */
   async dropOutlived(): Promise<void> {

@@ -95,6 +95,16 @@ describe('outlived', () => {
     expect(outlived([part, done], [inForce('other', 'model')])).toEqual([]);
   });
 
+  it('is all but the last of them, while none after them is handed over', () => {
+    const all = [kept('a', 1, { names: [] }), kept('c', 3, { names: [] }), kept('b', 2, { names: [] }), pending];
+    expect(names(outlived(all, [inForce('new')]))).toEqual(['a', 'b']);
+    const model = kept('m', 9, { names: [], wantedAs: [{ name: 'model', version: '1' }] });
+    expect(names(outlived([part, model, pending], [inForce('new')]))).toEqual([]);
+    // What is open or in force is not yet one of those that are over.
+    expect(outlived([part, { ...model, wantedAs: part.wantedAs, open: true }, pending], [inForce('new')])).toEqual([]);
+    expect(outlived([part, kept('b', 2, { names: [] })], [inForce('b')])).toEqual([]);
+  });
+
   it('is nothing that a rollout of another of its names, or of another group, is still to take from', () => {
     const both = { ...part, wantedAs: [...part.wantedAs, { name: 'model', version: '1' }] };
     expect(outlived([both, done], [inForce('new')])).toEqual([]);
