@@ -1,15 +1,14 @@
-import { indexByteLength } from '../../shared/artifact/artifact_index.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
-import { Assembly } from '../swarm/assembly.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
 import type { Contender } from '../swarm/precedence.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
+import { Assembling } from './assembling.js';
 import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
@@ -50,13 +49,13 @@ export class Fetch {
   readonly counters: FetchCounters;
   readonly http: HttpFetch;
   readonly #stored: StoredArtifact;
-  readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
   readonly #surroundings: Surroundings;
   readonly #events: FetchEvents;
   readonly #index = new IndexFetch();
   readonly #settling: Settling;
+  readonly #assembling: Assembling;
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
@@ -74,19 +73,19 @@ export class Fetch {
     events: FetchEvents,
   ) {
     this.#stored = stored;
-    this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
     this.#surroundings = surroundings;
     this.#events = events;
+    this.#assembling = new Assembling(stored, rollout, host.buffers);
     this.#settling = new Settling(stored, rollout, {
       indexed: () => events.indexed(),
       verified: (chunk) => this.#onVerified(chunk),
       storeFailed: (error) => this.#onStoreFailed(error),
       failed: (error) => events.failed(error),
       settled: (chunk, bytes) => {
-        this.#giveBack(chunk, bytes);
+        this.#assembling.giveBack(chunk, bytes);
         this.schedule();
       },
     });
@@ -164,11 +163,7 @@ export class Fetch {
       this.counters.wasted += bytes.length; // P-7.5
       return;
     }
-    let assembly = link.assemblies.get(chunk);
-    if (assembly === undefined) {
-      assembly = new Assembly(this.#bufferFor(chunk));
-      link.assemblies.set(chunk, assembly);
-    }
+    const assembly = this.#assembling.of(link, chunk);
     if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
     const fresh = assembly.add(offset, bytes);
     this.counters.wasted += bytes.length - fresh;
@@ -250,7 +245,7 @@ export class Fetch {
     const link = this.#links.get(peer);
     if (link === undefined) return;
     if (kind === 'request') {
-      if (!link.session.request(chunk, 0, this.#lengthOf(chunk))) this.#refused(peer, chunk, false);
+      if (!link.session.request(chunk, 0, this.#assembling.lengthOf(chunk))) this.#refused(peer, chunk, false);
       return;
     }
     if (kind === 'coming') {
@@ -268,28 +263,7 @@ export class Fetch {
   }
 
   #discard(link: Link, chunk: number): void {
-    const assembly = link.assemblies.get(chunk);
-    link.assemblies.delete(chunk);
-    // One that is complete is being verified, and counted then.
-    if (assembly === undefined || assembly.complete) return;
-    this.counters.wasted += assembly.received;
-    this.#giveBack(chunk, assembly.bytes);
-  }
-
-  /** The index is kept by who installs it. */
-  #bufferFor(chunk: number): Buffer {
-    const length = this.#lengthOf(chunk);
-    return chunk === INDEX_CHUNK ? Buffer.allocUnsafe(length) : this.#host.buffers.take(length);
-  }
-
-  #giveBack(chunk: number, bytes: Buffer): void {
-    if (chunk !== INDEX_CHUNK) this.#host.buffers.give(bytes);
-  }
-
-  #lengthOf(chunk: number): number {
-    return chunk === INDEX_CHUNK
-      ? indexByteLength(this.#rollout.chunks)
-      : (this.#stored.index?.chunkLength(chunk) ?? 0);
+    this.counters.wasted += this.#assembling.discard(link, chunk);
   }
 
   #authorOf(link: Link): Author {
