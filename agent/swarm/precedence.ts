@@ -88,8 +88,8 @@ class Known {
   look(now: number, { rank, wants, received, outstanding }: Contender): void {
     this.rank = rank;
     this.#wants = wants;
-    // What comes first is of no use to compare with: the transfer may be far older than this.
-    this.came = received - (this.#received ?? received);
+    // Nothing to compare with the first time, for the transfer may be far older than this; nor where one is begun anew.
+    this.came = Math.max(0, received - (this.#received ?? received));
     this.#received = received;
     this.#progress += this.came;
     // The first that it asks for has as long to come as any other.
