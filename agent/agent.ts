@@ -248,7 +248,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       seeding: this.#options.seeding ?? {},
       isSeed: credential.identity.role === 'seed',
       seeds,
-      ownFiles: (name) => ownFiles(running, name),
+      ownFiles: (name) => ownFiles(running, name, artifact),
+      allowance: () => this.#rollouts.allowance(artifact),
       openStored: ({ name, version, size, chunks }) => store.openArtifact({ artifact, name, version, size, chunks }),
       hold: {
         covers: (name) => this.#throttle.holds(name),
@@ -286,6 +287,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         this.#logger.info({ ...artifact }, 'artifact complete');
         this.emit('complete', artifact);
         this.#changed();
+        running.store.dropOutlived().catch((error: unknown) => this.#warn(asError(error, 'the store')));
       },
       warning: (error) => this.#warn(error),
     };
@@ -317,6 +319,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#throttle.tick(at)) running.endpoint.wake();
     this.#watchAddresses(running, at);
     if (running.endpoint.sessionCount === 0) this.#buffers.clear();
+    this.#rollouts.share(at);
     let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);

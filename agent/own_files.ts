@@ -1,14 +1,24 @@
 import type { ChunkSource } from './io/store/chunk_source.js';
 import type { Parts } from './parts.js';
 
-/** What a device has that may share chunks with a new artifact, in the order in which it is looked into. */
+/** What a device has that may share chunks with an artifact, in the order in which it is looked into. */
 
 type Places = Pick<Parts, 'seeds' | 'store'>;
 
-/** Each can be read until the next is asked for. @param name of the rollout @throws E_STORE_IO */
-export async function* ownFiles({ seeds, store }: Places, name: string): AsyncGenerator<ChunkSource, void, undefined> {
+/**
+ * Files that it was told of, what was handed over under the same name, and versions of that name that it never had whole. Each can be read until
+ * the next is asked for. @param name of the rollout @throws E_STORE_IO
+ */
+export async function* ownFiles(
+  { seeds, store }: Places,
+  name: string,
+  artifact: string,
+): AsyncGenerator<ChunkSource, void, undefined> {
   yield* seeds;
   yield* store.handedOver(name);
+  yield* store.unfinished(name, artifact);
+  // Who asks for more has taken what there is.
+  await store.dropOutlived();
 }
 
 /** Each can be read for as long as the parts are open. @param name of the rollout @throws E_STORE_IO */

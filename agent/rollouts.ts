@@ -1,6 +1,7 @@
 import type { Rollout } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { CLOSE } from '../shared/wire/frames/close.js';
+import { Precedence } from './swarm/precedence.js';
 import { isSame, type NamedRollout, type NamedRollouts } from './transfer/hand_overs.js';
 import type { Transfer } from './transfer/transfer.js';
 
@@ -24,6 +25,7 @@ export class Rollouts {
   /** By group, what its trust message names. */
   readonly #named = new Map<string, readonly Rollout[]>();
   readonly #transfers = new Map<string, Transfer>();
+  readonly #precedence = new Precedence();
   /** The rollouts in force, by artifact. */
   #wanted: ReadonlyMap<string, NamedRollouts> = new Map();
   /** Trust messages are taken one after the other: stopping and starting transfers takes time. */
@@ -38,8 +40,20 @@ export class Rollouts {
     return this.#transfers.get(artifact);
   }
 
+  /** Those that come first (P-10.12) first. */
   all(): Transfer[] {
-    return [...this.#transfers.values()];
+    return [...this.#transfers.values()].sort((a, b) => b.contender.rank - a.contender.rank);
+  }
+
+  /** Bytes that the transfer may ask for at a time (P-10.12). */
+  allowance(artifact: string): number {
+    return this.#precedence.allowance(artifact);
+  }
+
+  /** P-10.12: call about each second, and when any transfer ends. Who may ask for more than before does. @param now monotonic ms */
+  share(now: number): void {
+    const contenders = new Map(this.all().map(({ artifact, contender }) => [artifact, contender]));
+    for (const artifact of this.#precedence.look(now, contenders)) this.#transfers.get(artifact)?.tick();
   }
 
   /** @param remember saves that the message was accepted (P-4.3), before anything is done about it. */

@@ -10,6 +10,8 @@ export interface KeptArtifact {
   readonly usedAt: number;
   /** As `name version`: those under which it was handed over. */
   readonly names: readonly NamedVersion[];
+  /** Those that it was fetched for. */
+  readonly wantedAs: readonly NamedVersion[];
   readonly open: boolean;
 }
 
@@ -32,7 +34,8 @@ export interface Eviction {
 
 /**
  * The artifacts to remove so that `need` bytes more fit: never one that a rollout in force names or that is open, and of each name whose
- * rollout is not handed over yet not the version before it, for that is what the device runs, and what the new one takes chunks from.
+ * rollout is not handed over yet not the version before it, for that is what the device runs, and what the new one takes chunks from. What
+ * there is of versions of such a name that never were whole goes after all else: the new one takes chunks from it too.
  */
 export function whatToEvict(
   need: number,
@@ -56,12 +59,31 @@ export function whatToEvict(
 function evictable(kept: readonly KeptArtifact[], inForce: readonly InForce[]): KeptArtifact[] {
   const wanted = new Set(inForce.map(({ artifact }) => artifact));
   const old = kept.filter((one) => !one.open && !wanted.has(one.artifact)).sort((a, b) => a.usedAt - b.usedAt);
-  const before = new Set(
-    inForce
-      .filter((rollout) => !isHandedOver(rollout, kept))
-      .map(({ name }) => old.findLast(({ names }) => names.some((one) => one.name === name))),
-  );
-  return old.filter((one) => !before.has(one));
+  const pending = inForce.filter((rollout) => !isHandedOver(rollout, kept)).map(({ name }) => name);
+  const isKin = ({ names, wantedAs }: KeptArtifact): boolean =>
+    names.length === 0 && wantedAs.some(({ name }) => pending.includes(name));
+  const before = new Set(pending.map((name) => old.findLast(({ names }) => names.some((one) => one.name === name))));
+  const rest = old.filter((one) => !before.has(one));
+  return [...rest.filter((one) => !isKin(one)), ...rest.filter(isKin)];
+}
+
+/**
+ * What never was whole and nobody takes chunks from any more: of each of its names a rollout is in force, and handed over by now, or there is
+ * another like it that was used since, which took what both share. The last of a name is kept until then: who takes a publication back goes on
+ * where that version was.
+ */
+export function outlived<T extends KeptArtifact>(kept: readonly T[], inForce: readonly InForce[]): T[] {
+  const wanted = new Set(inForce.map(({ artifact }) => artifact));
+  const parts = kept.filter((one) => one.names.length === 0 && !one.open && !wanted.has(one.artifact));
+  const isOver = (one: T, name: string): boolean => {
+    const ofName = inForce.filter((rollout) => rollout.name === name);
+    if (ofName.length === 0) return false;
+    return (
+      ofName.every((rollout) => isHandedOver(rollout, kept)) ||
+      parts.some(({ usedAt, wantedAs }) => usedAt > one.usedAt && wantedAs.some((as) => as.name === name))
+    );
+  };
+  return parts.filter((one) => one.wantedAs.length > 0 && one.wantedAs.every(({ name }) => isOver(one, name)));
 }
 
 function isHandedOver({ artifact, name, version }: InForce, kept: readonly KeptArtifact[]): boolean {

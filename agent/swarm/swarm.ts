@@ -10,6 +10,7 @@ import {
   REST_MS,
   SITE_OWES_MS,
 } from './limits.js';
+import { bestRateOf, byMerit } from './merit.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 import { Sources } from './sources.js';
@@ -41,6 +42,8 @@ export interface SwarmOptions {
   readonly self: string;
   /** Chunks of the same bytes, of which one at a time is asked for: the first that comes brings all. Default none. */
   readonly twins?: (chunk: number) => readonly number[];
+  /** Bytes that may be asked for and not yet here, where other transfers come before this one (P-10.12). Default no limit. */
+  readonly allowance?: () => number;
 }
 
 export class Swarm {
@@ -50,6 +53,7 @@ export class Swarm {
   readonly #twins: (chunk: number) => readonly number[];
   readonly #picker: Picker;
   readonly #frugal: () => boolean;
+  readonly #allowance: () => number;
   readonly #peers = new Map<string, Peer>();
   readonly #sourceIds = new Set<string>();
   readonly #sources: Sources;
@@ -67,6 +71,9 @@ export class Swarm {
   /** When a chunk that is not verified yet was asked, once for each peer that was asked; the latest last. */
   readonly #askedAt = new Map<number, number[]>();
   #outstandingBytes = 0;
+  #receivedBytes = 0;
+  /** Bytes that may be outstanding, as of the last look. */
+  #most = MAX_OUTSTANDING_BYTES;
   /** The five as of the last `schedule`: chunks to ask for, as bits; bytes per second of the best peer; late bytes, of all and of other sites; when a request becomes too old. */
   #free: Uint8Array = new Uint8Array();
   #bestRate = 0;
@@ -74,8 +81,10 @@ export class Swarm {
   #farLateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, verifying, chunkLength, random, frugal, self, twins }: SwarmOptions) {
+  constructor(options: SwarmOptions) {
+    const { held, verifying, chunkLength, random, frugal, self, twins } = options;
     this.#frugal = frugal;
+    this.#allowance = options.allowance ?? (() => Number.POSITIVE_INFINITY);
     this.#held = held;
     this.#verifying = verifying;
     this.#chunkLength = chunkLength;
@@ -89,6 +98,16 @@ export class Swarm {
 
   get complete(): boolean {
     return this.#held.isFull;
+  }
+
+  /** Bytes asked for and not yet verified. */
+  get outstandingBytes(): number {
+    return this.#outstandingBytes;
+  }
+
+  /** Bytes of chunks that were asked for, wanted by then or not. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   get peers(): ReadonlyMap<string, Peer> {
@@ -141,6 +160,7 @@ export class Swarm {
   onBytes(id: string, chunk: number, bytes: number, now: number): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
+    this.#receivedBytes += bytes;
     peer.received(chunk, bytes, now);
     (peer.near ? this.#near : this.#far).received(bytes, peer.seed, now);
   }
@@ -205,14 +225,15 @@ export class Swarm {
    */
   claim(id: string, now: number, most: number, unheld: boolean): number[] {
     const source = this.#peers.get(id);
-    if (source === undefined || this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return [];
+    this.#limit();
+    if (source === undefined || this.#roomBytes <= 0) return [];
     this.#findClaimable(unheld);
     this.#picker.leaveOut(this.#held);
     let chunk = this.#picker.pick(this.#free);
     if (chunk < 0 && !unheld) chunk = this.#pickAgain(source, Bitfield.full(this.#held.length), now);
     if (chunk < 0 || source.outstanding.has(chunk)) return [];
     const run: number[] = [];
-    let left = most;
+    let left = Math.min(most, this.#roomBytes);
     do {
       run.push(chunk);
       left -= this.#chunkLength(chunk);
@@ -282,15 +303,20 @@ export class Swarm {
   }
 
   #measure(now: number): void {
+    this.#limit();
     this.#bestRate = bestRateOf(this.#peers.values());
     this.#dueAt = Number.POSITIVE_INFINITY;
     this.#measureLate(now);
   }
 
+  #limit(): void {
+    this.#most = Math.min(MAX_OUTSTANDING_BYTES, this.#allowance());
+  }
+
   #measureLate(now: number): void {
     this.#lateBytes = 0;
     this.#farLateBytes = 0;
-    const isFull = this.#outstandingBytes >= MAX_OUTSTANDING_BYTES;
+    const isFull = this.#roomBytes <= 0;
     if (!isFull && this.#farOutstandingBytes < this.#farBudget(now)) return;
     // A link between sites may be far slower than the site: nothing is late there for that.
     const farPace = { ...this.#pace, bestRate: bestRateOf(this.#farPeers()) };
@@ -367,9 +393,13 @@ export class Swarm {
     return chunk < this.#held.length && ((this.#free[chunk >>> 3] ?? 0) & (0x80 >>> (chunk & 7))) !== 0;
   }
 
+  /** Bytes that may still be asked for. What is late does not count: whoever holds it back would keep the others from being asked. */
+  get #roomBytes(): number {
+    return this.#most - (this.#outstandingBytes - this.#lateBytes);
+  }
+
   #hasRoom(peer: Peer, now: number): boolean {
-    // What is late does not count: whoever holds it back would keep the others from being asked.
-    if (this.#outstandingBytes - this.#lateBytes >= MAX_OUTSTANDING_BYTES) return false;
+    if (this.#roomBytes <= 0) return false;
     if (peer.outstandingBytes >= peer.pipelineBytes) return false;
     // One chunk each: who is slow, or lies, must not keep this device from learning what others bring.
     if (peer.near || peer.outstanding.size === 0) return true;
@@ -514,18 +544,4 @@ export class Swarm {
     askedAt.splice(askedAt.indexOf(since), 1);
     if (askedAt.length === 0) this.#askedAt.delete(chunk);
   }
-}
-
-function bestRateOf(peers: Iterable<Peer>): number {
-  let best = 0;
-  for (const { rate } of peers) best = Math.max(best, rate);
-  return best;
-}
-
-/** Who failed comes last; of the others, who was not tried yet comes first, then the fastest. */
-function byMerit(a: Peer, b: Peer): number {
-  if (a.failures !== b.failures) return a.failures - b.failures;
-  if (a.rate === 0 && b.rate === 0) return b.worth - a.worth;
-  if (a.rate === 0 || b.rate === 0) return a.rate - b.rate;
-  return b.rate - a.rate;
 }

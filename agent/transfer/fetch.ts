@@ -1,13 +1,13 @@
-import { indexByteLength } from '../../shared/artifact/artifact_index.js';
 import type { Rollout } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
-import { Assembly } from '../swarm/assembly.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
+import type { Contender } from '../swarm/precedence.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
+import { Assembling } from './assembling.js';
 import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
@@ -29,6 +29,8 @@ export interface Surroundings {
   devices(): number;
   /** A first chunk is held, and no session brought it: others are to hear of it. */
   gained(): void;
+  /** Bytes that may be asked for and not yet here; Infinity where no other transfer comes before this one (P-10.12). */
+  allowance(): number;
 }
 
 export interface FetchEvents {
@@ -47,12 +49,13 @@ export class Fetch {
   readonly counters: FetchCounters;
   readonly http: HttpFetch;
   readonly #stored: Stock;
-  readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
+  readonly #surroundings: Surroundings;
   readonly #events: FetchEvents;
   readonly #index = new IndexFetch();
   readonly #settling: Settling;
+  readonly #assembling: Assembling;
   /** When the store is tried again; 0 where it works. */
   #blockedUntil = 0;
   #paused = false;
@@ -70,13 +73,14 @@ export class Fetch {
     events: FetchEvents,
   ) {
     this.#stored = stored;
-    this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
+    this.#surroundings = surroundings;
     this.#events = events;
     const known = new Twins(() => stored.index);
     const twins = (chunk: number): readonly number[] => known.of(chunk);
+    this.#assembling = new Assembling(stored, rollout, host.buffers);
     this.#settling = new Settling(stored, rollout, {
       twins,
       indexed: () => events.indexed(),
@@ -84,7 +88,7 @@ export class Fetch {
       storeFailed: (error) => this.#onStoreFailed(error),
       failed: (error) => events.failed(error),
       settled: (chunk, bytes) => {
-        this.#giveBack(chunk, bytes);
+        this.#assembling.giveBack(chunk, bytes);
         this.#scheduleSoon();
       },
     });
@@ -96,6 +100,7 @@ export class Fetch {
       random: () => host.random(),
       frugal: () => host.metered(),
       ...{ self: host.self, twins },
+      allowance: () => surroundings.allowance(),
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
@@ -108,7 +113,7 @@ export class Fetch {
   get isFed(): boolean {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
-    if (!this.#mayAsk) return true;
+    if (!this.#mayAsk || this.#yields) return true;
     return this.#feeding.isFed(this.#host.now());
   }
 
@@ -161,11 +166,7 @@ export class Fetch {
       this.counters.wasted += bytes.length; // P-7.5
       return;
     }
-    let assembly = link.assemblies.get(chunk);
-    if (assembly === undefined) {
-      assembly = new Assembly(this.#bufferFor(chunk));
-      link.assemblies.set(chunk, assembly);
-    }
+    const assembly = this.#assembling.of(link, chunk);
     if (assembly.complete) return; // Being verified: a repetition that crossed with our ACK.
     const fresh = assembly.add(offset, bytes);
     this.counters.wasted += bytes.length - fresh;
@@ -207,6 +208,7 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
+    if (this.#yields) this.#feeding.progressed(now);
     this.#actAll(this.#actions(now));
     if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
@@ -217,6 +219,18 @@ export class Fetch {
     if (this.#blockedUntil > 0) return this.#blockedUntil;
     const ofPeers = this.#stored.index === undefined ? this.#index.deadline : this.swarm.nextDeadline();
     return this.#mayAsk ? Math.min(ofPeers, this.http.nextDeadline()) : ofPeers;
+  }
+
+  /** P-10.12 */
+  contender(rank: number): Contender {
+    const { complete, receivedBytes: received, outstandingBytes: outstanding } = this.swarm;
+    const wants = !complete && this.#mayAsk && this.#stored.index !== undefined;
+    return { rank, wants, received, outstanding };
+  }
+
+  /** Peers bring less than they could then, or nothing, for no fault of theirs. */
+  get #yields(): boolean {
+    return this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
   get #mayAsk(): boolean {
@@ -244,7 +258,7 @@ export class Fetch {
     const link = this.#links.get(peer);
     if (link === undefined) return;
     if (kind === 'request') {
-      if (!link.session.request(chunk, 0, this.#lengthOf(chunk))) this.#refused(peer, chunk, false);
+      if (!link.session.request(chunk, 0, this.#assembling.lengthOf(chunk))) this.#refused(peer, chunk, false);
       return;
     }
     if (kind === 'coming') {
@@ -262,28 +276,7 @@ export class Fetch {
   }
 
   #discard(link: Link, chunk: number): void {
-    const assembly = link.assemblies.get(chunk);
-    link.assemblies.delete(chunk);
-    // One that is complete is being verified, and counted then.
-    if (assembly === undefined || assembly.complete) return;
-    this.counters.wasted += assembly.received;
-    this.#giveBack(chunk, assembly.bytes);
-  }
-
-  /** The index is kept by who installs it. */
-  #bufferFor(chunk: number): Buffer {
-    const length = this.#lengthOf(chunk);
-    return chunk === INDEX_CHUNK ? Buffer.allocUnsafe(length) : this.#host.buffers.take(length);
-  }
-
-  #giveBack(chunk: number, bytes: Buffer): void {
-    if (chunk !== INDEX_CHUNK) this.#host.buffers.give(bytes);
-  }
-
-  #lengthOf(chunk: number): number {
-    return chunk === INDEX_CHUNK
-      ? indexByteLength(this.#rollout.chunks)
-      : (this.#stored.index?.chunkLength(chunk) ?? 0);
+    this.counters.wasted += this.#assembling.discard(link, chunk);
   }
 
   #authorOf(link: Link): Author {

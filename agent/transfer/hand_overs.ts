@@ -1,4 +1,5 @@
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
+import { rankOf } from '../swarm/precedence.js';
 import { type FetchCounters, noCounters } from './settling.js';
 
 /** The rollouts that name one artifact: each gets a file of its own, and has a row of its own in the status (P-4.7). */
@@ -49,6 +50,11 @@ export class HandOvers {
   /** P-4.1 */
   get urgent(): boolean {
     return this.#all.some(({ rollout }) => rollout.urgent === true);
+  }
+
+  /** P-10.12: that of the first of them. */
+  get rank(): number {
+    return Math.max(0, ...this.#all.map(({ rollout }) => rankOf(rollout)));
   }
 
   /** P-4.1: of all of them, each once, in the order of their rollouts. */

@@ -3,6 +3,7 @@ import type { Rollout, RolloutProgress } from '../../shared/control/messages.js'
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
+import type { Contender } from '../swarm/precedence.js';
 import { Attempt } from './attempt.js';
 import { Condition, waitsForPeers } from './condition.js';
 import { Copying } from './copying.js';
@@ -22,6 +23,8 @@ export interface HoldingOptions extends OpenedOptions {
   readonly ownFiles: (name: string) => AsyncIterable<ChunkSource>;
   /** How many devices the swarm has, this one among them, as far as they were heard of. */
   readonly devices: () => number;
+  /** Bytes that may be asked for at a time (P-10.12). Default no limit. */
+  readonly allowance?: () => number;
 }
 
 export interface HoldingEvents {
@@ -137,6 +140,12 @@ export class Holding {
     return this.#handOvers.urgent;
   }
 
+  /** P-10.12 */
+  get contender(): Contender {
+    const { rank } = this.#handOvers;
+    return this.fetch?.contender(rank) ?? { rank, wants: false, received: 0, outstanding: 0 };
+  }
+
   get complete(): boolean {
     return this.#condition.state === 'complete';
   }
@@ -233,6 +242,7 @@ export class Holding {
       urls: () => this.#handOvers.urls,
       devices: this.#options.devices,
       gained: () => this.#events.gained(),
+      allowance: this.#options.allowance ?? (() => Number.POSITIVE_INFINITY),
     };
     const fetch = new Fetch(stock, this.#rollout, this.#links, this.#host, surroundings, {
       indexed,

@@ -10,6 +10,7 @@ import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
 import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
+import type { Contender } from '../swarm/precedence.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
 import { waitsForPeers } from './condition.js';
@@ -117,6 +118,12 @@ export class Transfer {
   /** P-4.1: any rollout that names it is. */
   get urgent(): boolean {
     return this.#holding.urgent;
+  }
+
+  /** P-10.12 */
+  get contender(): Contender {
+    const { contender } = this.#holding;
+    return { ...contender, wants: contender.wants && !this.#paused && !this.#stopped };
   }
 
   /** Outside of its hours a device neither fetches nor serves what is not urgent. */

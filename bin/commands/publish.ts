@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_EXPIRES_DAYS } from '../../broker/publish/manifest.js';
+import { DEFAULT_PRIORITY, MAX_PRIORITY } from '../../shared/limits.js';
 import { brokerAddress, collectUrls, integer, path, version } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
@@ -24,6 +25,7 @@ export interface PublishFlags {
   group: string;
   expiresDays: number;
   urgent?: true;
+  priority: number;
   url?: readonly string[];
   index?: string;
   broker?: string;
@@ -47,6 +49,12 @@ export function addPublish(program: Command): void {
       DEFAULT_EXPIRES_DAYS,
     )
     .option('--urgent', 'go ahead of other traffic, at any hour: for what cannot wait')
+    .option(
+      '--priority <number>',
+      `from 0 to ${MAX_PRIORITY}: a device fetches a higher one first; an urgent rollout comes before all others`,
+      integer('--priority', 0, MAX_PRIORITY),
+      DEFAULT_PRIORITY,
+    )
     .option(
       '--url <url>',
       'where the whole file is on an HTTP server; may be repeated, the first is asked first',

@@ -11,7 +11,7 @@ import { isSourceUrl } from '../../shared/control/source_url.js';
 import { mayPublish } from '../../shared/control/topics.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
-import { MAX_URLS } from '../../shared/limits.js';
+import { DEFAULT_PRIORITY, MAX_PRIORITY, MAX_URLS } from '../../shared/limits.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import { connectMember } from '../member_link.js';
 import { DEFAULT_EXPIRES_DAYS, newer, nextManifest, shardCount } from './manifest.js';
@@ -46,6 +46,8 @@ export interface PublishOptions {
   readonly expiresDays?: number;
   /** P-4.1 */
   readonly urgent?: boolean;
+  /** P-4.1. Default 5. */
+  readonly priority?: number;
   /** P-4.1 */
   readonly urls?: readonly string[];
   /** Where the index is written, before anything is sent: devices look for it at once (P-11.1). */
@@ -84,6 +86,7 @@ export async function publish(options: PublishOptions): Promise<Published> {
     group,
     devices,
     urgent = false,
+    priority = DEFAULT_PRIORITY,
     urls = [],
     indexFile: into,
     broker,
@@ -98,6 +101,7 @@ export async function publish(options: PublishOptions): Promise<Published> {
     chunks: index.chunkCount,
     shards: shardCount(devices),
     ...(urgent && { urgent }),
+    ...(priority !== DEFAULT_PRIORITY && { priority }),
     ...(urls.length > 0 && { urls: [...urls] }),
   };
   if (into !== undefined) await writeIndex(into, index);
@@ -115,9 +119,13 @@ export async function publish(options: PublishOptions): Promise<Published> {
   }
 }
 
-function checkArguments({ credential, name, version, group, urls = [] }: PublishOptions): void {
+function checkArguments(options: PublishOptions): void {
+  const { credential, name, version, group, priority = DEFAULT_PRIORITY, urls = [] } = options;
   checkId(name, 'name');
   checkId(group, 'group');
+  if (!Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {
+    throw new ChunkmeshError('E_ARGUMENT', `priority ${priority} is not a whole number from 0 to ${MAX_PRIORITY}`);
+  }
   if (urls.length > MAX_URLS || !urls.every(isSourceUrl)) {
     throw new ChunkmeshError('E_ARGUMENT', `more than ${MAX_URLS} URLs, or one that breaks P-4.1`);
   }

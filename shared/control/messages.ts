@@ -6,6 +6,7 @@ import {
   MAX_CHUNKS,
   MAX_DIGEST_BITS,
   MAX_OFFER_SECONDS,
+  MAX_PRIORITY,
   MAX_ROLLOUTS,
   MAX_SHARDS,
   MAX_URLS,
@@ -38,6 +39,7 @@ const rollout = z.object({
     .max(MAX_SHARDS)
     .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
   urgent: z.boolean().optional(),
+  priority: z.int().min(0).max(MAX_PRIORITY).optional(),
   urls: z.array(z.string().refine(isSourceUrl, 'no URL of P-4.1')).max(MAX_URLS).optional(),
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Rollouts } from '../../agent/rollouts.js';
+import { rankOf } from '../../agent/swarm/precedence.js';
 import type { NamedRollouts } from '../../agent/transfer/hand_overs.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
 import type { Rollout } from '../../shared/control/messages.js';
@@ -19,6 +20,16 @@ class Noted {
   ) {}
   get rollout(): Rollout {
     return this.named[0].rollout;
+  }
+  /** What came for it, in all. */
+  received = 0;
+  ticks = 0;
+  get contender() {
+    const rank = Math.max(...this.named.map(({ rollout: of }) => rankOf(of)));
+    return { rank, wants: this.received > 0, received: this.received, outstanding: 0 };
+  }
+  tick(): void {
+    this.ticks++;
   }
   get names(): string[] {
     return this.named.map(({ rollout: { name, version }, groups }) => `${name} ${version} ${groups.join('+')}`);
@@ -178,5 +189,39 @@ describe('Rollouts', () => {
     }
     await expect(rollouts.stop()).rejects.toBe(FULL);
     expect([closed, ...all.map(({ state }) => state)]).toEqual([true, ...all.map(() => `stopped ${CLOSE.shutdown}`)]);
+  });
+});
+
+describe('P-10.12: rollouts of several priorities', () => {
+  const high = rollout('two', '1', 2, { priority: 9 });
+  const urgent = rollout('three', '1', 3, { urgent: true, priority: 0 });
+
+  it('come in their order, whatever that of the trust message; those alike in that of their coming', async () => {
+    const { rollouts, apply } = made();
+    await apply('a', rollout('one', '1', 1), high, urgent, rollout('four', '1', 4, { priority: 5 }));
+    const names = (): string[] => rollouts.all().map(({ rollout: { name } }) => name);
+    expect(names()).toEqual(['three', 'two', 'one', 'four']);
+    // Another name of the same artifact lifts it.
+    await apply('b', rollout('five', '1', 4, { urgent: true }));
+    expect(names()).toEqual(['four', 'three', 'two', 'one']);
+  });
+
+  it('share the link by it, and whoever may ask for more is asked to', async () => {
+    const { rollouts, all, apply } = made();
+    await apply('a', rollout('one', '1', 1), high);
+    const [low, first] = all;
+    if (low === undefined || first === undefined) throw new Error('not both were made');
+    const second = (at: number): void => {
+      if (first.received > 0) first.received += 1e6;
+      rollouts.share(at * 1000);
+    };
+    first.received = 1;
+    for (let at = 0; at < 3; at++) second(at);
+    expect(all.map(({ artifact }) => rollouts.allowance(artifact))).toEqual([0, Number.POSITIVE_INFINITY]);
+    expect(low.ticks).toBe(0);
+    first.received = 0;
+    second(3);
+    expect(rollouts.allowance(low.artifact)).toBe(Number.POSITIVE_INFINITY);
+    expect([low.ticks, first.ticks]).toEqual([1, 0]);
   });
 });

@@ -71,6 +71,7 @@ describe('what is no number', () => {
     ['enroll', '--days'],
     ['broker', '--port'],
     ['publish', '--expires-days'],
+    ['publish', '--priority'],
     ['agent', '--status-interval'],
     ['agent', '--join-window'],
     ['agent', '--http-after'],

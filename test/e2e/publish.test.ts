@@ -107,6 +107,21 @@ describe('publish', () => {
     expect((await retained()).rollouts[0]).not.toHaveProperty('urls');
   });
 
+  it('P-4.1: signs a priority, keeps it as others are published, and says nothing of that which none is', async () => {
+    await publish(options({ name: 'model', priority: 9 }));
+    await publish(options({ priority: 5 }));
+    const { rollouts } = await retained();
+    expect(rollouts.map(({ name, priority }) => [name, priority])).toEqual([
+      ['model', 9],
+      ['firmware', undefined],
+    ]);
+    expect(rollouts[1]).not.toHaveProperty('priority');
+    for (const priority of [-1, 10, 0.5, Number.NaN]) {
+      await expect(publish(options({ priority }))).rejects.toThrow(coded('E_ARGUMENT') as Error);
+    }
+    expect((await retained()).seq).toBe(2);
+  });
+
   it('refuses URLs that break P-4.1, and an index that cannot be written, before anything is sent', async () => {
     const url = 'http://files.example/x';
     for (const urls of [[url, 'ftp://files.example/x'], ['http://u:p@files.example/'], Array(5).fill(url)]) {

@@ -40,6 +40,7 @@ export interface StageOptions {
   /** What it has that may share chunks. */
   readonly own?: readonly ChunkSource[];
   readonly metered?: boolean;
+  readonly allowance?: number;
 }
 
 async function* each(files: readonly ChunkSource[]): AsyncGenerator<ChunkSource, void, undefined> {
@@ -49,6 +50,8 @@ async function* each(files: readonly ChunkSource[]): AsyncGenerator<ChunkSource,
 export class TransferStage {
   now = 0;
   metered = false;
+  /** P-10.12 */
+  allowance = Number.POSITIVE_INFINITY;
   /** What peers are worth, where not 1. */
   readonly worths = new Map<string, number>();
   readonly lessons: [device: string, lesson: Lesson][] = [];
@@ -95,6 +98,7 @@ export class TransferStage {
       isSeed: false,
       seeds: [],
       ownFiles: () => each(own),
+      allowance: () => this.allowance,
       openStored: async () => {
         this.opened++;
         return this.stored.real;
@@ -110,6 +114,7 @@ export class TransferStage {
     const stage = new TransferStage(sample, options);
     for (let chunk = 0; chunk < held; chunk++) await stage.stored.writeChunk(chunk, sample.chunk(chunk));
     if (indexed) await stage.stored.installIndex(sample.index.bytes);
+    if (options.allowance !== undefined) stage.allowance = options.allowance;
     if (options.paused) stage.transfer.pause(true);
     await stage.transfer.start();
     await stage.settle();

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { type ExpectedArtifact, indexByteLength } from '../../../shared/artifact/index.js';
 import { isArtifactName } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
-import { type InForce, type KeptArtifact, whatToEvict } from '../../store/eviction.js';
+import { type InForce, type KeptArtifact, outlived, whatToEvict } from '../../store/eviction.js';
 import { JOURNAL_HEADER_BYTES, JOURNAL_RECORD_BYTES } from '../../store/journal.js';
 import { type ArtifactPlace, isWholeAt } from './artifact_files.js';
 import { listIfThere, statHint } from './disk.js';
 import { readIndex } from './index_file.js';
-import { type ReadyNote, readNote, readyPath } from './ready.js';
+import { type ReadyNote, readNote, readWanted, readyPath } from './ready.js';
 
 /** How much of its disk a store may take: what there is of it, and what goes where another artifact is to have room. */
 
@@ -71,6 +71,20 @@ export class Room {
     return (await this.#measure(artifact, undefined)).data >= size;
   }
 
+  /** As Store.dropOutlived. @param open as for `make` */
+  dropOutlived(open: ReadonlyMap<string, number>, inForce: readonly InForce[]): Promise<void> {
+    const dropped = this.#turn.then(async () => {
+      for (const one of outlived(await this.#measureAll(open), inForce)) await this.#remove(one);
+    });
+    this.#turn = dropped.catch(() => undefined);
+    return dropped;
+  }
+
+  /** Waits for what is being removed. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
   async #make(wanted: ExpectedArtifact, open: ReadonlyMap<string, number>, inForce: readonly InForce[]): Promise<void> {
     const kept = await this.#measureAll(open);
     const own = kept.find(({ artifact }) => artifact === wanted.artifact);
@@ -79,7 +93,7 @@ export class Room {
     const others = kept.map((one) => (one === own ? { ...one, open: true } : one));
     const { evicted, short } = whatToEvict(need, this.#quota, others, inForce);
     if (short > 0 && need > 0) throw this.#tooLittle(wanted, kept, short);
-    for (const one of evicted) await this.#evict(one);
+    for (const one of evicted) this.#evicted(await this.#remove(one));
   }
 
   #tooLittle({ size }: ExpectedArtifact, kept: readonly Measured[], short: number): ChunkmeshError {
@@ -109,7 +123,8 @@ export class Room {
     const data = Math.max(opened ?? 0, (await sizeOf(join(folder, 'data.part'))) + handedOver);
     const usedAt = (await statHint(folder))?.mtimeMs ?? 0;
     const bytes = data + sizes.reduce((sum, size) => sum + size, 0);
-    return { artifact, bytes, data, usedAt, names: note?.names ?? [], open: opened !== undefined };
+    const wantedAs = (await readWanted(folder))?.names ?? [];
+    return { artifact, bytes, data, usedAt, names: note?.names ?? [], wantedAs, open: opened !== undefined };
   }
 
   /** Files with several names are there once. Of another size they are somebody else's, and so are those that nobody noted. */
@@ -123,7 +138,7 @@ export class Room {
   }
 
   /** The folder last: after a crash what is left is found by it. */
-  async #evict({ artifact, bytes, names }: KeptArtifact): Promise<void> {
+  async #remove({ artifact, bytes, names }: KeptArtifact): Promise<Evicted> {
     const folder = this.#folderOf(artifact);
     const [removed, left]: [string[], string[]] = [[], []];
     const place = { folder, ready: this.#place.ready };
@@ -134,7 +149,7 @@ export class Room {
       else left.push(path);
     }
     await rm(folder, { recursive: true, force: true });
-    this.#evicted({ artifact, bytes, removed, left });
+    return { artifact, bytes, removed, left };
   }
 
   #folderOf(artifact: string): string {

@@ -14,10 +14,10 @@ export class SeedFile implements RecheckedSource {
   readonly #handle: FileHandle;
   #closed = false;
 
-  private constructor(path: string, index: ArtifactIndex, handle: FileHandle) {
+  private constructor(path: string, index: ArtifactIndex, handle: FileHandle, held = Bitfield.full(index.chunkCount)) {
     this.path = path;
     this.index = index;
-    this.held = Bitfield.full(index.chunkCount);
+    this.held = held;
     this.#handle = handle;
   }
 
@@ -30,10 +30,10 @@ export class SeedFile implements RecheckedSource {
     return new SeedFile(path, index, handle);
   }
 
-  /** A file whose index is known; what it truly holds shows as it is read. Undefined where no file that can be read is there. @throws ChunkmeshError E_STORE_IO */
-  static async at(path: string, index: ArtifactIndex): Promise<SeedFile | undefined> {
+  /** A file whose index is known; what it truly holds shows as it is read. @param held what it is said to hold, where that is not all. @returns undefined where no file that can be read is there. @throws ChunkmeshError E_STORE_IO */
+  static async at(path: string, index: ArtifactIndex, held?: Bitfield): Promise<SeedFile | undefined> {
     const handle = await storing(path, () => openHint(path));
-    return handle && new SeedFile(path, index, handle);
+    return handle && new SeedFile(path, index, handle, held);
   }
 
   /** P-9.8: a file that was changed since is never served wrong; the chunks that changed are no longer held. */

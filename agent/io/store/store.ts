@@ -3,14 +3,15 @@ import type { ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { isArtifactName, isId } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
 import type { InForce } from '../../store/eviction.js';
-import { listIfThere, makeDirectory, readIfThere, removeTemporaries, replaceFile, touch } from './disk.js';
-import { readIndex } from './index_file.js';
+import type { ChunkSource } from './chunk_source.js';
+import { makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
+import { handedOverAs, readyFilesAs, unfinishedAs } from './kin.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
-import { type ReadyName, readNote, readyPath } from './ready.js';
-import { ReadyFile } from './ready_file.js';
-import { type Evicted, type InForceByGroup, inForceSchema, Room } from './room.js';
-import { SeedFile } from './seed_file.js';
+import { addToWanted, type ReadyName, readyPath } from './ready.js';
+import type { ReadyFile } from './ready_file.js';
+import { type Evicted, type InForceByGroup, inForceSchema, Room, type StorePlace } from './room.js';
+import type { SeedFile } from './seed_file.js';
 import { badName, storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
 
@@ -44,6 +45,7 @@ const IN_FORCE_DOCUMENT = 'in_force';
 export class Store {
   readonly dir: string;
   readonly #lock: StoreLock;
+  readonly #place: StorePlace;
   readonly #artifacts = new Map<string, Promise<StoredArtifact>>();
   /** Sizes of those that were granted room. */
   readonly #granted = new Map<string, number>();
@@ -55,8 +57,8 @@ export class Store {
   private constructor(dir: string, lock: StoreLock, { quota, evicted }: StoreOptions) {
     this.dir = dir;
     this.#lock = lock;
-    const place = { artifacts: this.#artifactsDir, ready: this.#readyDir };
-    this.#room = new Room(place, quota ?? Number.POSITIVE_INFINITY, evicted ?? (() => {}));
+    this.#place = { artifacts: join(dir, 'artifacts'), ready: join(dir, 'ready') };
+    this.#room = new Room(this.#place, quota ?? Number.POSITIVE_INFINITY, evicted ?? (() => {}));
   }
 
   /** Makes the folder if need be. @throws ChunkmeshError E_STORE_MODE, E_STORE_LOCKED, E_STORE_CORRUPT, E_STORE_IO, E_DISK_FULL */
@@ -137,7 +139,7 @@ export class Store {
   async openArtifact(wanted: ArtifactToOpen): Promise<StoredArtifact> {
     const { artifact, name, version } = wanted;
     if (!isArtifactName(artifact)) throw badName('artifact', artifact);
-    const path = readyPath(this.#readyDir, { name, version });
+    const path = readyPath(this.#place.ready, { name, version });
     if (this.#closing !== undefined) throw new ChunkmeshError('E_STORE_IO', `${this.dir} is closed`);
     if (this.#artifacts.has(artifact)) throw new ChunkmeshError('E_INTERNAL', `artifact ${artifact} is open already`);
     const opening = this.#open(wanted, path);
@@ -153,23 +155,13 @@ export class Store {
    * belong to whoever installs them: what is read of them is verified.
    * @throws ChunkmeshError E_STORE_IO
    */
-  async *handedOver(name: string): AsyncGenerator<SeedFile, void, undefined> {
-    for await (const { path, index } of this.readyFiles(name)) yield* opened(await SeedFile.at(path, index));
+  handedOver(name: string): AsyncGenerator<SeedFile, void, undefined> {
+    return handedOverAs(this.#place, name);
   }
 
   /** The same, to be read for as long as the store is open; whether a file is there shows then. @throws ChunkmeshError E_STORE_IO */
-  async *readyFiles(name: string): AsyncGenerator<ReadyFile, void, undefined> {
-    for (const artifact of await storing(this.#artifactsDir, () => listIfThere(this.#artifactsDir))) {
-      if (!isArtifactName(artifact)) continue;
-      const folder = join(this.#artifactsDir, artifact);
-      const note = await storing(folder, () => readNote(folder));
-      const names = note?.names.filter((as) => as.name === name) ?? [];
-      if (note === undefined || names.length === 0) continue;
-      const index = await storing(folder, () => readIndex(folder, { ...note, artifact }));
-      if (index === undefined) continue;
-      await touch(folder);
-      for (const as of names) yield new ReadyFile(readyPath(this.#readyDir, as), index);
-    }
+  readyFiles(name: string): AsyncGenerator<ReadyFile, void, undefined> {
+    return readyFilesAs(this.#place, name);
   }
 
   /** Whether the disk has set aside what the artifact takes, so that to open it takes no more. @throws ChunkmeshError E_STORE_IO */
@@ -177,12 +169,34 @@ export class Store {
     return storing(this.dir, () => this.#room.isSetAside(artifact, size));
   }
 
-  async #open({ artifact, size, chunks }: ArtifactToOpen, path: string): Promise<StoredArtifact> {
+  /**
+   * What there is of artifacts that were fetched for rollouts of the name and never handed over, as `handedOver` gives them; one
+   * that is open stays so. @param except an artifact that is none of them
+   * @throws ChunkmeshError E_STORE_IO
+   */
+  unfinished(name: string, except: string): AsyncGenerator<ChunkSource, void, undefined> {
+    return unfinishedAs(this.#place, name, except, (artifact) => this.#artifacts.get(artifact));
+  }
+
+  /**
+   * Removes what there is of artifacts that never were whole and that nobody takes chunks from any more: call once a rollout is
+   * handed over, or has taken what there was under its name.
+   * @throws ChunkmeshError E_STORE_IO
+   */
+  async dropOutlived(): Promise<void> {
+    if (this.#closing !== undefined) return;
+    await storing(this.dir, () => this.#room.dropOutlived(this.#granted, Object.values(this.#inForce).flat()));
+  }
+
+  async #open({ artifact, size, chunks, name, version }: ArtifactToOpen, path: string): Promise<StoredArtifact> {
     const expected = { artifact, size, chunks };
     const inForce = Object.values(this.#inForce).flat();
     await storing(this.dir, () => this.#room.make(expected, this.#granted, inForce));
-    const place = { folder: join(this.#artifactsDir, artifact), ready: this.#readyDir };
-    return StoredArtifact.open(place, expected, path, () => this.#forget(artifact));
+    const place = { folder: join(this.#place.artifacts, artifact), ready: this.#place.ready };
+    const stored = await StoredArtifact.open(place, expected, path, () => this.#forget(artifact));
+    // Without the note what comes is as good: it is not found by the next version, and comes again then.
+    await addToWanted(place.folder, expected, { name, version }).catch(() => undefined);
+    return stored;
   }
 
   #forget(artifact: string): void {
@@ -199,33 +213,16 @@ export class Store {
   async #close(): Promise<void> {
     const closed = await Promise.allSettled([
       ...this.#writing.values(),
+      this.#room.idle(),
       ...[...this.#artifacts.values()].map(async (opening) => (await opening.catch(() => undefined))?.close()),
     ]);
     await this.#lock.release();
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
-  get #artifactsDir(): string {
-    return join(this.dir, 'artifacts');
-  }
-
-  get #readyDir(): string {
-    return join(this.dir, 'ready');
-  }
-
   #statePath(name: string): string {
     if (!isId(name)) throw badName('state name', name);
     return join(this.dir, 'state', `${name}.json`);
-  }
-}
-
-/** The file, closed afterwards; nothing where there is none. */
-async function* opened(file: SeedFile | undefined): AsyncGenerator<SeedFile, void, undefined> {
-  if (file === undefined) return;
-  try {
-    yield file;
-  } finally {
-    await file.close();
   }
 }
 

@@ -28,6 +28,7 @@ import { areZerosThere } from './zeros.js';
  *     artifacts/<hex>/data.part   the artifact at its full length, until it is complete
  *     artifacts/<hex>/journal     which chunks were written
  *     artifacts/<hex>/ready.json  under which names it was handed over
+ *     artifacts/<hex>/wanted.json for which rollouts it was opened, see Store
  *     ready/<name>/<version>      the complete artifact, once for each name
  *
  * Nothing on disk is believed: what the journal claims is hashed again whenever the artifact is opened. Any number of

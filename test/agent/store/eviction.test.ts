@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type InForce, type KeptArtifact, whatToEvict } from '../../../agent/store/eviction.js';
+import { type InForce, type KeptArtifact, outlived, whatToEvict } from '../../../agent/store/eviction.js';
 
 function kept(artifact: string, usedAt: number, over: Partial<KeptArtifact> = {}): KeptArtifact {
-  return { artifact, bytes: 100, usedAt, names: [{ name: 'firmware', version: artifact }], open: false, ...over };
+  const names = [{ name: 'firmware', version: artifact }];
+  return { artifact, bytes: 100, usedAt, names, wantedAs: names, open: false, ...over };
 }
 
 const inForce = (artifact: string, name = 'firmware'): InForce => ({ artifact, name, version: artifact });
@@ -54,6 +55,14 @@ describe('whatToEvict', () => {
     expect(whatToEvict(200, 300, [kept('a', 1), kept('b', 2)], rollouts).short).toBe(100);
   });
 
+  it('removes what never was whole after all else, where a version of its name is still to come, and first where none is', () => {
+    const all = [kept('part', 1, { names: [] }), kept('a', 2), kept('b', 3)];
+    expect(names(whatToEvict(100, 300, all, [inForce('new')]).evicted)).toEqual(['a']);
+    expect(names(whatToEvict(200, 300, all, [inForce('new')]).evicted)).toEqual(['a', 'part']);
+    expect(names(whatToEvict(100, 300, all, [inForce('new', 'model')]).evicted)).toEqual(['part']);
+    expect(names(whatToEvict(100, 300, all, []).evicted)).toEqual(['part']);
+  });
+
   it('removes nothing for what cannot fit', () => {
     expect(whatToEvict(301, 300, [kept('a', 1), kept('b', 2)], [])).toEqual({ evicted: [], short: 1 });
   });
@@ -63,5 +72,43 @@ describe('whatToEvict', () => {
     expect(names(whatToEvict(0, 250, all, []).evicted)).toEqual(['a']);
     const { evicted, short } = whatToEvict(0, 50, all, []);
     expect([names(evicted), short]).toEqual([['a', 'b'], 50]);
+  });
+});
+
+describe('outlived', () => {
+  const part = kept('part', 1, { names: [] });
+  const pending = kept('new', 9, { names: [], open: true });
+  const done = kept('new', 9, { open: true });
+
+  it('is what never was whole, once its successor is handed over', () => {
+    expect(outlived([part, pending], [inForce('new')])).toEqual([]);
+    expect(outlived([part, done], [inForce('new')])).toEqual([part]);
+  });
+
+  it('is nothing that is open, in force, handed over, or of a name that has no rollout', () => {
+    const rollouts = [inForce('new')];
+    expect(outlived([{ ...part, open: true }, done], rollouts)).toEqual([]);
+    expect(outlived([part, done], [...rollouts, inForce('part', 'model')])).toEqual([]);
+    expect(outlived([kept('a', 1), done], rollouts)).toEqual([]);
+    expect(outlived([{ ...part, wantedAs: [] }, done], rollouts)).toEqual([]);
+    expect(outlived([part, done], [])).toEqual([]);
+    expect(outlived([part, done], [inForce('other', 'model')])).toEqual([]);
+  });
+
+  it('is all but the last of them, while none after them is handed over', () => {
+    const all = [kept('a', 1, { names: [] }), kept('c', 3, { names: [] }), kept('b', 2, { names: [] }), pending];
+    expect(names(outlived(all, [inForce('new')]))).toEqual(['a', 'b']);
+    const model = kept('m', 9, { names: [], wantedAs: [{ name: 'model', version: '1' }] });
+    expect(names(outlived([part, model, pending], [inForce('new')]))).toEqual([]);
+    // What is open or in force is not yet one of those that are over.
+    expect(outlived([part, { ...model, wantedAs: part.wantedAs, open: true }, pending], [inForce('new')])).toEqual([]);
+    expect(outlived([part, kept('b', 2, { names: [] })], [inForce('b')])).toEqual([]);
+  });
+
+  it('is nothing that a rollout of another of its names, or of another group, is still to take from', () => {
+    const both = { ...part, wantedAs: [...part.wantedAs, { name: 'model', version: '1' }] };
+    expect(outlived([both, done], [inForce('new')])).toEqual([]);
+    expect(outlived([both, done], [inForce('new'), inForce('m', 'model')])).toEqual([]);
+    expect(outlived([part, done], [inForce('new'), inForce('newer')])).toEqual([]);
   });
 });

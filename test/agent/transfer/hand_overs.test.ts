@@ -97,4 +97,19 @@ describe('HandOvers', () => {
     const none = { fromSeed: 0, fromPeers: 0, fromDisk: 0, wasted: 0 };
     expect(handOvers.progress({ ...SHARED, counters: null }, 0)).toMatchObject([none, none]);
   });
+
+  it('P-10.12: has the rank of the first of its rollouts', () => {
+    const handOvers = new HandOvers();
+    const ranked = (over: object): NamedRollout => ({ ...one, rollout: { ...one.rollout, ...over } });
+    const ranks = [
+      [{}],
+      [{ priority: 9 }, {}],
+      [{ priority: 0 }],
+      [{ urgent: true, priority: 0 }, { priority: 9 }],
+    ].map(([first = {}, ...more]) => {
+      handOvers.follow([ranked(first), ...more.map(ranked)], 0, false);
+      return handOvers.rank;
+    });
+    expect(ranks).toEqual([5, 9, 0, 10]);
+  });
 });

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type Published, publish } from '../../../broker/publish/publish.js';
+import { type Published, type PublishOptions, publish } from '../../../broker/publish/publish.js';
 import { seededBytes } from '../../support/artifact_bytes.js';
 import { Command } from '../../support/command.js';
 import { TestFleet } from '../../support/test_fleet.js';
@@ -99,9 +99,14 @@ export class Mesh extends TestFleet {
     return this.agent('seed', { broker, seeds: artifacts.map(({ path }) => path) });
   }
 
-  async publish(artifact: Artifact, broker: string, version = '1.0.0'): Promise<Published> {
+  async publish(
+    artifact: Artifact,
+    broker: string,
+    version = '1.0.0',
+    over: Pick<Partial<PublishOptions>, 'name' | 'priority'> = {},
+  ): Promise<Published> {
     const credential = await this.credential('publisher');
-    const target = { name: 'firmware', version, group: 'default', devices: 4 };
+    const target = { name: 'firmware', version, group: 'default', devices: 4, ...over };
     return publish({ credential, fleetFolder: this.folder, file: artifact.path, broker, ...target });
   }
 

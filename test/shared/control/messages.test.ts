@@ -109,6 +109,7 @@ describe('P-4.1 trust', () => {
     ],
     ['P-9.1', 'size', [1, 64 * 2 ** 30], [0, 64 * 2 ** 30 + 1]],
     ['P-9.2', 'chunks', [1, 16_384], [0, 16_385]],
+    ['P-4.1', 'priority', [0, 5, 9], [-1, 10, 1.5, '5', true, null, [5], 2 ** 32, Number.NaN]],
     ['P-2.4', 'shards', [1, 2, 512, 32_768], [0, 3, 1023, 32_767, 65_536, 2 ** 31, 2 ** 32]],
   ];
   it.each(limits)('%s %s at its limits and one past them', (_rule, field, good, bad) => {

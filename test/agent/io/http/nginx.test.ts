@@ -115,6 +115,31 @@ withNginx('nginx as the only seed', () => {
     expect(sample.bytes.length / ((performance.now() - began) / 1000)).toBeLessThan(RATE * 1.05);
   });
 
+  it('P-10.12: under a ceiling, the rollout with the higher priority takes it first, over HTTP alone', async () => {
+    const server = await nginx();
+    const other = await Sample.make('nginx too', 3_000_000);
+    await server.put('model.bin', other.bytes);
+    await server.put('model.bin.cmix', other.index.bytes);
+    const fleet = await LoneFleet.create();
+    const http: HttpOptions = { ...AT_ONCE, use: 'always' };
+    const agent = await started(fleet, { http, limits: { downRate: 1_000_000 } });
+    const shares: number[] = [];
+    agent.once('complete', () => {
+      for (const { held, chunks } of agent.status().rollouts) shares.push(held / chunks);
+    });
+    const urls = [`${server.origin}/model.bin`];
+    fleet.publish(rollout(`${server.origin}/firmware.img`), {
+      ...rolloutOf(other.index, 'model', '1'),
+      urls,
+      priority: 6,
+    });
+    await vi.waitFor(() => expect(agent.names).toEqual(['model 1', 'firmware 1']), PATIENCE);
+    expect(agent.status().rollouts.map(({ name }) => name)).toEqual(['model', 'firmware']);
+    expect(shares[0]).toBe(1);
+    expect(shares[1]).toBeLessThan(0.4);
+    expect(agent.warnings).toEqual([]);
+  });
+
   it('outside of its hours and over a link that is metered for what is urgent, nothing is asked', async () => {
     const server = await nginx();
     const fleet = await LoneFleet.create();

@@ -33,7 +33,7 @@ describe('an artifact under a second name', () => {
     expect([await stored.finish(TWO), await stored.finish(ONE)]).toEqual([two, one]);
     await expectWhole(sample, one, two);
     expect(await inode(one)).toBe(await inode(two));
-    expect((await readdir(folder)).sort()).toEqual(['index', 'journal', 'ready.json']);
+    expect((await readdir(folder)).sort()).toEqual(['index', 'journal', 'ready.json', 'wanted.json']);
     await store.close();
 
     // Another name asks for it, and the first file is gone.
@@ -133,7 +133,7 @@ describe('an artifact under a second name', () => {
     const next = await Store.open(dir);
     const again = await next.openArtifact({ ...sample.toOpen, ...TWO });
     expect(again.held.isFull).toBe(true);
-    expect((await readdir(folder)).sort()).toEqual(['index', 'journal', 'ready.json']);
+    expect((await readdir(folder)).sort()).toEqual(['index', 'journal', 'ready.json', 'wanted.json']);
     await again.finish(ONE);
     await again.finish(TWO);
     await expectWhole(sample, one, two);

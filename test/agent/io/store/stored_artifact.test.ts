@@ -103,7 +103,7 @@ describe('a stored artifact', () => {
     expect(stored.index !== undefined).toBe(indexed);
     await stored.installIndex(sample.index.bytes);
     expect(stored.held.count).toBe(held);
-    expect((await readdir(folder)).sort()).toEqual(['data.part', 'index', 'journal']);
+    expect((await readdir(folder)).sort()).toEqual(['data.part', 'index', 'journal', 'wanted.json']);
     for (const i of stored.held.missing()) await stored.writeChunk(i, sample.chunk(i));
     expect((await readFile(await stored.finish(sample.toOpen))).equals(sample.bytes)).toBe(true);
     await next.close();
