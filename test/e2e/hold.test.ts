@@ -13,6 +13,8 @@ import { type AgentFlags, type Artifact, Mesh, MIB, sha256Of } from './support/m
 /** One swarm across versions (P-10.10): devices whose owners hold v2 back give its swarm what their v1 shares with it. */
 
 const PATIENCE = { timeout: 60_000 };
+/** A dozen processes each, which a busy machine takes its time to start. */
+vi.setConfig({ testTimeout: 300_000 });
 const SIZE = 8 * MIB;
 const HELD = ['old-1', 'old-2', 'old-3'];
 /** A seed's uplink: what the others can bring is not to be its to bring. */
