@@ -9,13 +9,13 @@ import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
-import type { ChunkSource } from './io/store/chunk_source.js';
 import { TurnBudget } from './io/turn_budget.js';
 import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
+import { AgentCounts, type AgentMetrics, NO_DATAGRAMS } from './metrics.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
-import { closeParts, everyStep, openParts, type Parts } from './parts.js';
+import { closeParts, everyStep, openParts, ownFiles, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
 import { Rollouts } from './rollouts.js';
@@ -63,6 +63,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #alarm = new Alarm(() => this.#tick());
   readonly #throttle: Throttle;
   readonly #buffers = new ChunkBuffers();
+  readonly #counts = new AgentCounts();
   readonly #reads = new TurnBudget(MAX_READ_AT_ONCE_BYTES);
   readonly #ended = new AbortController();
   #running: Running | null = null;
@@ -85,7 +86,10 @@ export class Agent extends EventEmitter<AgentEvents> {
         this.#logger.info({ name, version, artifact, size, groups }, 'rollout');
         this.emit('rollout', { name, version, artifact, size });
       },
-      moved: (transfer) => this.#running?.announcements.forget(transfer),
+      moved: (transfer) => {
+        this.#running?.announcements.forget(transfer);
+        if (this.#rollouts.get(transfer.artifact) !== transfer) this.#counts.ended(transfer);
+      },
       failed: (error) => this.#warn(asError(error, 'a rollout')),
     });
   }
@@ -134,6 +138,18 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
+  /** As of now; before it runs and after it has stopped there is nothing but the counts. */
+  async metrics(): Promise<AgentMetrics> {
+    const { store, endpoint, control } = this.#running ?? {};
+    const storeBytes = (await store?.usedBytes().catch(() => null)) ?? null;
+    return {
+      ...this.#counts.of(this.#rollouts.all()),
+      datagrams: endpoint?.stats ?? NO_DATAGRAMS,
+      storeBytes,
+      online: control?.link.online ?? false,
+    };
+  }
+
   async #start(): Promise<void> {
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
@@ -161,7 +177,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
     const { credential, endpoint } = parts;
-    const control = new Control(credential, link);
+    const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
     const announcements = new Announcements(credential, control, random);
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, seconds, candidates: () => endpoint.candidates },
@@ -266,6 +282,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...{ http: running.http, httpRules: httpRules(this.#options) },
       worth: (device) => running.learning.worth(device, seconds()),
       learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
+      misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       due: (at) => {
@@ -366,10 +383,4 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#logger.warn({ code, remedy, cause, ...(times !== undefined && { times }) }, error.message);
     this.emit('warning', error);
   }
-}
-
-/** In the order in which they are looked into. */
-async function* ownFiles({ seeds, store }: Parts, name: string): AsyncGenerator<ChunkSource, void, undefined> {
-  yield* seeds;
-  yield* store.handedOver(name);
 }

@@ -5,6 +5,7 @@ import { Endpoint } from './io/endpoint.js';
 import { readAuthorities } from './io/http/authorities.js';
 import { HttpClient } from './io/http/http_client.js';
 import type { HttpFlow } from './io/http/http_flow.js';
+import type { ChunkSource } from './io/store/chunk_source.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
 import type { AgentOptions } from './options.js';
@@ -73,6 +74,12 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
 /** What is left to say is said, then all is given back. @throws E_STORE_IO, E_DISK_FULL */
 export function closeParts({ store, endpoint, seeds, http }: Parts): Promise<void> {
   return everyStep([endpoint, http, ...seeds, store].map((part) => () => part.close()));
+}
+
+/** Whatever the device has that may share chunks with artifacts of that name, in the order in which it is looked into. */
+export async function* ownFiles({ seeds, store }: Parts, name: string): AsyncGenerator<ChunkSource, void, undefined> {
+  yield* seeds;
+  yield* store.handedOver(name);
 }
 
 /** Takes every step in turn, whatever becomes of the others. @throws the first error, once all were taken */

@@ -10,6 +10,7 @@ import {
   REST_MS,
   SITE_OWES_MS,
 } from './limits.js';
+import type { Misbehaviour } from './misbehaviour.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 import { Sources } from './sources.js';
@@ -39,6 +40,8 @@ export interface SwarmOptions {
   readonly frugal: () => boolean;
   /** The device's own id, for its turn among those of its site. */
   readonly self: string;
+  /** A peer did not do what it said or was asked. */
+  readonly misbehaved?: (peer: string, how: Misbehaviour) => void;
 }
 
 export class Swarm {
@@ -56,6 +59,7 @@ export class Swarm {
   readonly #far = new Intake();
   #explorePhaseMs: number | undefined;
   readonly #random: () => number;
+  readonly #misbehaved: (peer: string, how: Misbehaviour) => void;
   #farOutstandingBytes = 0;
   /** As bits, of the last `schedule`; null where nobody asked. */
   #due: Uint8Array | null = null;
@@ -71,7 +75,8 @@ export class Swarm {
   #farLateBytes = 0;
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor({ held, verifying, chunkLength, random, frugal, self }: SwarmOptions) {
+  constructor({ held, verifying, chunkLength, random, frugal, self, misbehaved = () => {} }: SwarmOptions) {
+    this.#misbehaved = misbehaved;
     this.#frugal = frugal;
     this.#held = held;
     this.#verifying = verifying;
@@ -165,7 +170,7 @@ export class Swarm {
       if (peer.id === id) {
         peer.delivered(this.#chunkLength(chunk), now);
       } else {
-        if (since <= wonSince) peer.failures++;
+        if (since <= wonSince) this.#failed(peer);
         actions.push({ kind: 'cancel', peer: peer.id, chunk });
       }
       this.#settle(peer, chunk);
@@ -182,6 +187,7 @@ export class Swarm {
     if (!gone) {
       peer.restUntil = now + REST_MS;
     } else if (peer.have.get(chunk)) {
+      this.#misbehaved(id, 'false-have');
       peer.have.set(chunk, false);
       this.#picker.lost(chunk);
     }
@@ -233,6 +239,7 @@ export class Swarm {
     for (const peer of this.#peers.values()) {
       // HTTP has a patience of its own (P-11.2).
       if (now < peer.stallsAt || this.#sourceIds.has(peer.id)) continue;
+      this.#misbehaved(peer.id, 'stalled');
       peer.restUntil = now + REST_MS;
       for (const chunk of [...peer.outstanding.keys()]) {
         this.#settle(peer, chunk);
@@ -482,10 +489,16 @@ export class Swarm {
   #takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
     for (const peer of this.#peers.values()) {
       if (!peer.outstanding.has(chunk) || peer.begun.has(chunk) || this.#sourceIds.has(peer.id)) continue;
-      if (now >= lateByOwnPace(peer, chunk, this.#pace)) peer.failures++;
+      if (now >= lateByOwnPace(peer, chunk, this.#pace)) this.#failed(peer);
       this.#settle(peer, chunk);
       actions.push({ kind: 'cancel', peer: peer.id, chunk });
     }
+  }
+
+  /** Another brings what it owes. */
+  #failed(peer: Peer): void {
+    peer.failures++;
+    if (!this.#sourceIds.has(peer.id)) this.#misbehaved(peer.id, 'slow');
   }
 
   #settle(peer: Peer, chunk: number): void {

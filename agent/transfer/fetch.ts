@@ -93,6 +93,7 @@ export class Fetch {
       random: () => host.random(),
       frugal: () => host.metered(),
       self: host.self,
+      misbehaved: (peer, how) => host.misbehaved(peer, how),
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },

@@ -94,6 +94,7 @@ export class Mesh {
   /** P-10.4 @returns false where it is already: of several chunks that come together each may be wrong. */
   ban(link: Link): boolean {
     if (!this.#refusals.ban(link.peer.device)) return false;
+    this.#owner.host.misbehaved(link.peer.device, 'wrong-bytes');
     this.drop(link, CLOSE.wrongBytes);
     return true;
   }
@@ -135,6 +136,7 @@ export class Mesh {
     const now = host.now();
     const least = leastUseful(this.links.all(), now, ({ peer }) => host.worth(peer.device));
     if (least === undefined) return;
+    if (least.verified === 0) host.misbehaved(least.peer.device, 'idle');
     this.#refusals.madeRoom(least.peer.device, now);
     this.drop(least, CLOSE.noRoom);
   }
@@ -176,10 +178,11 @@ export class Mesh {
       onPeers: (peers) =>
         linked((link) => {
           const heeded = peers.slice(0, MAX_NAMES_PER_SESSION - link.named);
+          if (heeded.length < peers.length) host.misbehaved(link.peer.device, 'flood');
           link.named += heeded.length;
           for (const peer of byWorth(heeded, host.site, host.worth)) peerNamed(peer);
         }),
-      onClosed: (reason) => linked((link) => this.#onClosed(link, reason)),
+      onClosed: (reason, byPeer) => linked((link) => this.#onClosed(link, reason, byPeer)),
     };
   }
 
@@ -214,6 +217,7 @@ export class Mesh {
 
   #gone(link: Link, reason: EndReason): void {
     this.#servedBytes += link.serving.servedBytes;
+    if (link.session.stats.rejected.malformed > 0) this.#owner.host.misbehaved(link.peer.device, 'protocol');
     this.#learn(link, reason);
     this.#owner.fetch()?.gone(link);
     this.#telling.gone(link.peer.device);
@@ -232,8 +236,10 @@ export class Mesh {
     if (this.#owner.complete()) this.#dropIfUseless(link);
   }
 
-  #onClosed(link: Link, reason: EndReason): void {
+  #onClosed(link: Link, reason: EndReason, byPeer: boolean): void {
     if (!this.links.remove(link)) return;
+    if (reason === 'no path') this.#owner.host.misbehaved(link.peer.device, 'unreachable');
+    else if (reason === CLOSE.protocolError && !byPeer) this.#owner.host.misbehaved(link.peer.device, 'protocol');
     if (link.received === 0 && !this.#owner.complete()) {
       this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
     }

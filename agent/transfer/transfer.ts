@@ -6,6 +6,7 @@ import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
+import type { TransferTotals } from '../metrics.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
@@ -18,6 +19,7 @@ import type { MeshPeer, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
 import { Retirement, type SeedingLimits } from './retirement.js';
+import { noCounters } from './settling.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
 
@@ -146,6 +148,11 @@ export class Transfer {
 
   get peers(): number {
     return this.#mesh.links.openCount;
+  }
+
+  /** Bytes that came, and those that arrived at peers. */
+  get totals(): TransferTotals {
+    return { ...(this.#holding.fetch?.counters ?? noCounters()), served: this.#mesh.servedBytes };
   }
 
   /** Whether chunks are missing and no session could bring them (P-10.1). */
