@@ -240,7 +240,7 @@ export class Swarm {
       // HTTP has a patience of its own (P-11.2).
       if (now < peer.stallsAt || this.#sourceIds.has(peer.id)) continue;
       this.#misbehaved(peer.id, 'stalled');
-      peer.restUntil = now + REST_MS;
+      peer.stalled(now);
       for (const chunk of [...peer.outstanding.keys()]) {
         this.#settle(peer, chunk);
         actions.push({ kind: 'cancel', peer: peer.id, chunk });
@@ -253,7 +253,7 @@ export class Swarm {
     this.#picker.leaveOut(this.#held);
     const ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
     ready.sort(byMerit);
-    this.#sources.look(ready);
+    this.#sources.look(ready, now);
     const { far } = this.#sources;
     if (far !== null) this.#uplink.look(far, now);
     this.#due = null;

@@ -8,6 +8,7 @@ import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import { Assembly } from '../swarm/assembly.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
+import { isSpare } from '../swarm/refusals.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import type { TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
@@ -107,7 +108,13 @@ export class Fetch {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk) return true;
-    return this.#feeding.isFed(this.#host.now());
+    const now = this.#host.now();
+    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => isSpare(link, now));
+  }
+
+  /** Whether chunks are missing that peers could bring. */
+  get isHungry(): boolean {
+    return this.#mayAsk && !this.swarm.complete;
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -168,7 +175,7 @@ export class Fetch {
     const fresh = assembly.add(offset, bytes);
     this.counters.wasted += bytes.length - fresh;
     link.received += fresh;
-    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length);
+    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length, this.#host.now());
     else this.swarm.onBytes(device, chunk, bytes.length, this.#host.now());
     if (assembly.complete) this.#settling.settle(this.#authorOf(link), chunk, assembly.bytes);
   }
@@ -214,8 +221,13 @@ export class Fetch {
   #actions(now: number): SwarmAction[] {
     if (!this.#mayAsk) return [];
     if (this.#stored.index !== undefined) return this.swarm.schedule(now);
-    const open = [...this.#links.opened()].map((link) => link.peer.device);
-    return this.#index.schedule(open, now, this.#host.metered());
+    // A seed is what its certificate says, and holds it.
+    const open = [...this.#links.opened()]
+      .sort((a, b) => Number(b.peer.seed) - Number(a.peer.seed))
+      .map((link) => link.peer.device);
+    const actions = this.#index.schedule(open, now, this.#host.metered());
+    for (const { kind, peer } of actions) if (kind === 'cancel') this.#host.misbehaved(peer, 'stalled');
+    return actions;
   }
 
   #actAll(actions: readonly SwarmAction[]): void {

@@ -4,8 +4,9 @@ import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
+import { PROBATION_MS } from '../swarm/limits.js';
 import { byWorth } from '../swarm/peer_choice.js';
-import { leastUseful, Refusals } from '../swarm/refusals.js';
+import { isSpare, leastUseful, Refusals } from '../swarm/refusals.js';
 import type { Session } from '../transport/session.js';
 import type { EndReason, SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
@@ -27,6 +28,8 @@ export interface MeshOwner {
   isOrigin(): boolean;
   shelf(): Shelf;
   fetch(): Fetch | null;
+  /** P-10.3: most sessions. */
+  places(): number;
   /** P-7.9 */
   peerNamed(peer: PeerName): void;
   /** A session ended and was not told to. */
@@ -66,6 +69,7 @@ export class Mesh {
     const { host } = this.#owner;
     const old = this.links.get(peer.device);
     if (old !== undefined) this.drop(old, CLOSE.superseded);
+    if (this.links.size >= this.#owner.places()) this.#giveWay(peer);
     const later: { link?: Link } = {};
     const session = make(this.#eventsOf(later));
     const serving = new Serving(
@@ -107,6 +111,7 @@ export class Mesh {
 
   /** Two devices that both hold everything make room for others; who serves nobody has no use for any. */
   dropUseless(): void {
+    for (const link of this.links.all()) this.#nameIdle(link);
     if (this.#owner.host.metered()) for (const link of [...this.links.all()]) this.drop(link, CLOSE.done);
     else for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
   }
@@ -136,8 +141,34 @@ export class Mesh {
     const now = host.now();
     const least = leastUseful(this.links.all(), now, ({ peer }) => host.worth(peer.device));
     if (least === undefined) return;
-    if (least.verified === 0) host.misbehaved(least.peer.device, 'idle');
     this.#refusals.madeRoom(least.peer.device, now);
+    this.drop(least, CLOSE.noRoom);
+  }
+
+  /** P-10.3: those that keep their place whoever comes. */
+  occupants(): Link[] {
+    const now = this.#owner.host.now();
+    const isHungry = this.#owner.fetch()?.isHungry ?? false;
+    return [...this.links.all()].filter((link) => !isHungry || !isSpare(link, now));
+  }
+
+  /** P-10.3: whether a seed gets a place that a device has which brought nothing, however new. */
+  get yieldsToSeed(): boolean {
+    return (this.#owner.fetch()?.isHungry ?? false) && this.#unproven().length > 0;
+  }
+
+  #unproven(): Link[] {
+    return [...this.links.all()].filter(({ verified, peer }) => verified === 0 && !peer.seed);
+  }
+
+  #giveWay({ seed }: MeshPeer): void {
+    const { host } = this.#owner;
+    const kept = new Set(this.occupants());
+    const spare = [...this.links.all()].filter((link) => !kept.has(link));
+    const among = spare.length === 0 && seed ? this.#unproven() : spare;
+    const least = leastUseful(among, host.now(), ({ peer }) => host.worth(peer.device), 0);
+    if (least === undefined) return;
+    this.#refusals.gaveWay(least.peer.device, host.now());
     this.drop(least, CLOSE.noRoom);
   }
 
@@ -153,6 +184,14 @@ export class Mesh {
       rate: known?.rate ?? 0,
       rttMs: open ? session.stats.smoothedRtt : 0,
     });
+  }
+
+  /** Who is as honest as slow has told of a chunk by then. */
+  #nameIdle({ peer, open, since, verified }: Link): void {
+    const { host, fetch } = this.#owner;
+    const claims = fetch()?.swarm.peers.get(peer.device)?.have.count ?? 0;
+    const isOld = host.now() >= since + PROBATION_MS;
+    if (open && verified === 0 && claims === 0 && isOld && fetch() !== null) host.misbehaved(peer.device, 'idle');
   }
 
   #dropIfUseless(link: Link): void {
@@ -219,6 +258,7 @@ export class Mesh {
     this.#servedBytes += link.serving.servedBytes;
     if (link.session.stats.rejected.malformed > 0) this.#owner.host.misbehaved(link.peer.device, 'protocol');
     this.#learn(link, reason);
+    if (this.#owner.fetch()?.isHungry) this.#nameIdle(link);
     this.#owner.fetch()?.gone(link);
     this.#telling.gone(link.peer.device);
     this.tell();

@@ -61,6 +61,7 @@ export class Transfer {
       isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
+      places: () => this.#places,
       peerNamed: onPeerNamed,
       left: () => this.#left(),
     });
@@ -162,19 +163,23 @@ export class Transfer {
     return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
-  /** Sessions that may still be agreed (P-10.3). */
+  /** Sessions that may be agreed and none has to end (P-10.3). */
   get room(): number {
-    if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
-    if (this.held.isFull && (this.#host.metered() || this.#isRetired)) return 0;
-    const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
-    return Math.max(0, most - this.#mesh.links.size);
+    if (this.#isClosed) return 0;
+    return Math.max(0, this.#places - this.#mesh.links.size);
+  }
+
+  /** Sessions that may be agreed, those that bring nothing giving way (P-10.3). */
+  get mayAgree(): number {
+    return this.#isClosed ? 0 : Math.max(0, this.#places - this.#mesh.occupants().length);
   }
 
   /** P-10.3: by who else is there, and of which sites. */
   hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
-    const { room, heard } = this;
-    if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
-    const peers = [...this.#mesh.links.all()].map((link) => link.peer);
+    const { heard, mayAgree: room } = this;
+    if (this.#mesh.links.get(device) !== undefined) return room > 0;
+    if (room === 0) return seed && !this.#isClosed && this.#mesh.yieldsToSeed;
+    const peers = this.#mesh.occupants().map((link) => link.peer);
     const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
     if (this.#options.isSeed) {
       const sites = new Set([...peers.map((one) => one.site), ...heard.sites, site]);
@@ -214,7 +219,7 @@ export class Transfer {
     // P-5.6: room for a device's full number of sessions says that it has none, and a seed's room goes far beyond that.
     const most = this.#mesh.links.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
     const told = this.#host.metered() ? new Bitfield(held.length) : held;
-    return { t: 'have', at, held: told.count, room: Math.min(most, this.room), digest: makeDigest(told) };
+    return { t: 'have', at, held: told.count, room: Math.min(most, this.mayAgree), digest: makeDigest(told) };
   }
 
   /** P-10.2: whether either side holds what the other lacks, and would give it. */
@@ -252,6 +257,16 @@ export class Transfer {
   progress(): RolloutProgress[] {
     const rows = this.#holding.progress();
     return this.#paused ? rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused' } : row)) : rows;
+  }
+
+  /** Whether it takes no sessions whatever there are. */
+  get #isClosed(): boolean {
+    if (this.held === null || this.#paused || this.#stopped || this.failed) return true;
+    return this.held.isFull && (this.#host.metered() || this.#isRetired);
+  }
+
+  get #places(): number {
+    return this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
   }
 
   /** P-11.4 */
