@@ -78,10 +78,12 @@ export class IndexFetch {
     return others[0];
   }
 
-  /** With as many asked as may be, the one that is silent for longest, whatever it sent before; else the one that sent least. */
+  /** With as many asked as may be: while not all were asked, the one that is silent for longest, whatever it sent; else the one that sent least. */
   #giveWay(now: number): SwarmAction[] {
     if (this.#asked.size < MAX_INDEX_COPIES) return [];
-    const silent = [...this.#asked].filter(([, { at }]) => now >= at + INDEX_SILENT_MS);
+    // Later, who sends a little now and then may be the best that there is.
+    const isFirstRound = this.#patienceMs <= STALL_MS;
+    const silent = [...this.#asked].filter(([, { at }]) => isFirstRound && now >= at + INDEX_SILENT_MS);
     const [least] =
       silent.length > 0
         ? silent.reduce((a, b) => (b[1].at < a[1].at ? b : a))
