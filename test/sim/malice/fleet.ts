@@ -149,11 +149,11 @@ export class MaliceFleet {
   }
 }
 
-/** It answers every announcement, at once. */
+/** It answers every announcement of an honest device, at once. */
 function offersToAll(device: VirtualDevice): void {
   device.link.on('message', ({ topic }) => {
     const heard = parseTopic(PREFIX, topic);
-    if (heard?.name !== 'have' || heard.device === device.id) return;
+    if (heard?.name !== 'have' || heard.device.startsWith('evil')) return;
     device.negotiation.offer(device.transfer, {
       device: heard.device,
       site: SITE,

@@ -3,7 +3,7 @@ import { KINDS, type Malice } from './kinds.js';
 
 /** Fleets of which 40 % are malicious, each kind alone and all of them together. */
 
-/** The sum of both kinds, the fleet's seed among the honest. */
+/** 8 of 20, the fleet's seed among the honest. */
 export const SMALL: FleetOptions = {
   ...{ honest: 11, malicious: 8 },
   // 8.4 s at a device's own rate.
@@ -18,9 +18,11 @@ export interface MaliceScenario {
   readonly malice: readonly Malice[];
 }
 
+export const ALL_OF_THEM: MaliceScenario = { name: 'all of them', malice: KINDS };
+
 export const MALICE_SCENARIOS: readonly MaliceScenario[] = [
   ...KINDS.map((kind) => ({ name: kind.name, malice: [kind] })),
-  { name: 'all of them', malice: KINDS },
+  ALL_OF_THEM,
 ];
 
 /** The bar: honest devices are done within so many times what they take alone. */
