@@ -21,7 +21,7 @@ async function named(device: Command): Promise<Set<string>> {
 it('2 of 5 peers that serve wrong bytes, or nothing: the others complete, and name each of them in their metrics (P-10.4)', async () => {
   const mesh = await Mesh.create();
   const broker = await mesh.broker();
-  const artifact = await mesh.artifact('firmware.img', 10 * MIB);
+  const artifact = await mesh.artifact('firmware.img', 3 * MIB);
   await mesh.publish(artifact, broker.url);
   const wrong = await GatedSource.make(artifact.bytes, (_, bytes) => {
     bytes[0] = (bytes[0] ?? 0) ^ 1;
