@@ -145,11 +145,12 @@ export class Mesh {
     this.drop(least, CLOSE.noRoom);
   }
 
-  /** P-10.3: those that keep their place whoever comes. */
+  /** P-10.3: those that keep their place whoever comes: all, where they feed the device, or malicious newcomers would end honest sessions. */
   occupants(): Link[] {
     const now = this.#owner.host.now();
-    const isHungry = this.#owner.fetch()?.isHungry ?? false;
-    return [...this.links.all()].filter((link) => !isHungry || !isSpare(link, now));
+    const fetch = this.#owner.fetch();
+    const mayGo = fetch !== null && fetch.isHungry && !fetch.isFed;
+    return [...this.links.all()].filter((link) => !mayGo || !isSpare(link, now));
   }
 
   /** P-10.3: whether a seed gets a place that a device has which brought nothing, however new. */
@@ -168,6 +169,7 @@ export class Mesh {
     const among = spare.length === 0 && seed ? this.#unproven() : spare;
     const least = leastUseful(among, host.now(), ({ peer }) => host.worth(peer.device), 0);
     if (least === undefined) return;
+    this.#nameIdle(least, 0);
     this.#refusals.gaveWay(least.peer.device, host.now());
     this.drop(least, CLOSE.noRoom);
   }
@@ -187,10 +189,10 @@ export class Mesh {
   }
 
   /** Who is as honest as slow has told of a chunk by then. */
-  #nameIdle({ peer, open, since, verified }: Link): void {
+  #nameIdle({ peer, open, since, verified }: Link, probationMs = PROBATION_MS): void {
     const { host, fetch } = this.#owner;
     const claims = fetch()?.swarm.peers.get(peer.device)?.have.count ?? 0;
-    const isOld = host.now() >= since + PROBATION_MS;
+    const isOld = host.now() >= since + probationMs;
     if (open && verified === 0 && claims === 0 && isOld && fetch() !== null) host.misbehaved(peer.device, 'idle');
   }
 
