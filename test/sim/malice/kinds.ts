@@ -46,6 +46,12 @@ export interface Context {
 
 const bytesOf = ({ index, chunk }: Sample, i: number): Uint8Array => (i === INDEX_CHUNK ? index.bytes : chunk(i));
 
+/** Hears nothing of what comes over its sessions: it asks for nothing, and gives nothing. */
+const deaf = ({ onClosed }: SessionEvents): SessionEvents => ({
+  ...{ onOpen() {}, onRequest() {}, onCancel() {}, onReject() {}, onData() {}, onHave() {}, onPeers() {}, onComing() {} },
+  onClosed,
+});
+
 /** Answers requests in its own way, and gives nothing else. */
 const answering =
   (answer: (session: Session, chunk: number, length: number) => void, wake: () => void): Twist =>
@@ -144,12 +150,8 @@ const naming =
       world.at(world.now + NAMES_MS, name);
     };
     return {
-      ...events,
-      onOpen: (path) => {
-        events.onOpen(path);
-        name();
-      },
-      onRequest() {},
+      ...deaf(events),
+      onOpen: name,
       onClosed: (reason, byPeer) => {
         over = true;
         events.onClosed(reason, byPeer);
@@ -223,7 +225,7 @@ export const FLOODING: Malice = {
 export const IDLE: Malice = {
   name: 'sessions that are never used',
   named: ['idle'],
-  options: ({ wake }) => ({ twist: answering(() => {}, wake) }),
+  options: () => ({ twist: deaf }),
 };
 
 export const KINDS: readonly Malice[] = [
