@@ -109,7 +109,9 @@ export class Fetch {
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk) return true;
     const now = this.#host.now();
-    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => isSpare(link, now));
+    // Whom a seed alone feeds, and no device that it has a session with, looks for others.
+    const devices = [...this.#links.all()].filter(({ peer }) => !peer.seed);
+    return this.#feeding.isFed(now) && (devices.length === 0 || !devices.every((link) => isSpare(link, now)));
   }
 
   /** Whether chunks are missing that peers could bring. */

@@ -48,7 +48,16 @@ const bytesOf = ({ index, chunk }: Sample, i: number): Uint8Array => (i === INDE
 
 /** Hears nothing of what comes over its sessions: it asks for nothing, and gives nothing. */
 const deaf = ({ onClosed }: SessionEvents): SessionEvents => ({
-  ...{ onOpen() {}, onRequest() {}, onCancel() {}, onReject() {}, onData() {}, onHave() {}, onPeers() {}, onComing() {} },
+  ...{
+    onOpen() {},
+    onRequest() {},
+    onCancel() {},
+    onReject() {},
+    onData() {},
+    onHave() {},
+    onPeers() {},
+    onComing() {},
+  },
   onClosed,
 });
 
