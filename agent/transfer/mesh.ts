@@ -149,7 +149,7 @@ export class Mesh {
   occupants(): Link[] {
     const now = this.#owner.host.now();
     const fetch = this.#owner.fetch();
-    const mayGo = fetch !== null && fetch.isHungry && !fetch.isFed;
+    const mayGo = fetch?.isHungry === true && !fetch.isFed;
     return [...this.links.all()].filter((link) => !mayGo || !isSpare(link, now));
   }
 
