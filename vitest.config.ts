@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Real sockets, files under load, child processes: inside the rooms that touch the world. And what puts another in a module's place. */
 const io = [
   'test/agent/io/**/*.test.ts',
+  'test/bin/metrics/metrics_server.test.ts',
   'test/bin/refusals.test.ts',
   'test/broker/{fleet,meter,mosquitto}/**/*.test.ts',
   'test/shared/control/topics_cost.test.ts',

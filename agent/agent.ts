@@ -12,6 +12,7 @@ import { Alarm } from './io/alarm.js';
 import { TurnBudget } from './io/turn_budget.js';
 import { Learning } from './learning.js';
 import type { Metered } from './metered.js';
+import { AgentCounts, type AgentMetrics, NO_DATAGRAMS } from './metrics.js';
 import { Negotiation } from './negotiation.js';
 import { type AgentEvents, type AgentOptions, checkOptions, httpRules, type Logger } from './options.js';
 import { lastingFiles, ownFiles } from './own_files.js';
@@ -63,6 +64,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #alarm = new Alarm(() => this.#tick());
   readonly #throttle: Throttle;
   readonly #buffers = new ChunkBuffers();
+  readonly #counts = new AgentCounts();
   readonly #reads = new TurnBudget(MAX_READ_AT_ONCE_BYTES);
   readonly #ended = new AbortController();
   #running: Running | null = null;
@@ -85,7 +87,10 @@ export class Agent extends EventEmitter<AgentEvents> {
         this.#logger.info({ name, version, artifact, size, groups }, 'rollout');
         this.emit('rollout', { name, version, artifact, size });
       },
-      moved: (transfer) => this.#running?.announcements.forget(transfer),
+      moved: (transfer) => {
+        this.#running?.announcements.forget(transfer);
+        if (this.#rollouts.get(transfer.artifact) !== transfer) this.#counts.ended(transfer);
+      },
       failed: (error) => this.#warn(asError(error, 'a rollout')),
     });
   }
@@ -135,6 +140,18 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
+  /** As of now; before it runs and after it has stopped there is nothing but the counts. */
+  async metrics(): Promise<AgentMetrics> {
+    const { store, endpoint, control } = this.#running ?? {};
+    const storeBytes = (await store?.usedBytes().catch(() => null)) ?? null;
+    return {
+      ...this.#counts.of(this.#rollouts.all()),
+      datagrams: endpoint?.stats ?? NO_DATAGRAMS,
+      storeBytes,
+      online: control?.link.online ?? false,
+    };
+  }
+
   async #start(): Promise<void> {
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
@@ -162,7 +179,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
     const { credential, endpoint } = parts;
-    const control = new Control(credential, link);
+    const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
     const announcements = new Announcements(credential, control, random);
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, seconds, candidates: () => endpoint.candidates },
@@ -274,6 +291,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...{ http: running.http, httpRules: httpRules(this.#options) },
       worth: (device) => running.learning.worth(device, seconds()),
       learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
+      misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       due: (at) => {

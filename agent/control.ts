@@ -5,6 +5,7 @@ import { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
 import { Tally } from '../shared/tally.js';
+import type { Misbehaviour } from './swarm/misbehaviour.js';
 import { type Allowance, TokenBuckets } from './token_buckets.js';
 import type { MeshPeer } from './transfer/host.js';
 
@@ -51,8 +52,15 @@ export class Control {
   readonly #signals = new TokenBuckets(SHARE);
   readonly #haves = new TokenBuckets(SHARE);
   readonly #refusals = new Tally();
+  readonly #misbehaved: (device: string, how: Misbehaviour) => void;
 
-  constructor(credential: Credential, link: ControlLink) {
+  /** @param misbehaved is told of who says more than its share, on the broker's word, or what it signed and nobody can read. */
+  constructor(
+    credential: Credential,
+    link: ControlLink,
+    misbehaved: (device: string, how: Misbehaviour) => void = () => {},
+  ) {
+    this.#misbehaved = misbehaved;
     this.#credential = credential;
     this.link = link;
     const { prefix, identity } = credential;
@@ -73,9 +81,12 @@ export class Control {
     if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
     if (!this.#readable.some((filter) => covers(filter, topic))) return null;
     // P-3.7, before a signature is looked at: the broker's ACL lets nobody speak in the name of another.
-    // Seeds say `have` on every shard at once: too many of them are no offence.
-    if (parsed.name === 'have' && !this.#haves.take(`${parsed.artifact}/${parsed.device}`, now)) return null;
+    if (parsed.name === 'have' && !this.#haves.take(`${parsed.artifact}/${parsed.device}`, now)) {
+      this.#misbehaved(parsed.device, 'flood');
+      return null;
+    }
     if (parsed.name === 'signal' && !this.#signals.take(parsed.from, now)) {
+      this.#misbehaved(parsed.from, 'flood');
       throw new ChunkmeshError('E_MESSAGE_RATE', `${parsed.from} sends more than ${SHARE.perSecond} signals a second`);
     }
     return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, at) };
@@ -90,6 +101,7 @@ export class Control {
     const parsed = parseTopic(this.#credential.prefix, topic);
     if (parsed?.name === 'trust' && BY_THE_CLOCK.includes(code)) this.unheard(parsed.group);
     const [said, signer] = [topic.slice(topic.lastIndexOf('/') + 1), heard?.opened.signer.identity.id ?? ''];
+    if (heard !== null && code === 'E_MESSAGE_MALFORMED') this.#misbehaved(signer, 'protocol');
     return this.#refusals.add(`${parsed?.name}/${said}/${signer}/${code}`, now);
   }
 

@@ -1,6 +1,7 @@
 export { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 export { type Credential, loadCredential } from '../shared/identity/bundle.js';
 export { Agent } from './agent.js';
+export type { AgentMetrics, TransferTotals } from './metrics.js';
 export type {
   AgentEvents,
   AgentOptions,

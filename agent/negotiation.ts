@@ -83,7 +83,11 @@ export class Negotiation {
     if (transfer.isBanned(peer.device)) return;
     if (transfer.sessionSince(peer.device) !== undefined) {
       if (announcedAt === undefined || !this.#agreements.isLater(artifact, peer.device, announcedAt)) return;
-    } else if (transfer.room <= this.#agreements.pendingFor(artifact, now) || !transfer.hasPlaceFor(peer)) return;
+    } else if (!transfer.hasPlaceFor(peer)) {
+      return;
+    } else if (!peer.seed && transfer.mayAgree <= this.#agreements.pendingFor(artifact, now)) {
+      return;
+    }
     if (this.#agreements.isPending(artifact, peer.device)) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
@@ -95,7 +99,7 @@ export class Negotiation {
   /** As `offer`, to a device that PEERS named: where this one has not enough peers yet (P-10.3). */
   seek(transfer: Transfer, peer: MeshPeer): void {
     const pending = this.#agreements.pendingFor(transfer.artifact, this.#host.now());
-    if (seeksPeers(transfer.room, pending)) this.offer(transfer, peer);
+    if (seeksPeers(transfer.mayAgree, pending)) this.offer(transfer, peer);
   }
 
   /** A message on this device's signal topic, opened. @throws E_MESSAGE_*, for the caller to log. */
@@ -182,7 +186,8 @@ export class Negotiation {
     });
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
     const there = transfer.sessionSince(id) !== undefined;
-    if (there ? !this.#agreements.isLater(transfer.artifact, id, answer.at) : transfer.room === 0) return;
+    const mayBegin = transfer.mayAgree > 0 || transfer.hasPlaceFor(peerOf(opened));
+    if (there ? !this.#agreements.isLater(transfer.artifact, id, answer.at) : !mayBegin) return;
     this.#agreements.agreed(transfer.artifact, id, answer.at);
     this.#host.agreed(transfer, {
       peer: peerOf(opened),

@@ -10,6 +10,7 @@ import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './config/
 /** Parsers of what is typed: each names the option in what it refuses. */
 
 const PORT_LIMIT = 65_535;
+const LOOPBACK = '127.0.0.1';
 /** Of what was typed, in a refusal. */
 const MOST_QUOTED = 80;
 
@@ -141,15 +142,29 @@ export function brokerAddress(text: string): string {
 
 /** `address:port`, `[v6]:port`, `address` or `:port`. @throws E_ARGUMENT */
 export function listenAddress(text: string): { host?: string; port?: number } {
+  const address = socketAddress(text);
+  if (address !== null) return address;
+  throw new ChunkmeshError(
+    'E_ARGUMENT',
+    `--listen, or the setting "listen": ${quoted(text)} is not an address and port, as 0.0.0.0:51554 or [::]:51554; names are not looked up`,
+  );
+}
+
+/** `address:port`, `[v6]:port` or `:port`, which is of loopback. @throws E_ARGUMENT */
+export function metricsAddress(text: string): { host: string; port: number } {
+  const { host = LOOPBACK, port } = socketAddress(text) ?? {};
+  if (port !== undefined) return { host, port };
+  throw new ChunkmeshError(
+    'E_ARGUMENT',
+    `--metrics, or the setting "metrics": ${quoted(text)} is not an address and port, as 127.0.0.1:9464, or :9464 for this host alone; names are not looked up`,
+  );
+}
+
+function socketAddress(text: string): { host?: string; port?: number } | null {
   const [, v6, v4 = '', digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const number = digits === undefined ? undefined : Number(digits);
   const isHost = v6 === undefined ? isIPv4(v4) || (v4 === '' && number !== undefined) : isIPv6(v6);
-  if (!isHost || (number ?? 0) > PORT_LIMIT) {
-    throw new ChunkmeshError(
-      'E_ARGUMENT',
-      `--listen, or the setting "listen": ${quoted(text)} is not an address and port, as 0.0.0.0:51554 or [::]:51554; names are not looked up`,
-    );
-  }
+  if (!isHost || (number ?? 0) > PORT_LIMIT) return null;
   const host = v6 ?? v4;
   return { ...(host !== '' && { host }), ...(number !== undefined && { port: number }) };
 }

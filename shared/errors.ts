@@ -108,7 +108,7 @@ export const ERROR_TABLE = {
     'Raise `storeQuota`, or take files that are installed out of `ready`; the transfer goes on by itself.',
   ),
   E_DISK_FULL: row(EXIT.world, true, 'Free space on the disk that is named; the transfer goes on by itself.'),
-  E_SOCKET: row(EXIT.world, true, 'Check that the UDP address and port are free and belong to this host.'),
+  E_SOCKET: row(EXIT.world, true, 'Check that the address and port are free and belong to this host.'),
   E_SESSION_PROTOCOL: row(EXIT.failed, false, 'The peer broke the protocol; its session was closed.'),
   E_TIMEOUT: row(EXIT.world, true, 'It took longer than allowed; see what was waited for.'),
   E_HTTP_UNREACHABLE: row(

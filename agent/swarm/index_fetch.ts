@@ -1,5 +1,5 @@
 import { INDEX_CHUNK } from '../../shared/limits.js';
-import { MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from './limits.js';
+import { INDEX_SILENT_MS, MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from './limits.js';
 import type { SwarmAction } from './swarm.js';
 
 /**
@@ -7,8 +7,8 @@ import type { SwarmAction } from './swarm.js';
  * whole, so that wrong bytes have one author. Pure.
  */
 export class IndexFetch {
-  /** The peers being asked, with how many bytes came from each. */
-  readonly #asked = new Map<string, number>();
+  /** The peers being asked, with how many bytes came from each, and when the last of them. */
+  readonly #asked = new Map<string, { bytes: number; at: number }>();
   /** Peers that rejected, lied or gave way to another, until every peer has; then all may be asked again. */
   readonly #passed = new Set<string>();
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -23,11 +23,21 @@ export class IndexFetch {
 
   /** When `schedule` is due again although nothing happens. */
   get deadline(): number {
-    const patienceMs = this.#frugal ? MAX_INDEX_PATIENCE_MS : this.#patienceMs;
-    return this.#hasOthers ? this.#askedAt + patienceMs : Number.POSITIVE_INFINITY;
+    if (!this.#hasOthers) return Number.POSITIVE_INFINITY;
+    if (this.#frugal) return this.#askedAt + MAX_INDEX_PATIENCE_MS;
+    const patientUntil = this.#askedAt + this.#patienceMs;
+    // Where all were asked once, nobody is quick; where nobody is asked, all said no.
+    return this.#patienceMs > STALL_MS || this.#asked.size === 0
+      ? patientUntil
+      : Math.min(patientUntil, this.#heardAt + INDEX_SILENT_MS);
   }
 
-  /** Whom to ask now, if anybody, and who gives way to it. @param frugal whether every byte costs */
+  /** When something came last, or could have. */
+  get #heardAt(): number {
+    return Math.max(this.#askedAt, ...[...this.#asked.values()].map(({ at }) => at));
+  }
+
+  /** Whom to ask now, if anybody, and who gives way to it. @param peers in the order in which they are to be asked; @param frugal whether every byte costs */
   schedule(peers: readonly string[], now: number, frugal = false): SwarmAction[] {
     this.#frugal = frugal;
     const others = peers.filter((id) => !this.#asked.has(id));
@@ -37,16 +47,16 @@ export class IndexFetch {
     if (!atOnce && now < this.deadline) return [];
     const next = fresh ?? this.#beginRound(others);
     if (next === undefined) return [];
-    const actions = this.#giveWay();
-    this.#asked.set(next, 0);
+    const actions = this.#giveWay(now);
+    this.#asked.set(next, { bytes: 0, at: now });
     this.#askedAt = now;
     this.#hasOthers = others.length + actions.length > 1;
     return [...actions, { kind: 'request', peer: next, chunk: INDEX_CHUNK }];
   }
 
-  onBytes(peer: string, bytes: number): void {
-    const received = this.#asked.get(peer);
-    if (received !== undefined) this.#asked.set(peer, received + bytes);
+  onBytes(peer: string, bytes: number, now: number): void {
+    const asked = this.#asked.get(peer);
+    if (asked !== undefined) this.#asked.set(peer, { bytes: asked.bytes + bytes, at: now });
   }
 
   /** The peer rejected, left or lied. */
@@ -68,10 +78,16 @@ export class IndexFetch {
     return others[0];
   }
 
-  /** With as many asked as may be, the one that sent least. */
-  #giveWay(): SwarmAction[] {
+  /** With as many asked as may be: while not all were asked, the one that is silent for longest, whatever it sent; else the one that sent least. */
+  #giveWay(now: number): SwarmAction[] {
     if (this.#asked.size < MAX_INDEX_COPIES) return [];
-    const [least] = [...this.#asked].reduce((a, b) => (b[1] < a[1] ? b : a));
+    // Later, who sends a little now and then may be the best that there is.
+    const isFirstRound = this.#patienceMs <= STALL_MS;
+    const silent = [...this.#asked].filter(([, { at }]) => isFirstRound && now >= at + INDEX_SILENT_MS);
+    const [least] =
+      silent.length > 0
+        ? silent.reduce((a, b) => (b[1].at < a[1].at ? b : a))
+        : [...this.#asked].reduce((a, b) => (b[1].bytes < a[1].bytes ? b : a));
     this.failed(least);
     return [{ kind: 'cancel', peer: least, chunk: INDEX_CHUNK }];
   }

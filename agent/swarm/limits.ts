@@ -15,8 +15,12 @@ export const STALL_MS = 5_000;
  * twelve peers that share a link of 3 kB/s.
  */
 export const STALL_BYTES = 1024;
-/** How long a stalled or busy peer is left alone. */
+/** Who has brought nothing yet and owes a chunk for so long keeps no seed from being asked for what it claims. */
+export const UNPROVEN_MS = 1_000;
+/** How long a stalled or busy peer is left alone... */
 export const REST_MS = 10_000;
+/** ...doubled each time that it stalls again with no chunk brought, up to this. */
+export const MAX_REST_MS = 160_000;
 /** P-10.4: past this, a chunk is asked once more only when every request for it is late. */
 export const MAX_COPIES_IN_ENDGAME = 2;
 /** Younger requests are likely on their way already; doubling them would only waste. */
@@ -47,6 +51,8 @@ export const MAX_LATE_MS = 30_000;
 export const MAX_INDEX_COPIES = 3;
 /** The index is asked of the next peer after STALL_MS, doubled each time that all were asked, up to this. */
 export const MAX_INDEX_PATIENCE_MS = 40_000;
+/** And after this where no byte of it comes from anybody: a request and the first of the answer take a few round trips. */
+export const INDEX_SILENT_MS = 1_000;
 /** Smoothing of a peer's rate, per verified chunk. */
 export const RATE_GAIN = 0.2;
 
@@ -108,6 +114,8 @@ export const STARVED_MS = 10_000;
 export const LOOK_AROUND_MS = 300_000;
 /** How long the moment is: more than the agent's longest sleep. */
 export const LOOKING_MS = 2_000;
+/** P-10.3: a session of which nothing came for so long gives way to a newcomer: who holds something says so at once, and is asked at once. */
+export const UNUSED_MS = 3_000;
 /** P-10.3: a session gets as long to prove of use before it may have to make room. */
 export const PROBATION_MS = 10_000;
 /**

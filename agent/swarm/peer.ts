@@ -1,11 +1,14 @@
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import {
   MAX_PIPELINE_BYTES,
+  MAX_REST_MS,
   MIN_PIPELINE_BYTES,
   PIPELINE_SECONDS,
   RATE_GAIN,
+  REST_MS,
   STALL_BYTES,
   STALL_MS,
+  UNPROVEN_MS,
 } from './limits.js';
 
 /** What a swarm knows of one peer. Times in milliseconds of the caller's monotonic clock. */
@@ -30,6 +33,8 @@ export class Peer {
   restUntil = 0;
   /** Requests since its last verified chunk that another answered first, or that it rejected. */
   failures = 0;
+  /** How often it stalled since then. */
+  #stalls = 0;
   /** When it was last asked for what is rather asked of others; null before the first `schedule`. */
   exploredAt: number | null = null;
   /** When it last brought a chunk, or was asked for one with nothing else to bring. */
@@ -73,9 +78,9 @@ export class Peer {
     return since;
   }
 
-  /** Whether it is to be asked as others are: it does not rest, and what it was asked for of late it brought. */
-  get isGood(): boolean {
-    return this.restUntil === 0 && this.failures === 0;
+  /** Whether it is to be asked as others are: it does not rest, what it was asked for of late it brought, and the first of it did not take long. */
+  isGood(now: number): boolean {
+    return this.restUntil === 0 && this.failures === 0 && (this.rate > 0 || now < this.owesSince + UNPROVEN_MS);
   }
 
   /** When the chunk should be here, as the peer has brought others until now: it sends in the order in which it was asked. Infinity where it brought none yet. */
@@ -103,8 +108,15 @@ export class Peer {
     this.#lastBytesAt = now;
     this.#progress = 0;
     this.failures = 0;
+    this.#stalls = 0;
     this.rate = this.rate === 0 ? sample : this.rate + RATE_GAIN * (sample - this.rate);
     this.lastChunkAt = now;
+  }
+
+  /** It owed chunks and sent nothing. */
+  stalled(now: number): void {
+    this.failures++;
+    this.restUntil = now + Math.min(MAX_REST_MS, REST_MS * 2 ** this.#stalls++);
   }
 
   get stallsAt(): number {

@@ -1,5 +1,5 @@
 import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
-import { LEFT_REFUSED_MS, MAX_REFUSED, PROBATION_MS, REFUSED_MS } from './limits.js';
+import { LEFT_REFUSED_MS, MAX_REFUSED, PROBATION_MS, REFUSED_MS, STALL_BYTES, UNUSED_MS } from './limits.js';
 
 /** Whose sessions end and whom a device refuses then, for a while (P-10.3) or for good (P-10.4). Pure. */
 
@@ -22,6 +22,11 @@ export class Refusals {
   /** P-10.3: its session brought least, and made room. */
   madeRoom(device: string, now: number): void {
     this.#refuse(device, now + REFUSED_MS);
+  }
+
+  /** P-10.3: its session brought nothing, and gave way to a newcomer. */
+  gaveWay(device: string, now: number): void {
+    this.#refuse(device, now + LEFT_REFUSED_MS);
   }
 
   /**
@@ -48,19 +53,25 @@ export interface Brought {
   readonly verified: number;
 }
 
+/** P-10.3: whether a session, where chunks are missing, is in the way of a newcomer: it brought nothing, and had its time. */
+export function isSpare({ since, received, verified }: Brought, now: number): boolean {
+  return verified === 0 && now >= since + (received < STALL_BYTES ? UNUSED_MS : PROBATION_MS);
+}
+
 /**
  * P-10.3: the session, of those that are old enough, that brought least. By what came and was right, since what a peer promises costs it
  * nothing, nor does asking; and not by whose chunk is longest ago, since of many that share a slow link that is the one whose next is nearly
- * here. @param worth of who is at the other end, as PeerBook has it
+ * here. @param worth of who is at the other end, as PeerBook has it; @param probationMs how old that is
  */
 export function leastUseful<T extends Brought>(
   sessions: Iterable<T>,
   now: number,
   worth: (session: T) => number,
+  probationMs = PROBATION_MS,
 ): T | undefined {
   let least: T | undefined;
   for (const session of sessions) {
-    if (session.since > now - PROBATION_MS) continue;
+    if (session.since > now - probationMs) continue;
     if (least === undefined || isWorse(session, least, now, worth)) least = session;
   }
   return least;

@@ -16,13 +16,15 @@ export class Sources {
   /** As bits: chunks that peers of other sites hold. */
   readonly #far: Uint8Array;
   #byLevel: readonly Peer[][] = [];
+  #now = 0;
 
   constructor(chunkCount: number) {
     this.#far = new Uint8Array(Math.ceil(chunkCount / 8));
   }
 
   /** Call before a row of questions. @param peers that may be asked */
-  look(peers: readonly Peer[]): void {
+  look(peers: readonly Peer[], now: number): void {
+    this.#now = now;
     this.#byLevel = Array.from({ length: LEVELS }, (_, level) => peers.filter((peer) => peer.level === level));
     this.#known.fill(false);
   }
@@ -56,7 +58,7 @@ export class Sources {
     this.#lower[level] = lower;
     if (this.#known[level]) return lower;
     lower.fill(0);
-    for (const peer of this.#byLevel.slice(0, level).flat()) if (peer.isGood) add(lower, peer.have.bytes);
+    for (const peer of this.#byLevel.slice(0, level).flat()) if (peer.isGood(this.#now)) add(lower, peer.have.bytes);
     this.#known[level] = true;
     return lower;
   }

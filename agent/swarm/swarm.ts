@@ -11,6 +11,7 @@ import {
   SITE_OWES_MS,
 } from './limits.js';
 import { bestRateOf, byMerit } from './merit.js';
+import type { Misbehaviour } from './misbehaviour.js';
 import { Peer } from './peer.js';
 import { Picker } from './picker.js';
 import { Sources } from './sources.js';
@@ -44,6 +45,8 @@ export interface SwarmOptions {
   readonly twins?: (chunk: number) => readonly number[];
   /** Bytes that may be asked for and not yet here, where other transfers come before this one (P-10.12). Default no limit. */
   readonly allowance?: () => number;
+  /** A peer did not do what it said or was asked. */
+  readonly misbehaved?: (peer: string, how: Misbehaviour) => void;
 }
 
 export class Swarm {
@@ -63,6 +66,7 @@ export class Swarm {
   readonly #far = new Intake();
   #explorePhaseMs: number | undefined;
   readonly #random: () => number;
+  readonly #misbehaved: (peer: string, how: Misbehaviour) => void;
   #farOutstandingBytes = 0;
   /** As bits, of the last `schedule`; null where nobody asked. */
   #due: Uint8Array | null = null;
@@ -82,7 +86,8 @@ export class Swarm {
   #dueAt = Number.POSITIVE_INFINITY;
 
   constructor(options: SwarmOptions) {
-    const { held, verifying, chunkLength, random, frugal, self, twins } = options;
+    const { held, verifying, chunkLength, random, frugal, self, twins, misbehaved = () => {} } = options;
+    this.#misbehaved = misbehaved;
     this.#frugal = frugal;
     this.#allowance = options.allowance ?? (() => Number.POSITIVE_INFINITY);
     this.#held = held;
@@ -189,7 +194,7 @@ export class Swarm {
       if (peer.id === id) {
         peer.delivered(this.#chunkLength(chunk), now);
       } else {
-        if (since <= wonSince) peer.failures++;
+        if (since <= wonSince) this.#failed(peer);
         actions.push({ kind: 'cancel', peer: peer.id, chunk });
       }
       this.#settle(peer, chunk);
@@ -206,6 +211,7 @@ export class Swarm {
     if (!gone) {
       peer.restUntil = now + REST_MS;
     } else if (peer.have.get(chunk)) {
+      this.#misbehaved(id, 'false-have');
       peer.have.set(chunk, false);
       this.#picker.lost(chunk);
     }
@@ -257,7 +263,8 @@ export class Swarm {
     for (const peer of this.#peers.values()) {
       // HTTP has a patience of its own (P-11.2).
       if (now < peer.stallsAt || this.#sourceIds.has(peer.id)) continue;
-      peer.restUntil = now + REST_MS;
+      this.#misbehaved(peer.id, 'stalled');
+      peer.stalled(now);
       for (const chunk of [...peer.outstanding.keys()]) {
         this.#settle(peer, chunk);
         actions.push({ kind: 'cancel', peer: peer.id, chunk });
@@ -270,7 +277,7 @@ export class Swarm {
     this.#picker.leaveOut(this.#held);
     const ready = [...this.#peers.values()].filter((peer) => peer.restUntil === 0);
     ready.sort(byMerit);
-    this.#sources.look(ready);
+    this.#sources.look(ready, now);
     const { far } = this.#sources;
     if (far !== null) this.#uplink.look(far, now);
     this.#due = null;
@@ -527,10 +534,16 @@ export class Swarm {
   #takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
     for (const peer of this.#peers.values()) {
       if (!peer.outstanding.has(chunk) || peer.begun.has(chunk) || this.#sourceIds.has(peer.id)) continue;
-      if (now >= lateByOwnPace(peer, chunk, this.#pace)) peer.failures++;
+      if (now >= lateByOwnPace(peer, chunk, this.#pace)) this.#failed(peer);
       this.#settle(peer, chunk);
       actions.push({ kind: 'cancel', peer: peer.id, chunk });
     }
+  }
+
+  /** Another brings what it owes. */
+  #failed(peer: Peer): void {
+    peer.failures++;
+    if (!this.#sourceIds.has(peer.id)) this.#misbehaved(peer.id, 'slow');
   }
 
   #settle(peer: Peer, chunk: number): void {

@@ -6,6 +6,7 @@ import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
 import { Feeding } from '../swarm/feeding.js';
 import { IndexFetch } from '../swarm/index_fetch.js';
 import type { Contender } from '../swarm/precedence.js';
+import { isSpare } from '../swarm/refusals.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import { Assembling } from './assembling.js';
 import type { TransferHost } from './host.js';
@@ -101,6 +102,7 @@ export class Fetch {
       frugal: () => host.metered(),
       ...{ self: host.self, twins },
       allowance: () => surroundings.allowance(),
+      misbehaved: (peer, how) => host.misbehaved(peer, how),
     });
     this.http = new HttpFetch({
       ...{ stored, rollout, host, swarm: this.swarm, settling: this.#settling, surroundings },
@@ -114,7 +116,13 @@ export class Fetch {
     if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk || this.#yields) return true;
-    return this.#feeding.isFed(this.#host.now());
+    const now = this.#host.now();
+    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => isSpare(link, now));
+  }
+
+  /** Whether chunks are missing that peers could bring, and may be asked for. */
+  get isHungry(): boolean {
+    return this.#mayAsk && !this.#yields && !this.swarm.complete;
   }
 
   /** Asks for nothing more, and waits for what is being written. */
@@ -171,7 +179,7 @@ export class Fetch {
     const fresh = assembly.add(offset, bytes);
     this.counters.wasted += bytes.length - fresh;
     link.received += fresh;
-    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length);
+    if (chunk === INDEX_CHUNK) this.#index.onBytes(device, bytes.length, this.#host.now());
     else this.swarm.onBytes(device, chunk, bytes.length, this.#host.now());
     if (assembly.complete) this.#settling.settle(this.#authorOf(link), chunk, assembly.bytes);
   }
@@ -240,8 +248,13 @@ export class Fetch {
   #actions(now: number): SwarmAction[] {
     if (!this.#mayAsk) return [];
     if (this.#stored.index !== undefined) return this.swarm.schedule(now);
-    const open = [...this.#links.opened()].map((link) => link.peer.device);
-    return this.#index.schedule(open, now, this.#host.metered());
+    // A seed is what its certificate says, and holds it.
+    const open = [...this.#links.opened()]
+      .sort((a, b) => Number(b.peer.seed) - Number(a.peer.seed))
+      .map((link) => link.peer.device);
+    const actions = this.#index.schedule(open, now, this.#host.metered());
+    for (const { kind, peer } of actions) if (kind === 'cancel') this.#host.misbehaved(peer, 'stalled');
+    return actions;
   }
 
   #actAll(actions: readonly SwarmAction[]): void {

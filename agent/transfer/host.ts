@@ -3,6 +3,7 @@ import type { HttpRules } from '../http_rules.js';
 import type { HttpSource } from '../io/http/http_source.js';
 import type { CompletedArtifact, Logger } from '../options.js';
 import type { ChunkBuffers } from '../swarm/chunk_buffers.js';
+import type { Misbehaviour } from '../swarm/misbehaviour.js';
 import type { Lesson } from '../swarm/peer_book.js';
 import type { ReadBudget } from './serving.js';
 
@@ -24,6 +25,7 @@ export interface TransferHost {
   /** What a device is worth as a peer by what was learned: 1 where nothing is known (PeerBook). */
   worth(device: string): number;
   learned(device: string, lesson: Lesson): void;
+  misbehaved(device: string, how: Misbehaviour): void;
   /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
   metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */

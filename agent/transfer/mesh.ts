@@ -4,8 +4,9 @@ import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
+import { PROBATION_MS } from '../swarm/limits.js';
 import { byWorth } from '../swarm/peer_choice.js';
-import { leastUseful, Refusals } from '../swarm/refusals.js';
+import { isSpare, leastUseful, Refusals } from '../swarm/refusals.js';
 import type { Session } from '../transport/session.js';
 import type { EndReason, SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
@@ -30,6 +31,8 @@ export interface MeshOwner {
   isOrigin(): boolean;
   shelf(): Shelf;
   fetch(): Fetch | null;
+  /** P-10.3: most sessions. */
+  places(): number;
   /** P-7.9 */
   peerNamed(peer: PeerName): void;
   /** A session ended and was not told to. */
@@ -69,6 +72,7 @@ export class Mesh {
     const { host } = this.#owner;
     const old = this.links.get(peer.device);
     if (old !== undefined) this.drop(old, CLOSE.superseded);
+    if (this.links.size >= this.#owner.places()) this.#giveWay(peer);
     const later: { link?: Link } = {};
     const session = make(this.#eventsOf(later));
     const serving = new Serving(
@@ -97,6 +101,7 @@ export class Mesh {
   /** P-10.4 @returns false where it is already: of several chunks that come together each may be wrong. */
   ban(link: Link): boolean {
     if (!this.#refusals.ban(link.peer.device)) return false;
+    this.#owner.host.misbehaved(link.peer.device, 'wrong-bytes');
     this.drop(link, CLOSE.wrongBytes);
     return true;
   }
@@ -109,6 +114,7 @@ export class Mesh {
 
   /** Two devices of which neither asks for anything make room for others; who serves nobody has no use for any. */
   dropUseless(): void {
+    for (const link of this.links.all()) this.#nameIdle(link);
     if (this.#owner.host.metered()) for (const link of [...this.links.all()]) this.drop(link, CLOSE.done);
     else for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
   }
@@ -146,6 +152,35 @@ export class Mesh {
     this.drop(least, CLOSE.noRoom);
   }
 
+  /** P-10.3: those that keep their place whoever comes: all, where they feed the device, or malicious newcomers would end honest sessions. */
+  occupants(): Link[] {
+    const now = this.#owner.host.now();
+    const fetch = this.#owner.fetch();
+    const mayGo = fetch?.isHungry === true && !fetch.isFed;
+    return [...this.links.all()].filter((link) => !mayGo || !isSpare(link, now));
+  }
+
+  /** P-10.3: whether a seed gets a place that a device has which brought nothing, however new. */
+  get yieldsToSeed(): boolean {
+    return (this.#owner.fetch()?.isHungry ?? false) && this.#unproven().length > 0;
+  }
+
+  #unproven(): Link[] {
+    return [...this.links.all()].filter(({ verified, peer }) => verified === 0 && !peer.seed);
+  }
+
+  #giveWay({ seed }: MeshPeer): void {
+    const { host } = this.#owner;
+    const kept = new Set(this.occupants());
+    const spare = [...this.links.all()].filter((link) => !kept.has(link));
+    const among = spare.length === 0 && seed ? this.#unproven() : spare;
+    const least = leastUseful(among, host.now(), ({ peer }) => host.worth(peer.device), 0);
+    if (least === undefined) return;
+    this.#nameIdle(least, 0);
+    this.#refusals.gaveWay(least.peer.device, host.now());
+    this.drop(least, CLOSE.noRoom);
+  }
+
   /** What the session showed: one that opened and did not fail went well, or who only serves would learn of failures alone. */
   #learn({ peer, open, session, received }: Link, reason: EndReason): void {
     const known = this.#owner.fetch()?.swarm.peers.get(peer.device);
@@ -158,6 +193,14 @@ export class Mesh {
       rate: known?.rate ?? 0,
       rttMs: open ? session.stats.smoothedRtt : 0,
     });
+  }
+
+  /** Who is as honest as slow has told of a chunk by then. */
+  #nameIdle({ peer, open, since, verified }: Link, probationMs = PROBATION_MS): void {
+    const { host, fetch } = this.#owner;
+    const claims = fetch()?.swarm.peers.get(peer.device)?.have.count ?? 0;
+    const isOld = host.now() >= since + probationMs;
+    if (open && verified === 0 && claims === 0 && isOld && fetch() !== null) host.misbehaved(peer.device, 'idle');
   }
 
   #dropIfUseless(link: Link): void {
@@ -186,10 +229,11 @@ export class Mesh {
       onPeers: (peers) =>
         linked((link) => {
           const heeded = peers.slice(0, MAX_NAMES_PER_SESSION - link.named);
+          if (heeded.length < peers.length) host.misbehaved(link.peer.device, 'flood');
           link.named += heeded.length;
           for (const peer of byWorth(heeded, host.site, host.worth)) peerNamed(peer);
         }),
-      onClosed: (reason) => linked((link) => this.#onClosed(link, reason)),
+      onClosed: (reason, byPeer) => linked((link) => this.#onClosed(link, reason, byPeer)),
     };
   }
 
@@ -228,7 +272,9 @@ export class Mesh {
 
   #gone(link: Link, reason: EndReason): void {
     this.#servedBytes += link.serving.servedBytes;
+    if (link.session.stats.rejected.malformed > 0) this.#owner.host.misbehaved(link.peer.device, 'protocol');
     this.#learn(link, reason);
+    if (this.#owner.fetch()?.isHungry) this.#nameIdle(link);
     this.#owner.fetch()?.gone(link);
     this.#telling.gone(link.peer.device);
     this.tell();
@@ -246,8 +292,10 @@ export class Mesh {
     if (this.#owner.onlyGives()) this.#dropIfUseless(link);
   }
 
-  #onClosed(link: Link, reason: EndReason): void {
+  #onClosed(link: Link, reason: EndReason, byPeer: boolean): void {
     if (!this.links.remove(link)) return;
+    if (reason === 'no path') this.#owner.host.misbehaved(link.peer.device, 'unreachable');
+    else if (reason === CLOSE.protocolError && !byPeer) this.#owner.host.misbehaved(link.peer.device, 'protocol');
     if (link.received === 0 && !this.#owner.onlyGives()) {
       this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
     }

@@ -5,6 +5,7 @@ import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
+import type { TransferTotals } from '../metrics.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
 import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
@@ -20,6 +21,7 @@ import type { MeshPeer, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
 import { Retirement, type SeedingLimits } from './retirement.js';
+import { noCounters } from './settling.js';
 
 /** One artifact on one device, under however many rollouts: what is held of it, its sessions, and both directions of chunks. */
 
@@ -61,6 +63,7 @@ export class Transfer {
       isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
+      places: () => this.#places,
       peerNamed: onPeerNamed,
       left: () => this.#left(),
     });
@@ -173,6 +176,11 @@ export class Transfer {
     return this.#mesh.links.openCount;
   }
 
+  /** Bytes that came, and those that arrived at peers. */
+  get totals(): TransferTotals {
+    return { ...(this.#holding.fetch?.counters ?? noCounters()), served: this.#mesh.servedBytes };
+  }
+
   /** Whether chunks are missing and no session could bring them (P-10.1). */
   get lonely(): boolean {
     const { held, failed, fetch } = this.#holding;
@@ -181,20 +189,24 @@ export class Transfer {
     return missing && !this.#paused && !this.#stopped && !failed && !(fetch?.isFed ?? false);
   }
 
-  /** Sessions that may still be agreed (P-10.3). */
+  /** Sessions that may be agreed and none has to end (P-10.3). */
   get room(): number {
-    if (this.held === null || this.#paused || this.#stopped || this.failed) return 0;
-    if (this.#isOfNoUse || (this.held.isFull && (this.#host.metered() || this.#isRetired))) return 0;
-    const most = this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
-    return Math.max(0, most - this.#mesh.links.size);
+    if (this.#isClosed) return 0;
+    return Math.max(0, this.#places - this.#mesh.links.size);
+  }
+
+  /** Sessions that may be agreed, those that bring nothing giving way (P-10.3). */
+  get mayAgree(): number {
+    return this.#isClosed ? 0 : Math.max(0, this.#places - this.#mesh.occupants().length);
   }
 
   /** P-10.3: by who else is there, and of which sites. */
   hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
-    const { room, heard } = this;
+    const { heard, mayAgree: room } = this;
     if (seed && this.#asksNothing) return false;
-    if (room === 0 || this.#mesh.links.get(device) !== undefined) return room > 0;
-    const peers = [...this.#mesh.links.all()].map((link) => link.peer);
+    if (this.#mesh.links.get(device) !== undefined) return room > 0;
+    if (room === 0) return seed && !this.#isClosed && this.#mesh.yieldsToSeed;
+    const peers = this.#mesh.occupants().map((link) => link.peer);
     const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
     if (this.#options.isSeed) {
       const sites = new Set([...peers.map((one) => one.site), ...heard.sites, site]);
@@ -231,7 +243,7 @@ export class Transfer {
   announcement(at: number): HaveMessage | null {
     const { held } = this;
     if (held === null) return null;
-    return announcementOf(this.#share(held), at, this.room, this.#mesh.links.size);
+    return announcementOf(this.#share(held), at, this.mayAgree, this.#mesh.links.size);
   }
 
   /** P-10.2 */
@@ -269,6 +281,16 @@ export class Transfer {
   progress(): RolloutProgress[] {
     const rows = this.#holding.progress();
     return this.#paused ? rows.map((row) => (waitsForPeers(row) ? { ...row, state: 'paused' } : row)) : rows;
+  }
+
+  /** Whether it takes no sessions whatever there are. */
+  get #isClosed(): boolean {
+    if (this.held === null || this.#paused || this.#stopped || this.failed) return true;
+    return this.#isOfNoUse || (this.held.isFull && (this.#host.metered() || this.#isRetired));
+  }
+
+  get #places(): number {
+    return this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
   }
 
   /** P-11.4 */

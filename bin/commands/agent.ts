@@ -55,6 +55,7 @@ export interface AgentFlags {
   httpAfter?: number;
   httpMaxBytes?: number;
   httpCa?: string;
+  metrics?: string;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
   json?: true;
@@ -147,6 +148,10 @@ export function addAgent(program: Command): void {
       bytesArgument('--http-max-bytes'),
     )
     .option('--http-ca <file>', 'certificates of who may vouch for https servers', path('--http-ca'))
+    .option(
+      '--metrics <host:port>',
+      'serve metrics for Prometheus there; :9464 is of this host alone (default: nowhere)',
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

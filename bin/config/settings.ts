@@ -102,6 +102,7 @@ export const schema = z
     httpAfterSeconds: seconds(MAX_HTTP_AFTER_SECONDS, 'above one day'),
     httpMaxBytes: bytes,
     httpCa: path,
+    metrics: z.string(),
     logLevel: z.enum(LOG_LEVELS),
   })
   .partial();
@@ -270,6 +271,13 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--http-ca <file>',
     meaning: 'certificates (PEM) of who may vouch for https servers, instead of those that Node brings',
     fallback: "Node's",
+  },
+  {
+    key: 'metrics',
+    environment: 'CHUNKMESH_METRICS',
+    flag: '--metrics <host:port>',
+    meaning: 'where it serves its metrics for Prometheus, over HTTP, no name; `:9464` is of this host alone',
+    fallback: 'nowhere',
   },
   {
     key: 'logLevel',

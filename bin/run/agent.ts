@@ -8,12 +8,13 @@ import type {
   RolloutProgress,
 } from '../../agent/options.js';
 import { asError } from '../../shared/errors.js';
-import { brokerAddress, listenAddress } from '../arguments.js';
+import { brokerAddress, listenAddress, metricsAddress } from '../arguments.js';
 import type { AgentFlags } from '../commands/agent.js';
 import { resolveSettings, unknownVariables } from '../config/agent_config.js';
 import type { AgentSettings } from '../config/settings.js';
 import { stopRequested } from '../lifetime.js';
 import { createLogger } from '../log.js';
+import type { MetricsServer } from '../metrics/metrics_server.js';
 import { output } from '../output.js';
 
 /** Of flags or settings: they have the same names. */
@@ -46,7 +47,7 @@ function storeLimitsOf({
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
-  const { http, httpAfter, httpMaxBytes, httpCa, seedSeconds, seedRatio } = flags;
+  const { http, httpAfter, httpMaxBytes, httpCa, metrics, seedSeconds, seedRatio } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -59,6 +60,7 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(httpAfter !== undefined && { httpAfterSeconds: httpAfter }),
     ...(httpMaxBytes !== undefined && { httpMaxBytes }),
     ...(httpCa !== undefined && { httpCa }),
+    ...(metrics !== undefined && { metrics }),
     ...(seedSeconds !== undefined && { seedSeconds }),
     ...(seedRatio !== undefined && { seedRatio }),
     ...(logLevel !== undefined && { logLevel }),
@@ -171,8 +173,23 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
   if (flags.json) printEvents(agent);
   signalled.do(() => readLimitsAnew(agent, flags, logger));
   const stop = stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
-  // A wish to stop does not wait for the start to end.
-  const why = await Promise.race([stop, agent.start().then(() => stop)]);
-  logger.info({ why }, 'stopping');
-  await agent.stop();
+  const metrics = settings.metrics === undefined ? null : await serveMetrics(agent, settings.metrics);
+  try {
+    if (metrics !== null) logger.info({ url: metrics.url }, 'metrics');
+    if (metrics !== null && flags.json) output.json({ event: 'metrics', url: metrics.url });
+    // A wish to stop does not wait for the start to end.
+    const why = await Promise.race([stop, agent.start().then(() => stop)]);
+    logger.info({ why }, 'stopping');
+    await agent.stop();
+  } finally {
+    await metrics?.close();
+  }
+}
+
+/** Loaded where it is wanted: who does not ask for it pays no memory. @throws E_ARGUMENT, E_SOCKET */
+async function serveMetrics(agent: Agent, text: string): Promise<MetricsServer> {
+  const { host, port } = metricsAddress(text);
+  const { MetricsServer: Made } = await import('../metrics/metrics_server.js');
+  const { CONTENT_TYPE, exposition } = await import('../metrics/exposition.js');
+  return Made.listen(host, port, async () => ({ type: CONTENT_TYPE, text: await exposition(await agent.metrics()) }));
 }

@@ -27,11 +27,21 @@ beforeAll(async () => {
   credential = fleet.credential(device);
 });
 
-function control(): { control: Control; subscribed: string[]; link: { online: boolean } } {
+interface Made {
+  readonly control: Control;
+  readonly subscribed: string[];
+  readonly link: { online: boolean };
+  /** Whom it named, and by what. */
+  readonly named: string[];
+}
+
+function control(): Made {
   const subscribed: string[] = [];
   const subscribe = (filter: string): number => subscribed.push(filter);
   const link = Object.assign(new EventEmitter(), { online: true, subscribe });
-  return { control: new Control(credential, link as unknown as ControlLink), subscribed, link };
+  const named: string[] = [];
+  const misbehaved = (device: string, how: string): number => named.push(`${device} ${how}`);
+  return { control: new Control(credential, link as unknown as ControlLink, misbehaved), subscribed, link, named };
 }
 
 describe('Control', () => {
@@ -180,6 +190,31 @@ describe('P-3.7 a device that floods', () => {
     expect(heard(flooded, 'cam-2', START + 100)).toBe(READ);
     const later = Array.from({ length: 1000 }, (_, i) => heard(flooded, 'mallory', START + 100 + 10 * i));
     expect(later.filter((code) => code === READ).length).toBe(40);
+  });
+
+  it('is named for each that is dropped, and so is who signs what nobody can read; who is only said to have, is not', () => {
+    const { control: flooded, named } = control();
+    for (let i = 0; i < 66; i++) heard(flooded, 'mallory', START);
+    heard(flooded, 'cam-2', START);
+    const topic = topics.have(PREFIX, ARTIFACT, shardOf('cam-1', 1), 'cam-3');
+    const open = (): string =>
+      codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, NOW));
+    for (let i = 0; i < 65; i++) open();
+    expect(named).toEqual(['mallory flood', 'mallory flood', 'cam-3 flood']);
+    const unread = topics.have(PREFIX, ARTIFACT, shardOf('cam-1', 1), 'seed-1');
+    const read = flooded.open(
+      { topic: unread, payload: sealEnvelope(unread, encodeMessage(HAVE), other), retained: false },
+      START,
+      NOW,
+    );
+    named.length = 0;
+    flooded.refused(unread, null, 'E_MESSAGE_MALFORMED', START);
+    flooded.refused(unread, read, 'E_MESSAGE_TIME', START);
+    // Another's message, passed on by a broker where it does not belong.
+    flooded.refused(unread, read, 'E_MESSAGE_UNTRUSTED', START);
+    expect(named).toEqual([]);
+    flooded.refused(unread, read, 'E_MESSAGE_MALFORMED', START);
+    expect(named).toEqual(['seed-1 protocol']);
   });
 
   it('is not who has twelve peers of sixteen rollouts, each with an offer and an answer, twice', () => {

@@ -6,6 +6,7 @@ import {
   daysArgument,
   integer,
   listenAddress,
+  metricsAddress,
   sizeArgument,
   version,
 } from '../../bin/arguments.js';
@@ -62,6 +63,29 @@ describe('listenAddress', () => {
 
   it('names the flag, the setting and what is wanted', () => {
     expect(() => listenAddress('localhost:0')).toThrow(/--listen.*"listen".*"localhost:0".*0\.0\.0\.0:51554.*names/);
+  });
+});
+
+describe('metricsAddress', () => {
+  it.each([
+    [':9464', { host: '127.0.0.1', port: 9464 }],
+    ['0.0.0.0:0', { host: '0.0.0.0', port: 0 }],
+    ['[::1]:9464', { host: '::1', port: 9464 }],
+  ])('takes %s', (text, address) => {
+    expect(metricsAddress(text)).toEqual(address);
+  });
+
+  it.each(['', ':', '9464', '127.0.0.1', '[::1]', ':65536', ':-1', 'localhost:9464', 'a:b', ':9464/metrics'])(
+    'refuses %j',
+    (text) => {
+      expect(() => metricsAddress(text)).toThrow(coded('E_ARGUMENT') as Error);
+    },
+  );
+
+  it('names the flag, the setting and what is wanted', () => {
+    expect(() => metricsAddress('localhost:0')).toThrow(
+      /--metrics.*"metrics".*"localhost:0".*127\.0\.0\.1:9464.*names/,
+    );
   });
 });
 

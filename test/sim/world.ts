@@ -39,6 +39,15 @@ export class World {
     this.now = untilMs;
   }
 
+  /** The same, but only up to the step after which `stops` says so: what it led to outside of virtual time is to happen first. */
+  runUntil(untilMs: number, stops: () => boolean): void {
+    while (this.#at.length > 0 && (this.#at[0] ?? 0) <= untilMs) {
+      this.#step();
+      if (stops()) return;
+    }
+    this.now = untilMs;
+  }
+
   #step(): void {
     const at = this.#at[0] ?? 0;
     const target = this.#target[0];

@@ -73,7 +73,7 @@ export class FakeSession {
     this.told.push(chunk);
   }
 
-  readonly stats = { smoothedRtt: 20 };
+  readonly stats = { smoothedRtt: 20, rejected: { malformed: 0 } };
 
   close(reason: CloseReason): void {
     this.end(reason, false);

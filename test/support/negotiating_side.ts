@@ -26,6 +26,9 @@ export class FakeTransfer {
     this.artifact = hex(artifact);
     this.rollout = { artifact };
   }
+  get mayAgree(): number {
+    return this.room;
+  }
   isAudience(groups: readonly string[]): boolean {
     return groups.some((group) => this.groups.includes(group));
   }

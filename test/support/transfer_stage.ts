@@ -1,6 +1,7 @@
 import type { HttpRules } from '../../agent/http_rules.js';
 import type { ChunkSource } from '../../agent/io/store/chunk_source.js';
 import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
+import type { Misbehaviour } from '../../agent/swarm/misbehaviour.js';
 import type { Lesson } from '../../agent/swarm/peer_book.js';
 import type { HoldOptions } from '../../agent/transfer/held_back.js';
 import type { SeedingLimits } from '../../agent/transfer/retirement.js';
@@ -55,6 +56,7 @@ export class TransferStage {
   /** What peers are worth, where not 1. */
   readonly worths = new Map<string, number>();
   readonly lessons: [device: string, lesson: Lesson][] = [];
+  readonly misbehaved: [device: string, how: Misbehaviour][] = [];
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -85,6 +87,7 @@ export class TransferStage {
         ...{ reads: UNLIMITED_READS, http: this.http, httpRules: rules },
         worth: (device) => this.worths.get(device) ?? 1,
         learned: (device, lesson) => this.lessons.push([device, lesson]),
+        misbehaved: (device, how) => this.misbehaved.push([device, how]),
         metered: () => this.metered,
         wake: () => this.wakes++,
         ...{ due() {}, changed() {} },

@@ -85,6 +85,11 @@ export class Room {
     await this.#turn;
   }
 
+  /** Bytes that all artifacts take of the disk. @param open as of `make` */
+  async used(open: ReadonlyMap<string, number>): Promise<number> {
+    return (await this.#measureAll(open)).reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   async #make(wanted: ExpectedArtifact, open: ReadonlyMap<string, number>, inForce: readonly InForce[]): Promise<void> {
     const kept = await this.#measureAll(open);
     const own = kept.find(({ artifact }) => artifact === wanted.artifact);

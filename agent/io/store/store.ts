@@ -150,6 +150,11 @@ export class Store {
     });
   }
 
+  /** Bytes that all artifacts take of the disk, those that are handed over among them. @throws ChunkmeshError E_STORE_IO */
+  usedBytes(): Promise<number> {
+    return storing(this.dir, () => this.#room.used(this.#granted));
+  }
+
   /**
    * Complete artifacts that were handed over under the name, one after the other, each closed when the next is asked for. They
    * belong to whoever installs them: what is read of them is verified.

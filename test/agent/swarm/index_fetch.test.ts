@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { IndexFetch } from '../../../agent/swarm/index_fetch.js';
-import { MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from '../../../agent/swarm/limits.js';
+import { INDEX_SILENT_MS, MAX_INDEX_COPIES, MAX_INDEX_PATIENCE_MS, STALL_MS } from '../../../agent/swarm/limits.js';
 import { INDEX_CHUNK } from '../../../shared/limits.js';
 
 /** What `schedule` would do, in short: `+a` asks a, `-a` lets a go. */
@@ -16,13 +16,17 @@ describe('IndexFetch', () => {
   it('P-10.4: asks one peer, and one more each time that it takes long, whatever trickles in', () => {
     const fetch = new IndexFetch();
     const peers = ['a', 'b', 'c', 'd'];
-    expect(scheduled(fetch, peers, 0)).toBe('+a');
-    for (let now = 0; now < STALL_MS; now += 100) fetch.onBytes('a', 1_000);
-    expect(fetch.deadline).toBe(STALL_MS);
-    expect(scheduled(fetch, peers, STALL_MS - 1)).toBe('');
-    expect(scheduled(fetch, peers, STALL_MS)).toBe('+b');
-    expect(scheduled(fetch, peers, STALL_MS + 1)).toBe('');
-    expect(scheduled(fetch, peers, 2 * STALL_MS)).toBe('+c');
+    const asked: [number, string][] = [];
+    for (let now = 0; now <= 2 * STALL_MS; now += 100) {
+      const actions = scheduled(fetch, peers, now);
+      if (actions !== '') asked.push([now, actions]);
+      fetch.onBytes('a', 1_000, now);
+    }
+    expect(asked).toEqual([
+      [0, '+a'],
+      [STALL_MS, '+b'],
+      [2 * STALL_MS, '+c'],
+    ]);
     expect(['a', 'b', 'c', 'd'].filter((id) => fetch.isAsked(id))).toEqual(['a', 'b', 'c']);
   });
 
@@ -30,24 +34,36 @@ describe('IndexFetch', () => {
     const fetch = new IndexFetch();
     const peers = ['a', 'b', 'c', 'd', 'e'];
     for (let i = 0; i < MAX_INDEX_COPIES; i++) scheduled(fetch, peers, i * STALL_MS);
-    fetch.onBytes('a', 30);
-    fetch.onBytes('b', 10);
-    fetch.onBytes('c', 20);
+    for (const [peer, bytes] of Object.entries({ a: 30, b: 10, c: 20 })) fetch.onBytes(peer, bytes, 3 * STALL_MS - 1);
     expect(scheduled(fetch, peers, 3 * STALL_MS)).toBe('-b +d');
-    fetch.onBytes('b', 1000);
-    fetch.onBytes('d', 100);
+    for (const [peer, bytes] of Object.entries({ a: 1, b: 1000, c: 1, d: 100 })) {
+      fetch.onBytes(peer, bytes, 4 * STALL_MS - 1);
+    }
     expect(scheduled(fetch, peers, 4 * STALL_MS)).toBe('-c +e');
   });
 
-  it('P-10.4: eleven of twelve peers that hold it back cost STALL_MS each, and the rest of them is let go when it comes', () => {
+  it('P-10.4: asks the next one sooner where nothing comes, and who stalled with most of it sent gives way first', () => {
+    const fetch = new IndexFetch();
+    const peers = ['a', 'b', 'c', 'd'];
+    scheduled(fetch, peers, 0);
+    fetch.onBytes('a', 100_000, 300);
+    expect(fetch.deadline).toBe(300 + INDEX_SILENT_MS);
+    expect(scheduled(fetch, peers, 299 + INDEX_SILENT_MS)).toBe('');
+    expect(scheduled(fetch, peers, 300 + INDEX_SILENT_MS)).toBe('+b');
+    expect(scheduled(fetch, peers, 300 + 2 * INDEX_SILENT_MS)).toBe('+c');
+    fetch.onBytes('b', 1, 300 + 2 * INDEX_SILENT_MS);
+    expect(scheduled(fetch, peers, 300 + 3 * INDEX_SILENT_MS)).toBe('-a +d');
+  });
+
+  it('P-10.4: eleven of twelve peers that hold it back cost INDEX_SILENT_MS each, and the rest of them is let go when it comes', () => {
     const fetch = new IndexFetch();
     const peers = Array.from({ length: 12 }, (_, i) => name(i));
     let now = 0;
     for (; !fetch.isAsked(name(11)) && now < 3_600_000; now = fetch.deadline) {
       scheduled(fetch, peers, now);
-      for (const peer of peers) fetch.onBytes(peer, 1_000);
+      for (const peer of peers) fetch.onBytes(peer, 1_000, now);
     }
-    expect(now).toBe(12 * STALL_MS);
+    expect(now).toBe(12 * INDEX_SILENT_MS);
     const others = fetch.onVerified(name(11));
     expect(others.map(({ kind }) => kind)).toEqual(['cancel', 'cancel']);
     expect(others.some(({ peer }) => peer === name(11))).toBe(false);
@@ -96,7 +112,7 @@ describe('IndexFetch', () => {
     expect(scheduled(fetch, ['a'], 1)).toBe('+a');
     expect(fetch.deadline).toBe(Number.POSITIVE_INFINITY);
     expect(scheduled(fetch, ['a', 'b'], 2)).toBe('');
-    expect(fetch.deadline).toBe(1 + STALL_MS);
+    expect(fetch.deadline).toBe(1 + INDEX_SILENT_MS);
   });
 
   it('P-10.4: over a metered link asks another only after MAX_INDEX_PATIENCE_MS, or once the first said no', () => {
@@ -108,7 +124,7 @@ describe('IndexFetch', () => {
     for (const peer of ['a', 'b']) fetch.failed(peer);
     expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + 1, true)).toHaveLength(1);
     // What was asked sparingly is asked as ever once the link is another.
-    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + STALL_MS, false)).toEqual([]);
-    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + STALL_MS + 1, false)).toHaveLength(1);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + INDEX_SILENT_MS, false)).toEqual([]);
+    expect(fetch.schedule(['a', 'b', 'c'], MAX_INDEX_PATIENCE_MS + INDEX_SILENT_MS + 1, false)).toHaveLength(1);
   });
 });

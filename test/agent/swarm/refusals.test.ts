@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LEFT_REFUSED_MS, MAX_REFUSED, PROBATION_MS, REFUSED_MS } from '../../../agent/swarm/limits.js';
-import { leastUseful, Refusals } from '../../../agent/swarm/refusals.js';
+import { isSpare, leastUseful, Refusals } from '../../../agent/swarm/refusals.js';
 
 describe('P-10.3, P-10.4 whom a device refuses', () => {
   it('is for good who sent wrong bytes, told once', () => {
@@ -69,5 +69,20 @@ describe('P-10.3 who makes room', () => {
     const sessions = [session('good', 0, 0, 0), session('bad', 0, 0, 0), session('middling', 0, 0, 0)];
     const worth: Record<string, number> = { good: 1.5, bad: 0.5, middling: 1 };
     expect(leastUseful(sessions, PROBATION_MS, ({ name }) => worth[name] ?? 1)?.name).toBe('bad');
+  });
+});
+
+describe('P-10.3 a session that is in the way', () => {
+  it('brought nothing in 3 s, or in 10 s where 1 KiB came of it', () => {
+    const session = (received: number, verified = 0) => ({ since: 1_000, received, verified });
+    expect([3_999, 4_000].map((now) => isSpare(session(1_023), now))).toEqual([false, true]);
+    expect([10_999, 11_000].map((now) => isSpare(session(1_024), now))).toEqual([false, true]);
+    expect(isSpare(session(1, 1), 1_000_000)).toBe(false);
+  });
+
+  it('is refused for 20 s once it gave way', () => {
+    const refusals = new Refusals();
+    refusals.gaveWay('a', 5_000);
+    expect([24_999, 25_000].map((now) => refusals.isRefused('a', now))).toEqual([true, false]);
   });
 });

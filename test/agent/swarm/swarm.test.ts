@@ -107,8 +107,51 @@ describe('Swarm', () => {
     swarm.removePeer('b');
     // Past or not, it stays due until it was scheduled: who wakes late must still find it.
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS + REST_MS);
-    expect(requests(swarm.schedule(100 + STALL_MS + REST_MS), 'a')).toHaveLength(4);
+    expect(requests(swarm.schedule(100 + STALL_MS + REST_MS), 'a')).toHaveLength(1);
     expect(swarm.nextDeadline()).toBe(100 + STALL_MS + REST_MS + STALL_MS);
+  });
+
+  it('P-10.4: lets a peer rest twice as long each time that it stalls again, until it brings a chunk', () => {
+    const { swarm, held } = make(9);
+    join(swarm, 'a', Bitfield.full(9));
+    const rests: number[] = [];
+    let now = 0;
+    for (let i = 0; i < 6; i++) {
+      swarm.schedule(now);
+      now += STALL_MS;
+      swarm.schedule(now);
+      rests.push(swarm.nextDeadline() - now);
+      now = swarm.nextDeadline();
+    }
+    expect(rests).toEqual([1, 2, 4, 8, 16, 16].map((times) => times * REST_MS));
+    const [chunk = -1] = requests(swarm.schedule(now), 'a');
+    verify(swarm, held, 'a', chunk, now + 1);
+    swarm.schedule(now + 1);
+    swarm.schedule(now + 1 + STALL_MS);
+    expect(swarm.nextDeadline()).toBe(now + 1 + STALL_MS + REST_MS);
+  });
+
+  it('tells who stalls, who is late, and who does not hold what it claimed', () => {
+    const told: string[] = [];
+    const held = new Bitfield(2);
+    const swarm = new Swarm({
+      ...{ held, verifying: new Set(), chunkLength: () => CHUNK, random: () => 0, frugal: () => false, self: 'self' },
+      misbehaved: (peer, how) => told.push(`${peer} ${how}`),
+    });
+    join(swarm, 'a', Bitfield.full(2));
+    const [first = -1] = requests(swarm.schedule(0));
+    swarm.onReject('a', first, true, 1);
+    swarm.onReject('a', first, true, 1);
+    swarm.schedule(STALL_MS);
+    expect(told).toEqual(['a false-have', 'a stalled']);
+    // A source that is no peer is nobody to name.
+    swarm.addSource('http:');
+    swarm.schedule(2 * STALL_MS);
+    const [chunk = -1] = swarm.claim('http:', 2 * STALL_MS, CHUNK, false);
+    join(swarm, 'b', Bitfield.full(2));
+    swarm.schedule(4 * STALL_MS);
+    verify(swarm, held, 'b', chunk, 5 * STALL_MS);
+    expect(told.filter((line) => line.startsWith('http:'))).toEqual([]);
   });
 
   it('is not fooled by a byte now and then', () => {

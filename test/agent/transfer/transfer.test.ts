@@ -38,7 +38,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       buffers: new ChunkBuffers(),
       ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
       reads: UNLIMITED_READS,
-      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {} },
+      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {}, misbehaved() {} },
       metered: () => false,
       ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },

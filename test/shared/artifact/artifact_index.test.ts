@@ -115,6 +115,24 @@ describe('an index that lies', () => {
     }
   });
 
+  it('P-9.3: a million chunks of no bytes are refused, also where all else says that there are so many', async () => {
+    const chunks = 1_000_000;
+    const bytes = Buffer.alloc(indexByteLength(chunks));
+    Buffer.from((await sample()).bytes).copy(bytes, 0, 0, 52);
+    bytes.writeUInt32BE(chunks, 48);
+    const size = Number(bytes.readBigUInt64BE(8));
+    const expected = { artifact: sha256(bytes).toString('hex'), size, chunks };
+    expect(() => decodeIndex(bytes, expected)).toThrow(expect.objectContaining({ code: 'E_INDEX_INVALID' }));
+  });
+
+  it('P-9.6: a chunk that comes twice is no lie, and is there twice', async () => {
+    const [length, hash] = [65_536, sha256(Buffer.alloc(65_536))];
+    const chunks = [0, 1, 2].map(() => ({ length, hash }));
+    const { bytes, artifact } = encodeIndex({ averageLog2: 16, size: 3 * length, sha256: hash, chunks });
+    const index = decodeIndex(bytes, { artifact, size: 3 * length, chunks: 3 });
+    expect([0, 1, 2].map((i) => index.chunkOffset(i))).toEqual([0, length, 2 * length]);
+  });
+
   it('P-9.7: random bytes under their own right hash throw E_INDEX_INVALID and nothing else', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.infiniteStream(fc.nat(255)), (chunks, values) => {
