@@ -62,6 +62,7 @@ export class Fetch {
   #paused = false;
   readonly #feeding: Feeding;
   #begun = false;
+  #asksSince = Number.NEGATIVE_INFINITY;
   /** Something happened by which more may be asked. */
   #due = false;
 
@@ -117,7 +118,12 @@ export class Fetch {
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk || this.#yields) return true;
     const now = this.#host.now();
-    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => isSpare(link, now));
+    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => this.isSpare(link, now));
+  }
+
+  /** P-10.3: as of a session since when this device asks. */
+  isSpare({ since, received, verified }: Link, now: number): boolean {
+    return isSpare({ since: Math.max(since, this.#asksSince), received, verified }, now);
   }
 
   /** Whether chunks are missing that peers could bring, and may be asked for. */
@@ -136,7 +142,7 @@ export class Fetch {
   begin(): void {
     this.#begun = true;
     this.#paused = false;
-    this.#feeding.progressed(this.#host.now());
+    this.#onQuiet(this.#host.now());
     this.schedule();
   }
 
@@ -216,7 +222,7 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
-    if (this.#yields) this.#feeding.progressed(now);
+    if (this.#yields) this.#onQuiet(now);
     this.#actAll(this.#actions(now));
     if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
@@ -281,6 +287,12 @@ export class Fetch {
     this.#discard(link, chunk);
     // P-7.7: it goes on sending, and what it was asked for takes the place of new requests.
     if (!link.session.cancel(chunk)) link.session.close(CLOSE.protocolError);
+  }
+
+  /** It asks for nothing: that nothing comes is nobody's fault. */
+  #onQuiet(now: number): void {
+    this.#feeding.progressed(now);
+    this.#asksSince = now;
   }
 
   #refused(device: string, chunk: number, gone: boolean): void {

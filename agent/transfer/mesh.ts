@@ -6,7 +6,7 @@ import { REJECT } from '../../shared/wire/frames/reject.js';
 import type { Assembly } from '../swarm/assembly.js';
 import { PROBATION_MS } from '../swarm/limits.js';
 import { byWorth } from '../swarm/peer_choice.js';
-import { isSpare, leastUseful, Refusals } from '../swarm/refusals.js';
+import { leastUseful, Refusals } from '../swarm/refusals.js';
 import type { Session } from '../transport/session.js';
 import type { EndReason, SessionEvents } from '../transport/session_types.js';
 import type { Fetch } from './fetch.js';
@@ -157,7 +157,7 @@ export class Mesh {
     const now = this.#owner.host.now();
     const fetch = this.#owner.fetch();
     const mayGo = fetch?.isHungry === true && !fetch.isFed;
-    return [...this.links.all()].filter((link) => !mayGo || !isSpare(link, now));
+    return [...this.links.all()].filter((link) => !mayGo || !fetch.isSpare(link, now));
   }
 
   /** P-10.3: whether a seed gets a place that a device has which brought nothing, however new. */
