@@ -17,6 +17,8 @@ export class Peer {
   readonly seed: boolean;
   /** Of this device's site. */
   readonly near: boolean;
+  /** It holds everything and has no session, an HTTP server (P-11). */
+  readonly isSource: boolean;
   /** Whom to ask first for what several hold (P-10.7): 0 a device of the site, 1 a seed there, 2 a device elsewhere, 3 a seed there. */
   readonly level: number;
   /** What it is worth by what was learned before, while it has brought nothing. */
@@ -43,13 +45,19 @@ export class Peer {
   /** Bytes since #lastBytesAt. */
   #progress = 0;
 
-  constructor(id: string, seed: boolean, near: boolean, worth: number, chunkCount: number) {
+  constructor(id: string, seed: boolean, near: boolean, worth: number, chunkCount: number, isSource = false) {
     this.id = id;
     this.seed = seed;
     this.near = near;
+    this.isSource = isSource;
     this.worth = worth;
     this.level = (near ? 0 : 2) + (seed ? 1 : 0);
     this.have = new Bitfield(chunkCount);
+  }
+
+  /** A device of another site. */
+  get isFar(): boolean {
+    return !this.near && !this.isSource;
   }
 
   get pipelineBytes(): number {

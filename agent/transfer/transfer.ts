@@ -1,16 +1,13 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
 import type { TransferTotals } from '../metrics.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
-import { MAX_SESSIONS_PER_SEED } from '../swarm/limits.js';
 import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
-import { hasPlace, seedHasPlace } from '../swarm/peer_choice.js';
 import type { Contender } from '../swarm/precedence.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
@@ -20,6 +17,7 @@ import { Holding, type HoldingOptions } from './holding.js';
 import type { MeshPeer, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
+import { Places } from './places.js';
 import { Retirement, type SeedingLimits } from './retirement.js';
 import { noCounters } from './settling.js';
 
@@ -43,6 +41,7 @@ export class Transfer {
   readonly #options: TransferOptions;
   readonly #host: TransferHost;
   readonly #mesh: Mesh;
+  readonly #places: Places;
   readonly #holding: Holding;
   readonly #retirement: Retirement;
   #paused = false;
@@ -63,9 +62,14 @@ export class Transfer {
       isOrigin: () => options.isSeed && this.#holding.fetch === null,
       shelf: () => this.#holding.shelf,
       fetch: () => this.#holding.fetch,
-      places: () => this.#places,
+      places: () => this.#places.most,
       peerNamed: onPeerNamed,
       left: () => this.#left(),
+    });
+    this.#places = new Places({
+      ...{ host, mesh: this.#mesh, heard: this.heard, isSeed: options.isSeed },
+      isClosed: () => this.#isClosed,
+      leavesSeeds: () => this.#asksNothing,
     });
     this.#retirement = new Retirement(options.isSeed ? {} : options.seeding, options.rollouts[0].rollout.size);
     const { links } = this.#mesh;
@@ -191,33 +195,17 @@ export class Transfer {
 
   /** Sessions that may be agreed and none has to end (P-10.3). */
   get room(): number {
-    if (this.#isClosed) return 0;
-    return Math.max(0, this.#places - this.#mesh.links.size);
+    return this.#places.room;
   }
 
   /** Sessions that may be agreed, those that bring nothing giving way (P-10.3). */
   get mayAgree(): number {
-    return this.#isClosed ? 0 : Math.max(0, this.#places - this.#mesh.occupants().length);
+    return this.#places.mayAgree;
   }
 
   /** P-10.3: by who else is there, and of which sites. */
-  hasPlaceFor({ device, site, seed }: MeshPeer): boolean {
-    const { heard, mayAgree: room } = this;
-    if (seed && this.#asksNothing) return false;
-    if (this.#mesh.links.get(device) !== undefined) return room > 0;
-    if (room === 0) return seed && !this.#isClosed && this.#mesh.yieldsToSeed;
-    const peers = this.#mesh.occupants().map((link) => link.peer);
-    const inSite = (name: string, of = peers): number => of.filter((one) => one.site === name).length;
-    if (this.#options.isSeed) {
-      const sites = new Set([...peers.map((one) => one.site), ...heard.sites, site]);
-      return seedHasPlace(inSite(site), sites.size, room);
-    }
-    // What is nowhere else is there.
-    if (seed) return true;
-    const own = this.#host.site;
-    const devices = peers.filter((one) => !one.seed);
-    const [near, heardNear] = [inSite(own, devices), heard.inSite(own)];
-    return hasPlace(site === own, { near, far: devices.length - near, heardNear, heardFar: heard.size - heardNear });
+  hasPlaceFor(peer: MeshPeer): boolean {
+    return this.#places.hasFor(peer);
   }
 
   /** As PeerBook has it; a seed is there for whoever comes, and is never one peer of many. */
@@ -287,10 +275,6 @@ export class Transfer {
   get #isClosed(): boolean {
     if (this.held === null || this.#paused || this.#stopped || this.failed) return true;
     return this.#isOfNoUse || (this.held.isFull && (this.#host.metered() || this.#isRetired));
-  }
-
-  get #places(): number {
-    return this.#options.isSeed ? MAX_SESSIONS_PER_SEED : MAX_SESSIONS_PER_ARTIFACT;
   }
 
   /** P-11.4 */
