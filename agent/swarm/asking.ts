@@ -61,8 +61,8 @@ export class Asking {
     this.#sources = new Sources(options.held.length);
     this.#free = new FreeChunks(options);
     this.#exploring = new Exploring({ ...known, sources: this.#sources, random: options.random });
-    const { held, verifying, frugal } = options;
-    this.#again = new AskingAgain({ ...known, held, verifying, frugal });
+    const { held, verifying, frugal, twins = () => [] } = options;
+    this.#again = new AskingAgain({ ...known, held, verifying, frugal, twins });
   }
 
   /** As Swarm.schedule. */

@@ -7,7 +7,7 @@ import type { SwarmAction, SwarmOptions } from './swarm_types.js';
 
 /** The endgame: who is idle is asked for what others owe (P-10.4), by the times of `endgame.ts`. Pure. */
 
-export interface AskingAgainOptions extends Pick<SwarmOptions, 'held' | 'verifying' | 'frugal'> {
+export interface AskingAgainOptions extends Pick<SwarmOptions, 'held' | 'verifying' | 'frugal' | 'twins'> {
   /** By id: all, those that rest too. */
   readonly peers: ReadonlyMap<string, Peer>;
   readonly requests: Requests;
@@ -32,16 +32,18 @@ export class AskingAgain {
     const { pace } = requests;
     let oldest = Number.POSITIVE_INFINITY;
     let found = -1;
-    for (const [chunk, askedAt] of requests.askedAt) {
-      if (!have.get(chunk) || held.get(chunk) || verifying.has(chunk)) continue;
+    for (const [chunk, askedOf] of requests.askedAt) {
+      const mine = this.#asHeld(chunk, have);
+      if (mine < 0 || held.get(chunk) || verifying.has(chunk)) continue;
       const owners = [...peers.values()].filter(({ outstanding }) => outstanding.has(chunk));
+      const askedAt = this.#twinsOf(chunk).length === 1 ? askedOf : this.#ofAnyTwin(chunk);
       const open = { chunk, askedAt, owners };
       const dueAt = frugal() ? againAtCost(open, now) : againAt(open, idle, pace, now);
       const since = (askedAt[0] ?? now) - urgency(open, pace, now) * now;
       if (now < dueAt) due.notAfter(dueAt);
       else if (since < oldest) {
         oldest = since;
-        found = chunk;
+        found = mine;
       }
     }
     return found;
@@ -49,6 +51,10 @@ export class AskingAgain {
 
   /** What nobody has begun to send is asked of one peer only; a source sends a run, which does not end for one chunk of it. */
   takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
+    for (const twin of this.#twinsOf(chunk)) this.#takeOver(twin, now, actions);
+  }
+
+  #takeOver(chunk: number, now: number, actions: SwarmAction[]): void {
     const { peers, requests } = this.#options;
     for (const peer of peers.values()) {
       if (!peer.outstanding.has(chunk) || peer.begun.has(chunk) || peer.isSource) continue;
@@ -56,5 +62,23 @@ export class AskingAgain {
       requests.settle(peer, chunk);
       actions.push({ kind: 'cancel', peer: peer.id, chunk });
     }
+  }
+
+  /** P-10.11: which chunk of the same bytes the peer holds, or -1. */
+  #asHeld(chunk: number, have: Bitfield): number {
+    if (have.get(chunk)) return chunk;
+    return this.#twinsOf(chunk).find((twin) => have.get(twin)) ?? -1;
+  }
+
+  #ofAnyTwin(chunk: number): number[] {
+    const { askedAt } = this.#options.requests;
+    return this.#twinsOf(chunk)
+      .flatMap((twin) => askedAt.get(twin) ?? [])
+      .sort((a, b) => a - b);
+  }
+
+  #twinsOf(chunk: number): readonly number[] {
+    const twins = this.#options.twins?.(chunk) ?? [];
+    return twins.length === 0 ? [chunk] : twins;
   }
 }

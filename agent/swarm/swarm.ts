@@ -21,6 +21,7 @@ export class Swarm {
   readonly #held: Bitfield;
   readonly #chunkLength: (chunk: number) => number;
   readonly #misbehaved: (peer: string, how: Misbehaviour) => void;
+  readonly #twins: (chunk: number) => readonly number[];
   readonly #peers = new Map<string, Peer>();
   readonly #picker: Picker;
   readonly #uplink: Uplink;
@@ -33,7 +34,8 @@ export class Swarm {
   #receivedBytes = 0;
 
   constructor(options: SwarmOptions) {
-    const { held, chunkLength, random, self, allowance, misbehaved = () => {} } = options;
+    const { held, chunkLength, random, self, allowance, misbehaved = () => {}, twins = () => [] } = options;
+    this.#twins = twins;
     this.#held = held;
     this.#chunkLength = chunkLength;
     this.#misbehaved = misbehaved;
@@ -142,7 +144,17 @@ export class Swarm {
       }
       this.#requests.settle(peer, chunk);
     }
+    for (const twin of this.#twins(chunk)) if (twin !== chunk) this.#withdraw(twin, actions);
     return actions;
+  }
+
+  /** P-10.11: what has come under another number is wanted of nobody. */
+  #withdraw(chunk: number, actions: SwarmAction[]): void {
+    for (const peer of this.#peers.values()) {
+      if (!peer.outstanding.has(chunk)) continue;
+      actions.push({ kind: 'cancel', peer: peer.id, chunk });
+      this.#requests.settle(peer, chunk);
+    }
   }
 
   /** The peer does not serve the chunk now. `gone`: it does not hold it at all. Otherwise it is busy, and rests. */
