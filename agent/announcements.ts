@@ -3,11 +3,11 @@ import { TOPICS, topics } from '../shared/control/topics.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { Control } from './control.js';
 import {
+  announcementFor,
   type Member,
   mayListen,
   mustAnnounce,
   type Standing,
-  shardsToAnnounceIn,
   shardsToListenIn,
 } from './swarm/meeting.js';
 import type { MeshPeer } from './transfer/host.js';
@@ -35,12 +35,13 @@ export class Announcements {
   tick(transfer: Transfer, now: number, at: number): void {
     if (now >= this.deadline(transfer)) transfer.makeRoom();
     this.#listen(transfer);
+    const listening = this.#control.link.online ? (this.#listening.get(transfer)?.length ?? 0) : 0;
+    transfer.heard.listening(listening, now);
     if (now < this.deadline(transfer) || !this.#control.link.online) return;
     const have = transfer.announcement(at);
     if (have === null) return;
-    for (const shard of shardsToAnnounceIn(this.#member, this.#standing(transfer), this.#random)) {
-      this.#control.have(transfer.artifact, shard, have);
-    }
+    const { shards, again } = announcementFor(this.#member, this.#standing(transfer), transfer.announcer);
+    for (const shard of shards) this.#control.have(transfer.artifact, shard, again ? { ...have, again } : have);
     this.#announced.add(transfer);
     transfer.announcer.announced(now);
   }
@@ -57,7 +58,8 @@ export class Announcements {
     const { device, site } = peer;
     transfer.heard.heard(device, now, site);
     const { shards, listensIn } = this.#standing(transfer);
-    const from = { site, sameSite: site === this.#credential.identity.site, worth: transfer.worth(peer) };
+    const sameSite = site === this.#credential.identity.site;
+    const from = { site, sameSite, worth: transfer.worth(peer), again: have.again ?? false };
     return transfer.isOfInterest(have) && transfer.heard.offers(this.#random, shards, listensIn.length, from);
   }
 

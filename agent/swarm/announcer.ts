@@ -1,5 +1,20 @@
-import { FIRST_REPEAT_MS, HEARD_WINDOW_MS, MAX_MEMBERS_HEARD, MAX_REPEAT_MS, REPEATS_ALIKE } from './limits.js';
+import {
+  FIRST_REPEAT_MS,
+  HEARD_WINDOW_MS,
+  KNOWS_ITS_SHARD_MS,
+  MAX_MEMBERS_HEARD,
+  MAX_REPEAT_MS,
+  MAX_SHARDS_AT_ONCE,
+  MAX_SHARDS_AT_ONCE_PRODUCT,
+  NARROW_ANNOUNCEMENTS,
+  REPEATS_ALIKE,
+  SHARDS_AT_ONCE_LATER,
+  UNHEARD_ANNOUNCEMENTS,
+  WIDE_ANNOUNCEMENTS,
+  WIDE_REPEAT_MS,
+} from './limits.js';
 import { answerChance, answersOf } from './peer_choice.js';
+import { Sweep } from './sweep.js';
 
 /** When to announce and whether to answer an announcement (P-10.1, P-10.2). Randomness is uniform in [0, 1). */
 
@@ -9,9 +24,13 @@ export class Announcer {
   #attempt = 0;
   #due: number;
   readonly #random: () => number;
+  readonly #sweep: Sweep;
+  /** Whether the next announcement is one of those that go through all shards. */
+  #isWide = false;
 
   constructor(now: number, joinWindowMs: number, random: () => number) {
     this.#random = random;
+    this.#sweep = new Sweep(random);
     this.joinsAt = now + random() * joinWindowMs;
     this.#due = this.joinsAt;
   }
@@ -21,9 +40,28 @@ export class Announcer {
     return this.#due;
   }
 
+  /** Whether it has announced itself some times and was not fed. */
+  get isUnheard(): boolean {
+    return this.#attempt >= UNHEARD_ANNOUNCEMENTS;
+  }
+
+  /** P-10.1: the next shards to announce itself in. @param shards of the rollout; @param widely whether it may be in several, after some times */
+  nextShards(shards: number, widely: boolean): readonly number[] {
+    const past = this.#attempt - NARROW_ANNOUNCEMENTS;
+    if (!widely || shards === 1 || past < 0) return this.#sweep.next(shards, 1);
+    this.#isWide = past < WIDE_ANNOUNCEMENTS;
+    if (past === 0) this.#sweep.restart();
+    const most = Math.max(1, Math.floor(MAX_SHARDS_AT_ONCE_PRODUCT / shards));
+    const meant = this.#isWide
+      ? Math.min(MAX_SHARDS_AT_ONCE, Math.ceil(shards / WIDE_ANNOUNCEMENTS))
+      : SHARDS_AT_ONCE_LATER;
+    return this.#sweep.next(shards, Math.min(meant, most));
+  }
+
   announced(now: number): void {
     const doubled = Math.min(Math.floor(this.#attempt++ / REPEATS_ALIKE), 16);
-    const ceiling = Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** doubled);
+    const ceiling = this.#isWide ? WIDE_REPEAT_MS : Math.min(MAX_REPEAT_MS, FIRST_REPEAT_MS * 2 ** doubled);
+    this.#isWide = false;
     this.#due = now + ceiling * (0.5 + this.#random() / 2);
   }
 
@@ -46,6 +84,8 @@ export interface From {
   readonly sameSite: boolean;
   /** As PeerBook has it. */
   readonly worth: number;
+  /** P-10.1: whether it says so again, and was not fed. */
+  readonly again?: boolean;
 }
 
 const ALIKE: From = { site: '', sameSite: true, worth: 1 };
@@ -55,6 +95,9 @@ export class MembersHeard {
   readonly #members = new Map<string, Member>();
   readonly #bySite = new Map<string, number>();
   #most = 0;
+  /** Shards that are listened in, and since when. Monotonic ms. */
+  #listensIn = 0;
+  #since = 0;
 
   heard(device: string, now: number, site = ''): void {
     this.#forget(device);
@@ -80,15 +123,29 @@ export class MembersHeard {
   }
 
   /** @param shards of the rollout; @param listensIn how many of them were heard */
-  offers(random: () => number, shards: number, listensIn: number, { site, sameSite, worth } = ALIKE): boolean {
+  offers(random: () => number, shards: number, listensIn: number, from: From = ALIKE): boolean {
+    const { site, sameSite, worth, again = false } = from;
     const heard = Math.max(1, listensIn);
     const there = this.inSite(site) / heard;
-    return random() < answerChance(sameSite, { there, elsewhere: this.size / heard - there }, worth, answersOf(shards));
+    const members = { there, elsewhere: this.size / heard - there };
+    return random() < answerChance(sameSite, members, worth, answersOf(shards, again));
   }
 
   /** The most that there ever were: who is fed says nothing, and is still there. */
   get most(): number {
     return this.#most;
+  }
+
+  /** Call whenever it may have changed. @param shards that are listened in, none where the broker is not there */
+  listening(shards: number, now: number): void {
+    if (shards !== this.#listensIn) this.#since = now;
+    this.#listensIn = shards;
+  }
+
+  /** P-11.4: the most that there ever were in a shard, where that is known. */
+  mostOfShard(now: number): number | undefined {
+    const isKnown = this.#listensIn > 0 && now >= this.#since + KNOWS_ITS_SHARD_MS;
+    return isKnown ? Math.ceil(this.#most / this.#listensIn) : undefined;
   }
 
   #forget(device: string): void {

@@ -23,8 +23,8 @@ export class HttpPolicy {
   readonly #rules: HttpRules;
   readonly #random: () => number;
   #opensAt = Number.POSITIVE_INFINITY;
-  /** When the need that there is may be met; undefined where there is none. */
-  #turnAt: number | undefined;
+  /** Of the need that there is: since when, which part of a turn it waits, and when it may be met. Undefined where there is none. */
+  #turn: { readonly since: number; readonly part: number; at: number } | undefined;
   #spent = 0;
   #meetsUntil = Number.NEGATIVE_INFINITY;
 
@@ -36,7 +36,7 @@ export class HttpPolicy {
   /** The transfer begins, or goes on: many others do at the same moment. */
   begin(now: number): void {
     this.#opensAt = now + this.#rules.afterMs * (1 + this.#random());
-    this.#turnAt = undefined;
+    this.#turn = undefined;
   }
 
   /** Whether HTTP is used at all. */
@@ -74,14 +74,18 @@ export class HttpPolicy {
     if (now < this.opensAt) return this.opensAt;
     if (this.#rules.use === 'always') return now;
     if (devices > 1 && !hasPeers && now < this.#meetsUntil) return this.#meetsUntil;
-    this.#turnAt ??= now + this.#random() * Math.min(MAX_TURN_MS, Math.max(0, devices - 1) * TURN_MS_PER_DEVICE);
-    return this.#turnAt;
+    this.#turn ??= { since: now, part: this.#random(), at: Number.POSITIVE_INFINITY };
+    const { since, part, at } = this.#turn;
+    // Sooner where it is learned meanwhile that fewer are there, and never later: a turn that was waited for is one.
+    const longest = Math.min(MAX_TURN_MS, Math.max(0, devices - 1) * TURN_MS_PER_DEVICE);
+    this.#turn.at = Math.min(at, since + part * longest);
+    return this.#turn.at;
   }
 
   /** It is met with a request, or is no more: the next one waits for a turn of its own. @param bytes that were asked for */
   met(bytes = 0): void {
     this.#spent += bytes;
-    this.#turnAt = undefined;
+    this.#turn = undefined;
   }
 
   /** So many of the bytes asked for did not come. */

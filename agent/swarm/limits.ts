@@ -70,6 +70,21 @@ export const MAX_REPEAT_MS = 30_000;
  * wait in vain. Where nobody listens yet an announcement costs one message.
  */
 export const REPEATS_ALIKE = 3;
+/**
+ * P-10.1: announcements of one shard each before who has few sessions goes through all shards, and those in which it does. Where few devices
+ * are on nobody listens in most shards, and it costs one message there; in a fleet that is there most have been fed before.
+ */
+export const NARROW_ANNOUNCEMENTS = 8;
+export const WIDE_ANNOUNCEMENTS = 4;
+/** In so many shards at once, and no longer apart: all of 64 by four announcements, within 40 s. */
+export const MAX_SHARDS_AT_ONCE = 16;
+export const WIDE_REPEAT_MS = 4_000;
+/** P-10.1: announcements of one shard each before who says them again says so, and who hears it answers whoever else may. */
+export const UNHEARD_ANNOUNCEMENTS = 6;
+/** From then on: who comes on later is met all the same, and a device that waits for days pays 75 bytes a second. */
+export const SHARDS_AT_ONCE_LATER = 2;
+/** Shards at once, times shards of the rollout, at most: a fleet of which nobody has anything yet would else load its broker. */
+export const MAX_SHARDS_AT_ONCE_PRODUCT = 1_024;
 /** P-10.2: as many as a device has places, in a fleet of one shard. */
 export const ANSWERS_WANTED = 12;
 /** P-10.2, where there are several: enough to begin with, and the rest of the peers come by PEERS. Each costs an offer and an answer, through the broker. */
@@ -83,6 +98,8 @@ export const ROOM_TO_LISTEN = 3;
 /** P-10.3: sessions up to which a device looks for more by itself; the places above are for who finds it. */
 export const SESSIONS_WANTED = 6;
 export const HEARD_WINDOW_MS = 60_000;
+/** P-11.4: who heard nobody in its shard for so long takes it that few are there. Who lacks something says so twice in that time. */
+export const KNOWS_ITS_SHARD_MS = HEARD_WINDOW_MS;
 /** Enough to make the probability of P-10.2 small; more would only cost memory. */
 export const MAX_MEMBERS_HEARD = 4_096;
 

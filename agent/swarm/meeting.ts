@@ -1,5 +1,6 @@
 import { shardOf } from '../../shared/control/topics.js';
 import { MAX_DEVICES_PER_SHARD, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
+import type { Announcer } from './announcer.js';
 import {
   JOIN_MS_PER_SHARD,
   JOIN_WINDOW_MS,
@@ -41,12 +42,14 @@ export function joinWindowMs(shards: number): number {
 
 /**
  * P-11.4: how many devices a swarm has, this one among them. Of several shards who holds nothing hears none (P-10.2), and the same devices are
- * heard in one after another; but each has 16 to 32 devices (P-10.9), or so many were not made.
- * @param known others, at least: heard of, or with a session
+ * heard in one after another; but each has 16 to 32 devices (P-10.9), or so many were not made. Not all of them need be on.
+ * @param known others, at least: heard of, or with a session; @param ofShard others of a shard, as MembersHeard.mostOfShard has them
  */
-export function devicesOf(shards: number, known: number): number {
-  const meant = shards === 1 ? 0 : (shards * (LEAST_MEMBERS + MAX_DEVICES_PER_SHARD)) / 2;
-  return Math.max(known + 1, meant);
+export function devicesOf(shards: number, known: number, ofShard?: number): number {
+  if (shards === 1) return known + 1;
+  const enrolled = (LEAST_MEMBERS + MAX_DEVICES_PER_SHARD) / 2;
+  const each = ofShard === undefined ? enrolled : Math.min(enrolled, ofShard + 1);
+  return Math.max(known + 1, shards * each);
 }
 
 /** P-10.3: whether a device looks for sessions by itself, or waits for who finds it. @param pending offers that wait for an answer */
@@ -63,13 +66,18 @@ export function mustAnnounce({ seed }: Member, { shards, complete, lonely, room,
   return seed || !complete || shards === 1;
 }
 
-/** P-10.1: a device in any shard, so that the swarm is one and not as many as there are shards. @param random uniform in [0, 1) */
-export function shardsToAnnounceIn(
-  { seed }: Member,
-  { shards, listensIn }: Standing,
-  random: () => number,
-): readonly number[] {
-  return seed ? listensIn : [Math.floor(random() * shards)];
+/** Where a device says `have`, and whether as one that did before and was not fed. */
+export interface Announcement {
+  readonly shards: readonly number[];
+  readonly again: boolean;
+}
+
+/** P-10.1: a device in any shard, so that the swarm is one and not as many as there are shards. */
+export function announcementFor({ seed }: Member, { shards, room, listensIn }: Standing, by: Announcer): Announcement {
+  if (seed) return { shards: listensIn, again: false };
+  // Who has sessions enough and is not fed by them is of a fleet that is there: what it lacks nobody has.
+  const widely = seeksPeers(room, 0);
+  return { shards: by.nextShards(shards, widely), again: shards > 1 && widely && by.isUnheard };
 }
 
 /** P-10.2: who has room for sessions and something to give. In a fleet of one shard also who has nothing yet, to hear of who has. */

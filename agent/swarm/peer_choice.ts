@@ -30,8 +30,14 @@ export interface Answers {
 const OF_ONE_SHARD: Answers = { wanted: ANSWERS_WANTED, members: ANSWERS_WANTED };
 const OF_SHARDS: Answers = { wanted: ANSWERS_WANTED_OF_SHARDS, members: LEAST_MEMBERS };
 
-/** P-10.2 @param shards of the rollout */
-export const answersOf = (shards: number): Answers => (shards === 1 ? OF_ONE_SHARD : OF_SHARDS);
+/** Where few are on: who listens may be the only one. */
+const OF_SHARDS_AGAIN: Answers = { wanted: ANSWERS_WANTED_OF_SHARDS, members: ANSWERS_WANTED_OF_SHARDS };
+
+/** P-10.2 @param shards of the rollout; @param again whether it was said before and brought nothing */
+export function answersOf(shards: number, again: boolean): Answers {
+  if (shards === 1) return OF_ONE_SHARD;
+  return again ? OF_SHARDS_AGAIN : OF_SHARDS;
+}
 
 /**
  * P-10.2: the chance with which a device answers an announcement, so that as many do as are wanted, most of them of the announcer's site.

@@ -140,7 +140,7 @@ export class Transfer {
     this.#paused = pausing;
     this.#rest();
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
-    else this.announcer.restart(this.#host.now());
+    else this.announcer = this.#join(this.rollout);
     this.#host.wake();
     this.#host.changed();
   }
@@ -279,7 +279,8 @@ export class Transfer {
 
   /** P-11.4 */
   get #devices(): number {
-    return devicesOf(this.rollout.shards, Math.max(this.heard.most, this.#mesh.links.size));
+    const known = Math.max(this.heard.most, this.#mesh.links.size);
+    return devicesOf(this.rollout.shards, known, this.heard.mostOfShard(this.#host.now()));
   }
 
   #share(held: Bitfield): Share {
@@ -323,7 +324,7 @@ export class Transfer {
     return this.complete && this.#retirement.isDue(this.#mesh.servedBytes, this.#host.now());
   }
 
-  /** P-10.1: every device hears of a rollout, or of other shards, at the same time. */
+  /** P-10.1: every device hears of a rollout, or of other shards, at the same time, and many have the same hours. */
   #join({ shards }: Rollout): Announcer {
     const { host, joinWindowMs: wanted } = this.#options;
     return new Announcer(host.now(), wanted ?? joinWindowMs(shards), () => host.random());

@@ -67,6 +67,7 @@ const have = z.object({
     'not a digest',
   ),
   hold: z.boolean().optional(),
+  again: z.boolean().optional(),
 });
 
 const candidate = z.tuple([z.string().min(2).max(45), z.int().min(1).max(65_535)]);

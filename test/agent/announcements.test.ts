@@ -20,18 +20,24 @@ const own = topics.have(PREFIX, ARTIFACT, shardOf('cam-1', SHARDS), '+');
 class Stage {
   readonly filters = new Set<string>();
   readonly said: number[] = [];
+  /** Whether each was said as one that was not fed. */
+  readonly again: boolean[] = [];
+  readonly link = {
+    online: true,
+    subscribe: (filter: string) => this.filters.add(filter),
+    unsubscribe: (filter: string) => this.filters.delete(filter),
+  };
   readonly transfer;
   readonly announcements: Announcements;
 
   constructor(role: Role = 'device', shards = SHARDS) {
     const random = new SeededRandom(1);
     const control = {
-      link: {
-        online: true,
-        subscribe: (filter: string) => this.filters.add(filter),
-        unsubscribe: (filter: string) => this.filters.delete(filter),
+      link: this.link,
+      have: (_artifact: string, shard: number, have: HaveMessage) => {
+        this.said.push(shard);
+        this.again.push(have.again ?? false);
       },
-      have: (_artifact: string, shard: number) => this.said.push(shard),
     };
     const held = role === 'seed' ? Bitfield.full(CHUNKS) : new Bitfield(CHUNKS);
     this.transfer = {
@@ -62,6 +68,7 @@ describe('a device of a large fleet', () => {
   it('P-10.1 announces itself in a shard drawn at random, each time another, and hears nobody while it has nothing', () => {
     const stage = new Stage();
     for (let now = 0; now < 60_000; now += 1_000) stage.tick(now);
+    expect(stage.again.slice(0, 7)).toEqual([...Array(6).fill(false), true]);
     expect(stage.said.length).toBeGreaterThan(8);
     expect(new Set(stage.said).size).toBeGreaterThan(stage.said.length - 2);
     expect(stage.said.every((shard) => shard >= 0 && shard < SHARDS)).toBe(true);
@@ -107,6 +114,31 @@ describe('a device of a large fleet', () => {
     expect(answered).toBeGreaterThan(200);
     expect(answered).toBeLessThan(300);
   });
+});
+
+it('P-10.2 answers who says that it was not fed, whoever else may', () => {
+  const stage = new Stage();
+  stage.transfer.held.set(0);
+  stage.tick(1);
+  const have = { ...stage.transfer.announcement(AT), again: true };
+  for (let i = 0; i < 100; i++) {
+    expect(stage.announcements.heard(stage.real, { device: 'cam-2', site: 'north', seed: false }, have, 1)).toBe(true);
+  }
+});
+
+it('P-11.4 knows its shard after a minute of listening, and not where the broker was away', () => {
+  const stage = new Stage();
+  stage.tick(0);
+  expect(stage.transfer.heard.mostOfShard(60_000)).toBeUndefined();
+  stage.transfer.held.set(0);
+  stage.tick(1_000);
+  expect(stage.transfer.heard.mostOfShard(61_000)).toBe(0);
+  stage.link.online = false;
+  stage.tick(50_000);
+  stage.link.online = true;
+  stage.tick(51_000);
+  expect(stage.transfer.heard.mostOfShard(61_000)).toBeUndefined();
+  expect(stage.transfer.heard.mostOfShard(111_000)).toBe(0);
 });
 
 it('P-10.2 a device of a fleet of one shard listens from the start', () => {

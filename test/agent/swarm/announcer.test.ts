@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Announcer, MembersHeard } from '../../../agent/swarm/announcer.js';
-import { HEARD_WINDOW_MS, MAX_MEMBERS_HEARD } from '../../../agent/swarm/limits.js';
+import { HEARD_WINDOW_MS, KNOWS_ITS_SHARD_MS, MAX_MEMBERS_HEARD } from '../../../agent/swarm/limits.js';
 
 const ALMOST_ONE = 1 - 2 ** -47;
 
@@ -50,6 +50,17 @@ describe('P-10.1 when to announce', () => {
       ),
       { numRuns: 50 },
     );
+  });
+
+  it('goes through all shards by four announcements 2 to 4 s apart, and goes on as before', () => {
+    const announcer = new Announcer(0, 0, () => ALMOST_ONE);
+    const waits = Array.from({ length: 14 }, () => {
+      const now = announcer.due;
+      announcer.nextShards(64, true);
+      announcer.announced(now);
+      return Math.round((announcer.due - now) / 1000);
+    });
+    expect(waits).toEqual([2, 2, 2, 4, 4, 4, 8, 8, 4, 4, 4, 4, 30, 30]);
   });
 
   it('begins anew when it is alone again: within 2 s, then from the first interval', () => {
@@ -110,6 +121,30 @@ describe('P-10.2 whom to offer to', () => {
     expect(members.size).toBe(2);
     members.heard('last', 2 * HEARD_WINDOW_MS + 1);
     expect(members.size).toBe(1);
+  });
+
+  it('P-11.4 knows how many a shard has after a minute of listening, of the most that it ever heard', () => {
+    const members = heardOf(40);
+    members.listening(16, 0);
+    expect([members.mostOfShard(KNOWS_ITS_SHARD_MS - 1), members.mostOfShard(KNOWS_ITS_SHARD_MS)]).toEqual([
+      undefined,
+      3,
+    ]);
+    members.heard('late', 10 * HEARD_WINDOW_MS);
+    expect(members.mostOfShard(10 * HEARD_WINDOW_MS)).toBe(3);
+  });
+
+  it('P-11.4 knows nothing of it where it does not listen, nor for a minute after the broker was away', () => {
+    const members = new MembersHeard();
+    expect(members.mostOfShard(1e9)).toBeUndefined();
+    members.listening(1, 0);
+    members.listening(1, 30_000);
+    expect(members.mostOfShard(KNOWS_ITS_SHARD_MS)).toBe(0);
+    members.listening(0, 100_000);
+    expect(members.mostOfShard(1e9)).toBeUndefined();
+    members.listening(1, 101_000);
+    expect(members.mostOfShard(101_000 + KNOWS_ITS_SHARD_MS - 1)).toBeUndefined();
+    expect(members.mostOfShard(101_000 + KNOWS_ITS_SHARD_MS)).toBe(0);
   });
 
   it(`remembers ${MAX_MEMBERS_HEARD} at most, the latest of them`, () => {

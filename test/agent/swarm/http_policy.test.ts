@@ -63,12 +63,20 @@ describe('P-11.4 turns', () => {
     const first = one.needed(10, 101, true);
     expect(first).toBeGreaterThan(10);
     expect(first).toBeLessThan(10 + 100 * TURN_MS_PER_DEVICE);
-    expect([one.needed(50, 101, true), one.needed(first, 5, true)]).toEqual([first, first]);
+    expect([one.needed(50, 101, true), one.needed(first, 1_000, true)]).toEqual([first, first]);
     one.met(1);
     const second = one.needed(first, 101, true);
     expect(second).not.toBe(first);
     one.met();
     expect(one.needed(first, 101, true)).not.toBe(second);
+  });
+
+  it('come sooner where fewer devices turn out to be there, and later for no reason', () => {
+    const one = policy({ afterMs: 0 }, () => 0.5);
+    one.begin(0);
+    expect(one.needed(0, 1_537, false)).toBe(MAX_TURN_MS / 2);
+    expect(one.needed(60_000, 65, false)).toBe(32 * TURN_MS_PER_DEVICE);
+    expect(one.needed(60_000, 1_537, false)).toBe(32 * TURN_MS_PER_DEVICE);
   });
 
   it('wait, where others are known and none is met yet, until they may have come for the first chunk', () => {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { Announcer } from '../../../agent/swarm/announcer.js';
 import { ROOM_TO_LISTEN, SEED_SHARDS } from '../../../agent/swarm/limits.js';
 import {
+  announcementFor,
   devicesOf,
   joinWindowMs,
   mayListen,
   mustAnnounce,
   type Standing,
   seeksPeers,
-  shardsToAnnounceIn,
   shardsToListenIn,
 } from '../../../agent/swarm/meeting.js';
 import { shardCount } from '../../../broker/publish/manifest.js';
@@ -54,13 +55,67 @@ describe('P-10.1 who announces itself', () => {
     expect(mustAnnounce(SEED, standing(complete))).toBe(false);
   });
 
-  it('in any shard, a device, each time anew', () => {
-    const at = (random: number) => shardsToAnnounceIn(DEVICE, standing(), () => random);
+  const said = (over: Partial<Standing>, times: number, drawn: () => number = () => 0) => {
+    const announcer = new Announcer(0, 0, drawn);
+    return Array.from({ length: times }, () => {
+      const { shards, again } = announcementFor(DEVICE, standing(over), announcer);
+      announcer.announced(0);
+      return { shards, again };
+    });
+  };
+
+  it('in any shard, a device', () => {
+    const at = (random: number) => said({}, 1, () => random)[0]?.shards;
     expect([at(0), at(0.5), at(ALMOST_ONE)]).toEqual([[0], [256], [511]]);
   });
 
-  it('a seed in those that it listens in', () => {
-    expect(shardsToAnnounceIn(SEED, standing({ listensIn: [3, 4] }), () => 0)).toEqual([3, 4]);
+  it('a seed in those that it listens in, however often it has', () => {
+    const announcer = new Announcer(0, 0, () => 0);
+    for (let i = 0; i < 20; i++) announcer.announced(0);
+    const expected = { shards: [3, 4], again: false };
+    expect(announcementFor(SEED, standing({ listensIn: [3, 4] }), announcer)).toEqual(expected);
+  });
+
+  it.each([
+    [1, 1, 1, 1],
+    [2, 1, 1, 2],
+    [4, 1, 1, 2],
+    [8, 1, 2, 2],
+    [64, 1, 16, 2],
+    [128, 1, 8, 2],
+    [512, 1, 2, 2],
+    [1_024, 1, 1, 1],
+    [32_768, 1, 1, 1],
+  ])(
+    'of %d shards in %d at a time, from the ninth time on in %d, from the thirteenth on in %d',
+    (shards, ...counts) => {
+      const lengths = said({ shards }, 14).map((one) => one.shards.length);
+      expect([lengths.slice(0, 8), lengths.slice(8, 12), lengths[12]]).toEqual([
+        Array(8).fill(counts[0]),
+        Array(4).fill(counts[1]),
+        counts[2],
+      ]);
+    },
+  );
+
+  it('in all of 4 to 64 shards by those four', () => {
+    const random = new SeededRandom(1);
+    for (const shards of [4, 8, 16, 32, 64]) {
+      const wide = said({ shards }, 12, () => random.next()).slice(8);
+      expect(new Set(wide.flatMap((one) => one.shards)).size).toBe(shards);
+    }
+  });
+
+  it('as one that was not fed from the seventh time on, where there are several shards', () => {
+    const again = (over: Partial<Standing>) => said(over, 8).map((one) => one.again);
+    expect(again({})).toEqual([...Array(6).fill(false), true, true]);
+    expect(again({ shards: 1 })).toEqual(Array(8).fill(false));
+  });
+
+  it('in one shard, and as any other, where it has sessions enough: the fleet is there', () => {
+    const all = said({ shards: 64, room: 6 }, 14);
+    expect(all.every((one) => one.shards.length === 1 && !one.again)).toBe(true);
+    expect(said({ shards: 64, room: 7 }, 9).at(-1)).toMatchObject({ again: true, shards: { length: 16 } });
   });
 });
 
@@ -111,6 +166,11 @@ describe('P-11.4 how many devices there are', () => {
 
   it('are 24 for each of several shards, of which who holds nothing hears none, or those known where they are more', () => {
     expect([devicesOf(2, 0), devicesOf(2, 300), devicesOf(32_768, 60)]).toEqual([48, 301, 786_432]);
+  });
+
+  it('are no more for each shard than were heard in one for a minute, and the device itself', () => {
+    expect([devicesOf(64, 0, 0), devicesOf(64, 3, 2), devicesOf(64, 300, 2)]).toEqual([64, 192, 301]);
+    expect([devicesOf(2, 0, 1_000), devicesOf(1, 5, 0)]).toEqual([48, 6]);
   });
 
   it('are never half as many again as a publisher counted, nor fewer than three quarters of them', () => {

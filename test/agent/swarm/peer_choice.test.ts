@@ -40,7 +40,7 @@ describe('P-10.2 who answers', () => {
 });
 
 describe('P-10.2 who answers where there are several shards', () => {
-  const OF_SHARDS = answersOf(64);
+  const OF_SHARDS = answersOf(64, false);
   const chance = (sameSite: boolean, there: number, elsewhere: number, worth = 1): number =>
     answerChance(sameSite, { there, elsewhere }, worth, OF_SHARDS);
 
@@ -63,6 +63,14 @@ describe('P-10.2 who answers where there are several shards', () => {
     }
   });
 
+  it('leaves it to nobody else where the announcement was not answered before, but to those that were heard', () => {
+    const again = (sameSite: boolean, there: number, elsewhere: number): number =>
+      answerChance(sameSite, { there, elsewhere }, 1, answersOf(64, true));
+    expect([again(true, 1, 0), again(false, 0, 1), again(true, 4, 0)]).toEqual([1, 1, 1]);
+    expect([again(true, 16, 0), again(false, 0, 400)]).toEqual([4 / 16, 4 / 400]);
+    expect(answersOf(1, true)).toEqual(answersOf(1, false));
+  });
+
   it('is by worth where more were heard than are to answer', () => {
     expect(chance(true, 3, 0, 0.5)).toBe(chance(true, 3, 0));
     expect(chance(true, 5, 0, 0.5)).toBe(chance(true, 5, 0) / 2);
@@ -77,7 +85,7 @@ describe('P-10.2 who answers where there are several shards', () => {
     ] as const) {
       for (const sameSite of [true, false]) {
         const members = { there, elsewhere };
-        expect(answerChance(sameSite, members, 0.5, answersOf(1))).toBe(answerChance(sameSite, members, 0.5));
+        expect(answerChance(sameSite, members, 0.5, answersOf(1, false))).toBe(answerChance(sameSite, members, 0.5));
       }
     }
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ChunkBuffers } from '../../../agent/swarm/chunk_buffers.js';
+import { joinWindowMs } from '../../../agent/swarm/meeting.js';
 import type { NamedRollouts } from '../../../agent/transfer/hand_overs.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
@@ -19,7 +20,11 @@ function named(version: string, shards: number): NamedRollouts {
   return [{ rollout: { name: 'one', version, artifact, size, chunks: chunkCount, shards }, groups: ['a'] }];
 }
 
-async function started(held: Iterable<number>, isSeed = false) {
+async function started(
+  held: Iterable<number>,
+  isSeed = false,
+  window: { joinWindowMs?: number } = { joinWindowMs: JOIN_WINDOW_MS },
+) {
   const clock = { now: 0 };
   const stored = new FakeStored(index, held);
   const transfer = new Transfer({
@@ -28,7 +33,7 @@ async function started(held: Iterable<number>, isSeed = false) {
       rollouts: named('1', 1),
       isSeed,
       seeds: [],
-      joinWindowMs: JOIN_WINDOW_MS,
+      ...window,
       seeding: {},
     },
     host: {
@@ -139,6 +144,15 @@ describe('Transfer', () => {
     transfer.pause(false);
     expect([transfer.room, transfer.lonely]).toEqual([12, true]);
     expect(transfer.announcer.due).toBeLessThanOrEqual(clock.now + 2000);
+  });
+
+  it('P-10.1: joins anew when its hours open, since many have the same', async () => {
+    const { transfer, clock } = await started(chunks.slice(1), false, {});
+    transfer.follow(named('2', 4_096));
+    transfer.pause(true);
+    clock.now = 3_600_000;
+    transfer.pause(false);
+    expect(transfer.announcer.due).toBe(clock.now + joinWindowMs(4_096) / 2);
   });
 
   it('P-4.1: goes on at any hour where a rollout that names it is urgent', async () => {

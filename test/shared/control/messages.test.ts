@@ -231,6 +231,11 @@ describe('P-4.7 status', () => {
     }
   });
 
+  it('P-10.1: takes who says that it said so before, and who says nothing of it', () => {
+    for (const good of [true, false]) expect(changed('have', { again: good })).toBe('accepted');
+    for (const bad of [1, 'true', null, [], {}]) expect(changed('have', { again: bad })).toBe(REFUSED);
+  });
+
   it('takes bytes from HTTP that are a count, or none at all', () => {
     for (const good of [0, 1, 2 ** 40]) expect(changedRollout('status', { fromHttp: good })).toBe('accepted');
     for (const bad of [-1, 1.5, '1', null]) expect(changedRollout('status', { fromHttp: bad })).toBe(REFUSED);

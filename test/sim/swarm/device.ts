@@ -3,12 +3,12 @@ import { Agreements, offerHash } from '../../../agent/swarm/agreement.js';
 import { Announcer, MembersHeard } from '../../../agent/swarm/announcer.js';
 import { MAX_SESSIONS_PER_SEED, REPLACE_SESSION_AFTER_MS } from '../../../agent/swarm/limits.js';
 import {
+  announcementFor,
   type Member,
   mayListen,
   mustAnnounce,
   type Standing,
   seeksPeers,
-  shardsToAnnounceIn,
   shardsToListenIn,
 } from '../../../agent/swarm/meeting.js';
 import { Bitfield } from '../../../shared/artifact/bitfield.js';
@@ -178,8 +178,10 @@ export class Device implements Client<Message> {
     const { held, sides } = this.exchange;
     const most = sides.size === 0 ? MAX_ROOM : MAX_SESSIONS_PER_ARTIFACT - 1;
     const room = Math.min(most, this.room);
-    const have: HaveMessage = { t: 'have', at: this.#seconds, held: held.count, room, digest: makeDigest(held) };
-    for (const shard of shardsToAnnounceIn(this.#member, this.#standing(), this.#fleet.random)) {
+    const { shards, again } = announcementFor(this.#member, this.#standing(), this.#announcer);
+    const said = { at: this.#seconds, held: held.count, room, digest: makeDigest(held) };
+    const have: HaveMessage = { t: 'have', ...said, ...(again && { again }) };
+    for (const shard of shards) {
       broker.have(this, shard, { kind: 'have', from: this, have });
     }
     this.#announced = true;
@@ -191,8 +193,9 @@ export class Device implements Client<Message> {
     if (from === this) return;
     const { now, random, shards } = this.#fleet;
     this.#heard.heard(from.id, now);
-    if (!this.#isOfInterest(have) || !this.#heard.offers(random, shards, this.#listening.length) || have.room === 0)
-      return;
+    const by = { site: '', sameSite: true, worth: 1, again: have.again ?? false };
+    if (!this.#isOfInterest(have) || !this.#heard.offers(random, shards, this.#listening.length, by)) return;
+    if (have.room === 0) return;
     this.#offer(from, have.room >= MAX_SESSIONS_PER_ARTIFACT ? have.at : undefined);
   }
 
