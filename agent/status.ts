@@ -22,7 +22,8 @@ export class StatusClock {
   #publishMs: number;
   #publishDue = Number.NEGATIVE_INFINITY;
   #publishedAt = Number.NEGATIVE_INFINITY;
-  #quietUntil = Number.NEGATIVE_INFINITY;
+  /** When rollouts are joined that were heard of. */
+  readonly #joins = new Set<number>();
 
   /**
    * @param mostMs what the interval grows to, doubled each time, for what is published while nothing but progress moves
@@ -43,7 +44,7 @@ export class StatusClock {
   get due(): number {
     if (this.#changed || this.#wasSet) return this.#last + this.#intervalMs;
     const beat = this.#publishedAt + HEARTBEAT_MS;
-    return this.#quietUntil > this.#last ? Math.min(beat, this.#quietUntil) : beat;
+    return Math.min(beat, ...this.#joins);
   }
 
   /**
@@ -51,7 +52,9 @@ export class StatusClock {
    * moment.
    */
   quiet(until: number): void {
-    this.#quietUntil = until;
+    this.#joins.add(until);
+    const [oldest] = this.#joins;
+    if (this.#joins.size > MAX_ROLLOUTS && oldest !== undefined) this.#joins.delete(oldest);
   }
 
   /**
@@ -61,7 +64,7 @@ export class StatusClock {
   publishes(now: number, states: string): boolean {
     const news = states !== this.#states || this.#wasSet;
     const beat = now >= this.#publishedAt + HEARTBEAT_MS;
-    if (!news && !beat && (now < this.#publishDue || now < this.#quietUntil)) return false;
+    if (!news && !beat && (now < this.#publishDue || this.#waitsToJoin(now))) return false;
     this.#publishMs = news ? this.#intervalMs : Math.min(this.#mostMs, this.#publishMs * 2);
     this.#publishDue = now + this.#publishMs;
     this.#publishedAt = now;
@@ -78,8 +81,13 @@ export class StatusClock {
   said(now: number, published = true): void {
     this.#changed = false;
     this.#last = now;
+    for (const at of this.#joins) if (at <= now) this.#joins.delete(at);
     if (published) this.#publishedAt = now;
     this.#aheadAtLast = this.#wallAhead();
+  }
+
+  #waitsToJoin(now: number): boolean {
+    return [...this.#joins].some((at) => now < at);
   }
 
   get #wasSet(): boolean {

@@ -1,5 +1,6 @@
 import { Bitfield } from '../../shared/artifact/bitfield.js';
 import { MAX_PIPELINE_BYTES, MIN_PIPELINE_BYTES } from './limits.js';
+import { SeedPeer } from './seed_peer.js';
 import { SiteTurns } from './site_turns.js';
 
 /**
@@ -7,16 +8,8 @@ import { SiteTurns } from './site_turns.js';
  * holds it, or where that one takes long. So the seed sends each chunk once, and the devices send it to each other. Pure.
  */
 
-/** Told to a peer alone and not held by it yet: as much as it takes in so long, which is more than a round trip... */
-const AHEAD_SECONDS = 0.75;
-/** ...at least what a device asks of a peer that it does not know, or its share of what it may ask for at most: who is alone begins at full speed... */
+/** Told to a peer alone and not held by it yet: at least what a device asks of a peer that it does not know, or its share of what it may ask for at most: who is alone begins at full speed. */
 const MIN_AHEAD_BYTES = MIN_PIPELINE_BYTES;
-/** ...and at most what a device ever has asked of one peer, four times over. */
-const MAX_AHEAD_BYTES = 8 * 1024 * 1024;
-/** Over so long the rate of a peer is taken. */
-const RATE_SPAN_MS = 250;
-/** Chunks where they are large, to be asked for one after the other. */
-const MIN_AHEAD_CHUNKS = 2;
 /** A chunk that a peer was told of and does not hold after so long may be told to another, once none is left that nobody was told of... */
 const MIN_LATE_MS = 2_000;
 /** ...or after so many times what the last ones took. */
@@ -27,20 +20,6 @@ const MAX_LATE_MS = 15_000;
 const ALONE_MS = 2_000;
 /** Smoothing of how long a chunk takes from being told to being held. */
 const PACE_GAIN = 0.1;
-
-interface SeedPeer {
-  /** Whether it can be reached. */
-  open: boolean;
-  readonly have: Bitfield;
-  readonly told: Bitfield;
-  /** What it was told of alone and does not hold yet. */
-  readonly coming: Set<number>;
-  comingBytes: number;
-  aheadBytes: number;
-  /** Bytes that came of that since then. */
-  came: number;
-  since: number;
-}
 
 interface Given {
   readonly to: string;
@@ -89,9 +68,7 @@ export class SuperSeed {
   addPeer(id: string, site: string, now: number): void {
     this.removePeer(id);
     this.#turns.add(id, site, now);
-    const none = { have: new Bitfield(this.#chunkCount), told: new Bitfield(this.#chunkCount) };
-    const nothing = { open: false, coming: new Set<number>(), comingBytes: 0, aheadBytes: 0, came: 0, since: now };
-    this.#peers.set(id, { ...none, ...nothing });
+    this.#peers.set(id, new SeedPeer(this.#chunkCount, this.#chunkLength, now));
   }
 
   /** A path to the peer has answered: until then it is told nothing, though it may tell what it holds. */
@@ -135,7 +112,7 @@ export class SuperSeed {
   onServed(id: string, chunk: number, now: number): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
-    this.#came(peer, chunk, now);
+    peer.served(chunk, now);
     if (peer.have.count === 0 && this.#given.get(chunk)?.to === id) this.#giveBack(chunk, this.#late);
   }
 
@@ -153,8 +130,7 @@ export class SuperSeed {
     );
     while (hungry.length > 0) {
       hungry = hungry.filter(([id, peer]) => {
-        const isFull = peer.comingBytes >= Math.max(least, peer.aheadBytes) && peer.coming.size >= MIN_AHEAD_CHUNKS;
-        const chunk = isFull || !own.has(id) ? -1 : this.#next(peer);
+        const chunk = peer.isFull(least) || !own.has(id) ? -1 : this.#next(peer);
         if (chunk < 0) {
           // Second copies would keep the last first ones waiting.
           const spread = isAlone || this.#firsts === 0 ? this.#untold(peer, isAlone) : [];
@@ -178,6 +154,7 @@ export class SuperSeed {
     const isWaiting = this.#aloneSince !== Number.NEGATIVE_INFINITY;
     return Math.min(
       lateAt,
+      ...this.#several.map((peer) => peer.expiresAt(this.#lateAfterMs)),
       this.#turns.nextDeadline(),
       isWaiting ? this.#aloneSince + ALONE_MS : Number.POSITIVE_INFINITY,
     );
@@ -195,14 +172,17 @@ export class SuperSeed {
     return true;
   }
 
+  /** None where there is one: that is told of everything soon. */
+  get #several(): SeedPeer[] {
+    return this.#peers.size > 1 ? [...this.#peers.values()] : [];
+  }
+
   get #lateAfterMs(): number {
     return Math.max(MIN_LATE_MS, Math.min(MAX_LATE_MS, this.#paceMs * LATE_FACTOR));
   }
 
   #held(peer: SeedPeer, chunk: number, now: number): void {
-    if (peer.have.get(chunk)) return;
-    peer.have.set(chunk);
-    this.#came(peer, chunk, now);
+    if (!peer.holds(chunk, now)) return;
     this.#holders[chunk] = (this.#holders[chunk] ?? 0) + 1;
     const given = this.#given.get(chunk);
     if (given !== undefined) {
@@ -215,28 +195,13 @@ export class SuperSeed {
     set(this.#spread, chunk);
   }
 
-  #came(peer: SeedPeer, chunk: number, now: number): void {
-    if (!peer.coming.delete(chunk)) return;
-    const length = this.#chunkLength(chunk);
-    peer.comingBytes -= length;
-    peer.came += length;
-    const elapsed = now - peer.since;
-    if (elapsed < RATE_SPAN_MS) return;
-    const ahead = (AHEAD_SECONDS * 1000 * peer.came) / elapsed;
-    peer.aheadBytes = Math.min(MAX_AHEAD_BYTES, ahead);
-    peer.came = 0;
-    peer.since = now;
-  }
-
   #give(id: string, peer: SeedPeer, chunk: number, now: number): void {
     const first = has(this.#fresh, chunk);
     if (first) this.#firsts++;
     clear(this.#fresh, chunk);
     clear(this.#late, chunk);
     this.#given.set(chunk, { to: id, at: now, first });
-    peer.told.set(chunk);
-    peer.coming.add(chunk);
-    peer.comingBytes += this.#chunkLength(chunk);
+    peer.give(chunk, now);
   }
 
   #giveBack(chunk: number, to: Uint8Array): void {
@@ -250,6 +215,7 @@ export class SuperSeed {
   }
 
   #findLate(now: number): void {
+    for (const peer of this.#several) peer.expire(now, this.#lateAfterMs);
     for (const [chunk, { at }] of this.#given) {
       if (now < at + this.#lateAfterMs) return;
       this.#giveBack(chunk, this.#late);

@@ -114,7 +114,8 @@ export class Fetch {
 
   /** Whether its sessions bring what is missing. */
   get isFed(): boolean {
-    if (this.#links.size === 0) return false;
+    // P-10.12: who may ask for nothing has no use for a session, but for its index.
+    if (this.#links.size === 0) return this.#stored.index !== undefined && this.#surroundings.allowance() === 0;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk || this.#yields) return true;
     const now = this.#host.now();

@@ -36,6 +36,8 @@ export interface HoldingEvents {
   lost(): void;
   /** P-10.10: its index is there; then what the device's files share of it is known. */
   heldBack(known: boolean): void;
+  /** It was held back, and the store has opened it now. */
+  released(): void;
   /** No retry will help. */
   failed(): void;
   /** P-10.4 */
@@ -76,6 +78,7 @@ export class Holding {
       makeFetch: (stock, indexed) => this.#makeFetch(stock, indexed),
       indexed: () => this.#onIndexed(),
       heldBack: (known) => events.heldBack(known),
+      released: () => events.released(),
     });
     this.#copying = new Copying({
       logger: options.host.logger,
@@ -154,14 +157,19 @@ export class Holding {
     return this.#condition.state === 'failed';
   }
 
-  /** P-10.10: no more is asked for than its index. */
+  /** P-10.10: its owner holds it back. */
   get isHeldBack(): boolean {
     return this.#isCovered && !this.complete && !this.failed;
   }
 
+  /** No more is asked for than its index: it is held back, or was, and the store has no room for it yet. */
+  get holdsBack(): boolean {
+    return this.isHeldBack || (this.#opened.isHeldBack && !this.failed);
+  }
+
   /** Nothing is asked for, and what it can give is known. */
   get onlyGives(): boolean {
-    return this.complete || (this.isHeldBack && this.#opened.isKnown);
+    return this.complete || (this.holdsBack && this.#opened.isKnown);
   }
 
   /** Null until it is open. */

@@ -296,7 +296,9 @@ export class Mesh {
     if (!this.links.remove(link)) return;
     if (reason === 'no path') this.#owner.host.misbehaved(link.peer.device, 'unreachable');
     else if (reason === CLOSE.protocolError && !byPeer) this.#owner.host.misbehaved(link.peer.device, 'protocol');
-    if (link.received === 0 && !this.#owner.onlyGives()) {
+    // Whom this device sent away itself did not leave.
+    const left = byPeer || reason === 'no path' || reason === 'idle' || reason === CLOSE.protocolError;
+    if (left && link.received === 0 && !this.#owner.onlyGives()) {
       this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
     }
     this.#gone(link, reason);

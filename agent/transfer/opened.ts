@@ -38,6 +38,7 @@ export interface OpenedOwner {
   indexed(): void;
   /** As HoldingEvents. */
   heldBack(known: boolean): void;
+  released(): void;
 }
 
 export class Opened {
@@ -84,6 +85,11 @@ export class Opened {
     const source = this.#heldBack?.chunks ?? this.source;
     const index: ArtifactIndex | undefined = source?.index;
     return source === null || index === undefined ? null : { source, index };
+  }
+
+  /** Whether what other files share is open: also once the hold is lifted, until the store has opened the artifact. */
+  get isHeldBack(): boolean {
+    return this.#heldBack !== null;
   }
 
   /** Whether all is known of what it can give while nothing is fetched. */
@@ -142,6 +148,7 @@ export class Opened {
     this.#links.closeAll(CLOSE.noRoom);
     await heldBack.stop();
     this.#index ??= heldBack.chunks.index;
+    this.#owner.released();
   }
 
   async #closeStored(): Promise<void> {

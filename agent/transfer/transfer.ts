@@ -84,6 +84,7 @@ export class Transfer {
         this.announcer.restart(host.now());
       },
       heldBack: (known) => this.#onHeldBack(known),
+      released: () => this.#onReleased(),
       failed: () => links.closeAll(CLOSE.done),
       wrongBytes: (link, error) => this.#onWrongBytes(link, error),
     });
@@ -113,6 +114,7 @@ export class Transfer {
   onHold(): void {
     if (!this.#holding.onHold()) return;
     this.#rest();
+    if (!this.#holding.isHeldBack && this.#holding.holdsBack) return;
     if (this.onlyGives) this.#onHeldBack(true);
     else this.#announceAnew();
   }
@@ -289,13 +291,13 @@ export class Transfer {
 
   /** P-10.10: it fetches nothing, and nobody gets anything of it. */
   get #isOfNoUse(): boolean {
-    const { isHeldBack, onlyGives, held } = this.#holding;
-    return isHeldBack && (this.#host.metered() || (onlyGives && held?.count === 0));
+    const { holdsBack, onlyGives, held } = this.#holding;
+    return holdsBack && (this.#host.metered() || (onlyGives && held?.count === 0));
   }
 
   /** P-10.10: it is held back, and has its index. A seed that tells it of a chunk first (P-10.6) would keep that from others. */
   get #asksNothing(): boolean {
-    return this.#holding.isHeldBack && this.#holding.shelf !== null;
+    return this.#holding.holdsBack && this.#holding.shelf !== null;
   }
 
   /** HTTP servers are asked for nothing then. */
@@ -309,6 +311,13 @@ export class Transfer {
     if (!known) return;
     this.#rest();
     this.#mesh.dropUseless();
+    this.#announceAnew();
+  }
+
+  /** It is fetched from now on. */
+  #onReleased(): void {
+    if (this.#stopped) return;
+    this.#rest();
     this.#announceAnew();
   }
 

@@ -87,6 +87,38 @@ describe('P-10.1 a rollout that every device hears of at once', () => {
     expect(clock.due).toBe(30_000 + HEARTBEAT_MS);
   });
 
+  it('is said of when it is joined though another is joined before that, or after', () => {
+    for (const joins of [
+      [30_000, 1_000],
+      [1_000, 30_000],
+    ]) {
+      const clock = new StatusClock(2000, 32_000, () => 0);
+      clock.publishes(0, '');
+      clock.said(0);
+      for (const at of joins) clock.quiet(at);
+      clock.changed();
+      const published: number[] = [];
+      for (let now = clock.due; now <= 40_000; now = clock.due) {
+        const news = clock.publishes(now, String(joins.filter((at) => at <= now)));
+        if (news) published.push(now);
+        clock.said(now, news);
+      }
+      expect(published).toEqual([2_000, 30_000]);
+    }
+  });
+
+  it('keeps no more times than there may be rollouts', () => {
+    const clock = new StatusClock(2000, 32_000, () => 0);
+    clock.said(0);
+    for (let i = 0; i < 1_000; i++) clock.quiet(50_000 - i);
+    const due: number[] = [];
+    for (let now = clock.due; now < 50_001; now = clock.due) {
+      due.push(now);
+      clock.said(now, true);
+    }
+    expect(due).toHaveLength(16);
+  });
+
   it('does not keep what else is new from being said', () => {
     const clock = new StatusClock(2000, 32_000);
     clock.publishes(0, 'one fetching');

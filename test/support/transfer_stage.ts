@@ -67,6 +67,8 @@ export class TransferStage {
   opened = 0;
   news = 0;
   readonly http = new FakeHttp();
+  /** Thrown where it would be opened in the store, while it is set. */
+  openFailure: ChunkmeshError | undefined;
   readonly #joined = new Map<string, Joined>();
 
   private constructor(sample: Sample, options: StageOptions) {
@@ -103,6 +105,7 @@ export class TransferStage {
       ownFiles: () => each(own),
       allowance: () => this.allowance,
       openStored: async () => {
+        if (this.openFailure !== undefined) throw this.openFailure;
         this.opened++;
         return this.stored.real;
       },

@@ -221,6 +221,103 @@ describe('P-10.6 sites', () => {
   });
 });
 
+describe('P-10.5 peers that do not say what they hold', () => {
+  const MINUTES = 10;
+  /** What each of them lacks; they ask for that alone, and have the rest as twins, of their own files, or over HTTP. */
+  type Lacks = Map<string, Set<number>>;
+
+  function lacking(stage: Stage, peers: number, lacks: (chunk: number) => boolean, chunks: number): Lacks {
+    const missing = Array.from({ length: chunks }, (_, chunk) => chunk).filter(lacks);
+    const ids = Array.from({ length: peers }, (_, i) => `m${i}`);
+    for (const id of ids) stage.join(id);
+    return new Map(ids.map((id) => [id, new Set(missing)]));
+  }
+
+  /** As Telling does it: chunks are told of when something came, or when that is due. @returns when all had everything, s */
+  function serve({ seed }: Stage, lacks: Lacks, from = 0): number {
+    for (let now = from; now < MINUTES * 60_000; now += 100) {
+      if (now > from && now < seed.nextDeadline()) continue;
+      for (let more = true; more; ) {
+        more = false;
+        for (const { peer, chunks } of seed.news(now)) {
+          for (const chunk of chunks) {
+            if (!lacks.get(peer)?.delete(chunk)) continue;
+            seed.onServed(peer, chunk, now);
+            more = true;
+          }
+        }
+      }
+      if ([...lacks.values()].every((missing) => missing.size === 0)) return (now - from) / 1000;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  it.each([
+    [1, 2],
+    [2, 1],
+    [2, 2],
+    [2, 100],
+    [5, 4],
+    [40, 4],
+  ])('each of %d gets all that it asks for though that is one chunk of %d', (peers, every) => {
+    const stage = new Stage(400, 64 * 1024);
+    expect(
+      serve(
+        stage,
+        lacking(stage, peers, (chunk) => chunk % every === 0, 400),
+      ),
+    ).toBeLessThan(120);
+  });
+
+  it('who has most of it already is soon told of the rest: a window at the least in 2 s, 8 MiB once it took any', () => {
+    const stage = new Stage(1_000, 64 * 1024);
+    expect(
+      serve(
+        stage,
+        lacking(stage, 2, (chunk) => chunk % 4 === 3, 1_000),
+      ),
+    ).toBeLessThan(60);
+  });
+
+  it('who said so once and then no more is told of everything, 30 s after it fell silent', () => {
+    const stage = new Stage(100, 64 * 1024);
+    const lacks = lacking(stage, 2, (chunk) => chunk % 10 === 9, 100);
+    for (const [id, chunks] of Object.entries(stage.tell())) {
+      for (const chunk of chunks) lacks.get(id)?.delete(chunk);
+      stage.holds(id, chunks[0] ?? 0, 1_000);
+    }
+    expect(serve(stage, lacks, 1_000)).toBeGreaterThan(29);
+    expect([...lacks.values()].every((missing) => missing.size === 0)).toBe(true);
+  });
+
+  it('keeps who says so no longer waiting: what the silent ones owe is told to it once it is late', () => {
+    const stage = new Stage(60, 64 * 1024);
+    lacking(stage, 8, () => false, 60);
+    stage.join('speaks');
+    let now = 0;
+    const held = new Set<number>();
+    for (; held.size < 60 && now < MINUTES * 60_000; now += 50) {
+      for (const chunk of stage.tell(now).speaks ?? []) {
+        held.add(chunk);
+        stage.holds('speaks', chunk, now);
+      }
+    }
+    expect(held.size).toBe(60);
+    expect(now).toBeLessThan(30_000);
+  });
+
+  it('is due when one of several owes nothing any more, and for one alone when that is told of everything', () => {
+    const stage = new Stage(400, 64 * 1024).join('a').join('b');
+    stage.tell();
+    for (const chunk of stage.told.get('a') ?? []) stage.seed.onHave('b', chunk, Uint8Array.of(0x80), 0);
+    for (const chunk of stage.told.get('b') ?? []) stage.seed.onHave('a', chunk, Uint8Array.of(0x80), 0);
+    expect(stage.seed.nextDeadline()).toBe(30_000);
+    stage.leave('b');
+    stage.tell();
+    expect(stage.seed.nextDeadline()).toBe(2_000);
+  });
+});
+
 describe('P-10.6 nobody is starved', () => {
   it('what only one that left with everything held is not told anew to one first', () => {
     const stage = new Stage(4).join('a').join('b');

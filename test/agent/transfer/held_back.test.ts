@@ -7,6 +7,7 @@ import { ChunkmeshError } from '../../../shared/errors.js';
 import { INDEX_CHUNK } from '../../../shared/limits.js';
 import { CLOSE } from '../../../shared/wire/frames/close.js';
 import { REJECT } from '../../../shared/wire/frames/reject.js';
+import { ALWAYS } from '../../support/fake_http.js';
 import type { FakeSession } from '../../support/fake_session.js';
 import { type Sample, sampleOf } from '../../support/memory_artifact.js';
 import { type StageOptions, TransferStage } from '../../support/transfer_stage.js';
@@ -255,6 +256,67 @@ describe('P-10.10: when the hold is lifted', () => {
     await looked(stage);
     // The index is not asked for again.
     expect(stage.row).toMatchObject({ state: 'fetching', error: '', held: 4 });
+  });
+
+  it.each(['E_STORE_QUOTA', 'E_DISK_FULL'] as const)(
+    'and the store refuses it by %s, it still gives alone',
+    async (code) => {
+      const { stage, hold } = await known();
+      const poor = stage.join('poor', bits());
+      stage.openFailure = new ChunkmeshError(code, 'no room');
+      hold.on = false;
+      stage.transfer.onHold();
+      await looked(stage);
+      expect(stage.row).toMatchObject({ state: 'blocked', error: code });
+      expect(stage.row.hold).toBeUndefined();
+      const { transfer } = stage;
+      expect([poor.closed, transfer.lonely, transfer.onlyGives]).toEqual([null, false, true]);
+      expect(transfer.announcement(0)).toMatchObject({ held: 4, hold: true });
+      expect([transfer.isOfInterest(have(Bitfield.full(6))), transfer.isOfInterest(have(bits()))]).toEqual([
+        false,
+        true,
+      ]);
+      expect(transfer.hasPlaceFor({ device: 'seed', site: 'default', seed: true })).toBe(false);
+      const seed = stage.connect('seed', true);
+      seed.events.onOpen(0);
+      expect([seed.closed, seed.requests]).toEqual([CLOSE.done, []]);
+      expect(NEW.chunk(1).equals((await ask(stage, poor, 1)) ?? Buffer.alloc(0))).toBe(true);
+    },
+  );
+
+  it('and the store refused it for a while, it is fetched and announced anew once there is room', async () => {
+    const { stage, hold } = await known();
+    stage.openFailure = new ChunkmeshError('E_STORE_QUOTA', 'no room');
+    hold.on = false;
+    stage.transfer.onHold();
+    await looked(stage);
+    const { news } = stage;
+    stage.openFailure = undefined;
+    stage.now += 6_000;
+    stage.tick();
+    await looked(stage);
+    expect([stage.news, stage.row.state, stage.transfer.lonely]).toEqual([news + 1, 'fetching', true]);
+    expect(stage.transfer.announcement(0)).not.toHaveProperty('hold');
+    expect([...stage.join('peer').requests].sort()).toEqual([4, 5]);
+  });
+
+  it('of what it rested from, sharing nothing, it rests no longer: HTTP servers are asked', async () => {
+    const hold = holding([]);
+    const { stage } = await known({ hold, own: [], urls: ['http://a.example/f'], rules: ALWAYS });
+    const asked = (): boolean => stage.http.asked.some(({ wanted }) => wanted.url === 'http://a.example/f');
+    const ticks = (): void => {
+      for (let i = 0; i < 60; i++) {
+        stage.now += 500;
+        stage.tick();
+      }
+    };
+    ticks();
+    expect([stage.transfer.room, asked()]).toEqual([0, false]);
+    hold.on = false;
+    stage.transfer.onHold();
+    await looked(stage);
+    ticks();
+    expect([stage.transfer.room, asked()]).toEqual([12, true]);
   });
 
   it('twice in a moment, what counts is how it stands in the end', async () => {

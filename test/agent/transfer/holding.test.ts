@@ -71,6 +71,7 @@ class Stage {
       complete: () => this.told.push('complete'),
       lost: () => this.told.push('lost'),
       heldBack: (known) => this.told.push(known ? 'known' : 'held back'),
+      released: () => this.told.push('released'),
       failed: () => this.told.push('failed'),
       wrongBytes: () => this.told.push('wrong bytes'),
     });

@@ -103,6 +103,13 @@ describe('P-10.3 making room', () => {
     expect(sessions.some((_, i) => stage.transfer.isBanned(name(i)))).toBe(false);
   });
 
+  it('refuses nobody whom it sent away itself, so that its own hours or hold cost it no peers', async () => {
+    const { stage, sessions } = await full();
+    stage.transfer.pause(true);
+    expect(closed(sessions)).toHaveLength(MAX_SESSIONS_PER_ARTIFACT);
+    expect(sessions.some((_, i) => stage.transfer.isBanned(name(i)))).toBe(false);
+  });
+
   it('lets two devices that lack the same close their session once, and leaves them in peace', async () => {
     const half = new Bitfield(CHUNKS);
     for (let i = 0; i < CHUNKS / 2; i++) half.set(i);

@@ -74,6 +74,17 @@ describe('P-10.12: a transfer that another one comes before', () => {
     expect(stage.transfer.lonely).toBe(true);
   });
 
+  it('looks for no peer while it may ask for nothing, with no session either, and for one that has its index while it has none', async () => {
+    const stage = await yielding();
+    expect(stage.transfer.lonely).toBe(false);
+    for (const allowance of [1, ALL]) {
+      stage.allowance = allowance;
+      expect(stage.transfer.lonely).toBe(true);
+    }
+    const ignorant = await yielding({ indexed: false });
+    expect(ignorant.transfer.lonely).toBe(true);
+  });
+
   it('contends for nothing while it has no index, or outside of its hours, or once it is complete', async () => {
     const stage = await TransferStage.start(SAMPLE, { indexed: false });
     const wants = (): boolean => stage.transfer.contender.wants;
