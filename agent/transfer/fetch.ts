@@ -63,6 +63,8 @@ export class Fetch {
   readonly #feeding: Feeding;
   #begun = false;
   #asksSince = Number.NEGATIVE_INFINITY;
+  /** Whether it did when `schedule` last looked. */
+  #yielded = false;
   /** Something happened by which more may be asked. */
   #due = false;
 
@@ -114,9 +116,10 @@ export class Fetch {
 
   /** Whether its sessions bring what is missing. */
   get isFed(): boolean {
-    if (this.#links.size === 0) return false;
     // What keeps this device from asking is not for other peers to mend.
-    if (!this.#mayAsk || this.#yields) return true;
+    if (this.#yields) return true;
+    if (this.#links.size === 0) return false;
+    if (!this.#mayAsk) return true;
     const now = this.#host.now();
     return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => this.isSpare(link, now));
   }
@@ -222,7 +225,7 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
-    if (this.#yields) this.#onQuiet(now);
+    this.#onPrecedence(now);
     this.#actAll(this.#actions(now));
     if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
@@ -242,9 +245,9 @@ export class Fetch {
     return { rank, wants, received, outstanding };
   }
 
-  /** Peers bring less than they could then, or nothing, for no fault of theirs. */
+  /** Peers bring less than they could then, or nothing, for no fault of theirs. The index is asked for all the same. */
   get #yields(): boolean {
-    return this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
+    return this.#stored.index !== undefined && this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
   get #mayAsk(): boolean {
@@ -287,6 +290,14 @@ export class Fetch {
     this.#discard(link, chunk);
     // P-7.7: it goes on sending, and what it was asked for takes the place of new requests.
     if (!link.session.cancel(chunk)) link.session.close(CLOSE.protocolError);
+  }
+
+  /** P-10.12: all times of waiting begin when it may ask again, and many devices may at the same moment. */
+  #onPrecedence(now: number): void {
+    const yielded = this.#yielded;
+    this.#yielded = this.#yields;
+    if (yielded || this.#yielded) this.#onQuiet(now);
+    if (yielded && !this.#yielded) this.http.waitAnew();
   }
 
   /** It asks for nothing: that nothing comes is nobody's fault. */
