@@ -1,7 +1,7 @@
 import type { Rollout } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import { CLOSE } from '../shared/wire/frames/close.js';
-import { Precedence } from './swarm/precedence.js';
+import { Precedence, rankOf } from './swarm/precedence.js';
 import { isSame, type NamedRollout, type NamedRollouts } from './transfer/hand_overs.js';
 import type { Transfer } from './transfer/transfer.js';
 
@@ -50,7 +50,7 @@ export class Rollouts {
     return this.#precedence.allowance(artifact);
   }
 
-  /** P-10.12: call about each second, and when any transfer ends. Who may ask for more than before does. @param now monotonic ms */
+  /** P-10.12: call about each second, and when any transfer ends. Whoever may ask for more than before does, and who may ask for less takes note. @param now monotonic ms */
   share(now: number): void {
     const contenders = new Map(this.all().map(({ artifact, contender }) => [artifact, contender]));
     for (const artifact of this.#precedence.look(now, contenders)) this.#transfers.get(artifact)?.tick();
@@ -84,11 +84,16 @@ export class Rollouts {
       const named = this.#wanted.get(transfer.artifact);
       if (named === undefined || !goesOn(transfer, named, before)) await this.#end(transfer);
     }
-    for (const [artifact, named] of this.#wanted) {
+    for (const [artifact, named] of this.#inOrder()) {
       if (this.#stopped) return;
       for (const { rollout, groups } of newIn(named, before.get(artifact))) this.#host.began(rollout, groups);
       await this.#follow(artifact, named);
     }
+  }
+
+  /** P-10.12: what comes first is opened first, and gets the room that there is. Those of one rank as they were named. */
+  #inOrder(): [artifact: string, named: NamedRollouts][] {
+    return [...this.#wanted].sort(([, a], [, b]) => rankOfAll(b) - rankOfAll(a));
   }
 
   async #follow(artifact: string, named: NamedRollouts): Promise<void> {
@@ -137,6 +142,9 @@ function goesOn(transfer: Transfer, named: NamedRollouts, before: ReadonlyMap<st
 function newIn(named: NamedRollouts, before: NamedRollouts | undefined): NamedRollout[] {
   return named.filter(({ rollout }) => !before?.some((one) => isSame(one.rollout, rollout)));
 }
+
+/** The first of the places of all. */
+const rankOfAll = (named: NamedRollouts): number => Math.max(...named.map(({ rollout }) => rankOf(rollout)));
 
 const agree = (a: Rollout, b: Rollout): boolean => a.size === b.size && a.chunks === b.chunks;
 

@@ -12,6 +12,8 @@ export interface KeptArtifact {
   readonly names: readonly NamedVersion[];
   /** Those that it was fetched for. */
   readonly wantedAs: readonly NamedVersion[];
+  /** Whether any chunk came of it: what it shares with others of its names comes first of all, once it has its index. */
+  readonly begun: boolean;
   readonly open: boolean;
 }
 
@@ -69,18 +71,19 @@ function evictable(kept: readonly KeptArtifact[], inForce: readonly InForce[]): 
 
 /**
  * What never was whole and nobody takes chunks from any more: of each of its names a rollout is in force, and handed over by now, or there is
- * another like it that was used since, which took what both share. The last of a name is kept until then: who takes a publication back goes on
- * where that version was.
+ * another like it that was used since, which took what both share: one of which nothing came took nothing, and outlives only its like. The last
+ * of a name is kept until then: who takes a publication back goes on where that version was.
  */
 export function outlived<T extends KeptArtifact>(kept: readonly T[], inForce: readonly InForce[]): T[] {
   const wanted = new Set(inForce.map(({ artifact }) => artifact));
   const parts = kept.filter((one) => one.names.length === 0 && !one.open && !wanted.has(one.artifact));
+  const isAfter = (one: T, other: T): boolean => other.usedAt > one.usedAt && (other.begun || !one.begun);
   const isOver = (one: T, name: string): boolean => {
     const ofName = inForce.filter((rollout) => rollout.name === name);
     if (ofName.length === 0) return false;
     return (
       ofName.every((rollout) => isHandedOver(rollout, kept)) ||
-      parts.some(({ usedAt, wantedAs }) => usedAt > one.usedAt && wantedAs.some((as) => as.name === name))
+      parts.some((other) => isAfter(one, other) && other.wantedAs.some((as) => as.name === name))
     );
   };
   return parts.filter((one) => one.wantedAs.length > 0 && one.wantedAs.every(({ name }) => isOver(one, name)));

@@ -39,7 +39,7 @@ export class Precedence {
   /**
    * Call about each second, and when any of them ends.
    * @param now monotonic ms; @param contenders all there are, by any key
-   * @returns the keys of those that may ask for more than before
+   * @returns the keys of those that may ask for more than before, or for less
    */
   look(now: number, contenders: ReadonlyMap<string, Contender>): string[] {
     const before = this.#known;
@@ -55,7 +55,7 @@ export class Precedence {
   #place(key: string, { rank, outstanding }: Contender, now: number): boolean {
     const known = this.#known.get(key);
     if (known === undefined) return false;
-    const least = this.allowance(key);
+    const before = this.allowance(key);
     const first = [...this.#known.values()].filter((other) => other.rank > rank);
     if (!first.some((other) => other.isFed(now))) {
       known.yielding = null;
@@ -67,7 +67,7 @@ export class Precedence {
         first.reduce((sum, { came }) => sum + came, 0),
       );
     }
-    return this.allowance(key) > least;
+    return this.allowance(key) !== before;
   }
 }
 

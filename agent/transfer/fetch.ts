@@ -63,6 +63,8 @@ export class Fetch {
   readonly #feeding: Feeding;
   #begun = false;
   #asksSince = Number.NEGATIVE_INFINITY;
+  /** Whether it did when `schedule` last looked. */
+  #yielded = false;
   /** Something happened by which more may be asked. */
   #due = false;
 
@@ -115,7 +117,7 @@ export class Fetch {
   /** Whether its sessions bring what is missing. */
   get isFed(): boolean {
     // P-10.12: who may ask for nothing has no use for a session, but for its index.
-    if (this.#links.size === 0) return this.#stored.index !== undefined && this.#surroundings.allowance() === 0;
+    if (this.#links.size === 0) return this.#yields && this.#surroundings.allowance() === 0;
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk || this.#yields) return true;
     const now = this.#host.now();
@@ -223,7 +225,7 @@ export class Fetch {
     this.#due = false;
     if (this.#paused || now < this.#blockedUntil || this.swarm.complete) return;
     this.#blockedUntil = 0;
-    if (this.#yields) this.#onQuiet(now);
+    this.#onPrecedence(now);
     this.#actAll(this.#actions(now));
     if (this.#mayAsk) this.http.schedule(now, this.#feeding.starvesAt, this.#links.openCount > 0);
   }
@@ -243,9 +245,9 @@ export class Fetch {
     return { rank, wants, received, outstanding };
   }
 
-  /** Peers bring less than they could then, or nothing, for no fault of theirs. */
+  /** Peers bring less than they could then, or nothing, for no fault of theirs. The index is asked for all the same. */
   get #yields(): boolean {
-    return this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
+    return this.#stored.index !== undefined && this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
   get #mayAsk(): boolean {
@@ -288,6 +290,14 @@ export class Fetch {
     this.#discard(link, chunk);
     // P-7.7: it goes on sending, and what it was asked for takes the place of new requests.
     if (!link.session.cancel(chunk)) link.session.close(CLOSE.protocolError);
+  }
+
+  /** P-10.12: all times of waiting begin when it may ask again, and many devices may at the same moment. */
+  #onPrecedence(now: number): void {
+    const yielded = this.#yielded;
+    this.#yielded = this.#yields;
+    if (yielded || this.#yielded) this.#onQuiet(now);
+    if (yielded && !this.#yielded) this.http.waitAnew();
   }
 
   /** It asks for nothing: that nothing comes is nobody's fault. */

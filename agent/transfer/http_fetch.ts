@@ -83,6 +83,11 @@ export class HttpFetch {
     this.#running?.run.end();
   }
 
+  /** Others have come to need the server at the same moment: the next request waits for a turn of its own (P-11.4). */
+  waitAnew(): void {
+    this.#policy.met();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.drop();

@@ -206,10 +206,10 @@ describe('P-10.12: rollouts of several priorities', () => {
     expect(names()).toEqual(['four', 'three', 'two', 'one']);
   });
 
-  it('share the link by it, and whoever may ask for more is asked to', async () => {
+  it('share the link by it, and whoever may ask for more or for less is told', async () => {
     const { rollouts, all, apply } = made();
     await apply('a', rollout('one', '1', 1), high);
-    const [low, first] = all;
+    const [first, low] = all;
     if (low === undefined || first === undefined) throw new Error('not both were made');
     const second = (at: number): void => {
       if (first.received > 0) first.received += 1e6;
@@ -217,11 +217,25 @@ describe('P-10.12: rollouts of several priorities', () => {
     };
     first.received = 1;
     for (let at = 0; at < 3; at++) second(at);
-    expect(all.map(({ artifact }) => rollouts.allowance(artifact))).toEqual([0, Number.POSITIVE_INFINITY]);
-    expect(low.ticks).toBe(0);
+    expect(all.map(({ artifact }) => rollouts.allowance(artifact))).toEqual([Number.POSITIVE_INFINITY, 0]);
+    expect([low.ticks, first.ticks]).toEqual([1, 0]);
     first.received = 0;
     second(3);
     expect(rollouts.allowance(low.artifact)).toBe(Number.POSITIVE_INFINITY);
-    expect([low.ticks, first.ticks]).toEqual([1, 0]);
+    expect([low.ticks, first.ticks]).toEqual([2, 0]);
+  });
+
+  it('are begun in that order: the first is opened first, and has the room of the store', async () => {
+    const { rollouts, all, apply } = made();
+    await apply(
+      'a',
+      rollout('one', '1', 1, { priority: 0 }),
+      rollout('four', '1', 4),
+      high,
+      urgent,
+      rollout('five', '1', 5),
+    );
+    expect(all.map(({ rollout: { name } }) => name)).toEqual(['three', 'two', 'four', 'five', 'one']);
+    expect(rollouts.all().map(({ artifact }) => artifact)).toEqual(all.map(({ artifact }) => artifact));
   });
 });

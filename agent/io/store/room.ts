@@ -129,7 +129,8 @@ export class Room {
     const usedAt = (await statHint(folder))?.mtimeMs ?? 0;
     const bytes = data + sizes.reduce((sum, size) => sum + size, 0);
     const wantedAs = (await readWanted(folder))?.names ?? [];
-    return { artifact, bytes, data, usedAt, names: note?.names ?? [], wantedAs, open: opened !== undefined };
+    const begun = (sizes[1] ?? 0) > JOURNAL_HEADER_BYTES;
+    return { artifact, bytes, data, usedAt, names: note?.names ?? [], wantedAs, begun, open: opened !== undefined };
   }
 
   /** Files with several names are there once. Of another size they are somebody else's, and so are those that nobody noted. */

@@ -3,7 +3,7 @@ import { type InForce, type KeptArtifact, outlived, whatToEvict } from '../../..
 
 function kept(artifact: string, usedAt: number, over: Partial<KeptArtifact> = {}): KeptArtifact {
   const names = [{ name: 'firmware', version: artifact }];
-  return { artifact, bytes: 100, usedAt, names, wantedAs: names, open: false, ...over };
+  return { artifact, bytes: 100, usedAt, names, wantedAs: names, begun: true, open: false, ...over };
 }
 
 const inForce = (artifact: string, name = 'firmware'): InForce => ({ artifact, name, version: artifact });
@@ -103,6 +103,15 @@ describe('outlived', () => {
     // What is open or in force is not yet one of those that are over.
     expect(outlived([part, { ...model, wantedAs: part.wantedAs, open: true }, pending], [inForce('new')])).toEqual([]);
     expect(outlived([part, kept('b', 2, { names: [] })], [inForce('b')])).toEqual([]);
+  });
+
+  it('is nothing for the sake of one of which nothing came, and which took nothing from it', () => {
+    const [a, b, c] = [1, 2, 3].map((at) => kept(`${at}`, at, { names: [], begun: at === 1 }));
+    if (a === undefined || b === undefined || c === undefined) throw new Error('not all were made');
+    expect(names(outlived([a, b, pending], [inForce('new')]))).toEqual([]);
+    expect(names(outlived([a, b, c, pending], [inForce('new')]))).toEqual(['2']);
+    expect(names(outlived([a, b, { ...c, begun: true }, pending], [inForce('new')]))).toEqual(['1', '2']);
+    expect(names(outlived([a, b, done], [inForce('new')]))).toEqual(['1', '2']);
   });
 
   it('is nothing that a rollout of another of its names, or of another group, is still to take from', () => {

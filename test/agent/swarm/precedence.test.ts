@@ -57,11 +57,11 @@ describe('Precedence', () => {
     expect(stage.allowances).toEqual([ALL, ALL]);
   });
 
-  it('has the lower one yield while the higher one is brought anything, and tells when it may ask again', () => {
+  it('has the lower one yield while the higher one is brought anything, and tells when that begins and ends', () => {
     const stage = new Stage();
     stage.set('low', 5, 1e6, { outstanding: 1e5 });
     stage.set('high', 6, 1e6);
-    stage.seconds(2);
+    expect([stage.second(), stage.second(), stage.second()]).toEqual([[], ['low'], []]);
     expect(stage.allowances).toEqual([0, ALL]);
     stage.set('high', 6, 0, { wants: false });
     expect(stage.second()).toEqual(['low']);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_OUTSTANDING_BYTES } from '../../../agent/swarm/limits.js';
+import { MAX_OUTSTANDING_BYTES, STALL_MS } from '../../../agent/swarm/limits.js';
 import {
   KEEPS,
   LOOK_MS,
   MAX_WAIT_MS,
   QUIET_FACTOR,
   QUIET_MS,
+  SPARED_BYTES,
   TRY_BYTES,
   TRY_MS,
   Yielding,
@@ -80,6 +81,15 @@ describe('Yielding', () => {
     expect(stage.untilTry()).toBe(QUIET_FACTOR * took);
   });
 
+  it('counts only from when such a try last grew: until then it took nothing', () => {
+    const stage = new Stage();
+    stage.untilTry();
+    for (let i = 0; i < 8; i++) stage.look();
+    expect(stage.look(0)).toBe(0);
+    stage.look();
+    expect(stage.untilTry()).toBe(QUIET_FACTOR * 2 * LOOK_MS);
+  });
+
   it('is never quiet for longer than five minutes', () => {
     const stage = new Stage();
     stage.untilTry();
@@ -96,6 +106,57 @@ describe('Yielding', () => {
     while (stage.look(RATE) > 0);
     stage.untilTry(RATE / 2);
     expect(stage.look(RATE / 2)).toBe(2 * TRY_BYTES);
+  });
+
+  it('loses nobody anything where the others are brought next to nothing, drop by drop or at once', () => {
+    const least = (SPARED_BYTES * 1000) / QUIET_MS;
+    const grows = (quiet: number): boolean => {
+      const stage = new Stage();
+      stage.untilTry(quiet);
+      return stage.look(0) > TRY_BYTES;
+    };
+    expect([grows(least), grows(1.1 * least)]).toEqual([true, false]);
+  });
+
+  /** Tries, after a quiet in which so much came in each look of STALL_MS. @returns the allowance after each look of the try */
+  function allowancesOf(quiet: readonly number[], tried: readonly number[]): number[] {
+    const stage = new Stage();
+    stage.look(0);
+    for (const rate of quiet) stage.look(rate);
+    expect(stage.yielding.allowance).toBe(TRY_BYTES);
+    return tried.map((rate) => stage.look(rate));
+  }
+
+  it('does not take the time between two bursts for a loss, and grows with each of them', () => {
+    const [quiet, tried] = [
+      [0, RATE, 0, 0, 0],
+      [0, 0, 0, RATE, 0, 0, 0, RATE],
+    ];
+    expect(allowancesOf(quiet, tried).map((bytes) => bytes / TRY_BYTES)).toEqual([1, 1, 1, 2, 2, 2, 2, 4]);
+  });
+
+  it('does not take for a loss that the quiet saw one burst more', () => {
+    const [quiet, tried] = [
+      [RATE, 0, 0, 0, RATE],
+      [0, 0, 0, RATE, 0],
+    ];
+    expect(allowancesOf(quiet, tried).map((bytes) => bytes / TRY_BYTES)).toEqual([1, 1, 1, 1, 2]);
+  });
+
+  it('ends a try that takes from what comes in bursts after STALL_MS', () => {
+    const looks = STALL_MS / LOOK_MS;
+    const [quiet, tried] = [
+      [0, RATE, 0, RATE, RATE],
+      [0, 0, RATE / 2, 0, RATE / 2],
+    ];
+    const allowances = allowancesOf(quiet, tried);
+    expect(allowances.map((bytes) => bytes / TRY_BYTES)).toEqual([...new Array(looks - 1).fill(1), 0]);
+  });
+
+  it('ends a try sooner only where a second brings less than each of the quiet', () => {
+    const quiet = [RATE, RATE / 2, RATE, RATE / 2, RATE];
+    expect(allowancesOf(quiet, [RATE / 2])).toEqual([TRY_BYTES]);
+    expect(allowancesOf(quiet, [RATE / 3])).toEqual([0]);
   });
 
   it('looks no sooner than there is anything to see', () => {

@@ -85,6 +85,34 @@ describe('P-10.12: a transfer that another one comes before', () => {
     expect(ignorant.transfer.lonely).toBe(true);
   });
 
+  it.each([[[]], [[URL]]])('has its 10 s although nothing was due while it yielded (URLs: %j)', async (urls) => {
+    const stage = await yielding({ urls, rules: NO_PEER });
+    const peers = Array.from({ length: 12 }, (_, i) => stage.join(`p${i}`));
+    for (; stage.now < 6 * STARVED_MS; stage.now += 500) stage.tick();
+    stage.allowance = ALL;
+    stage.transfer.tick();
+    stage.transfer.makeRoom();
+    expect([stage.transfer.lonely, stage.http.asked.length]).toEqual([false, 0]);
+    expect(peers.filter(({ closed }) => closed !== null)).toEqual([]);
+  });
+
+  it('P-11.4: waits for a turn anew once it may ask: in a fleet many do at the same moment', async () => {
+    let asked = 0;
+    for (let seed = 1; seed <= 20; seed++) {
+      const stage = await yielding({ urls: [URL], rules: NO_PEER, seed });
+      // Turns of 100 s.
+      for (let i = 0; i < 400; i++) stage.transfer.heard.heard(`d${i}`, 0);
+      later(stage, 300_000);
+      expect(stage.http.asked).toEqual([]);
+      stage.allowance = ALL;
+      later(stage, 1_000);
+      asked += stage.http.asked.length;
+      later(stage, 100_000);
+      expect(stage.http.asked.length).toBeGreaterThan(0);
+    }
+    expect(asked).toBeLessThan(5);
+  });
+
   it('contends for nothing while it has no index, or outside of its hours, or once it is complete', async () => {
     const stage = await TransferStage.start(SAMPLE, { indexed: false });
     const wants = (): boolean => stage.transfer.contender.wants;

@@ -109,6 +109,25 @@ describe('a store with a quota', () => {
     await stage.store.close();
   });
 
+  it('has after a restart the room of what was begun, whichever is opened first, and none of what had not its index', async () => {
+    const stage = await Stage.of(1.5);
+    const inForce = [one, two].map(({ index: { artifact } }) => ({ artifact, name: artifact, version: '1' }));
+    const open = (sample: Sample) => stage.store.openArtifact({ ...sample.toOpen, name: sample.index.artifact });
+    const restart = async (): Promise<void> => {
+      await stage.store.close();
+      stage.store = (await Stage.of(1.5, stage.dir)).store;
+    };
+    await stage.store.keep('group', inForce);
+    await open(one);
+    await restart();
+    const begun = await open(two);
+    await begun.installIndex(two.index.bytes);
+    await restart();
+    await expect(open(one)).rejects.toThrow(coded('E_STORE_QUOTA'));
+    await open(two);
+    await stage.store.close();
+  });
+
   it('is not filled by a larger artifact than all of it, whatever could go', async () => {
     const stage = await Stage.of(2);
     await stage.complete(one, '1');
