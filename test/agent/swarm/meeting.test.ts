@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Announcer } from '../../../agent/swarm/announcer.js';
+import { Announcer, MembersHeard } from '../../../agent/swarm/announcer.js';
 import { ROOM_TO_LISTEN, SEED_SHARDS } from '../../../agent/swarm/limits.js';
 import {
   announcementFor,
@@ -148,6 +148,36 @@ describe('P-10.2 who listens', () => {
     expect(first).not.toEqual(second);
     expect(shardsToListenIn(SEED, standing({ shards: 4 }), () => 0)).toEqual([0, 1, 2, 3]);
     expect(shardsToListenIn(SEED, standing({ shards: SEED_SHARDS }), () => 0).length).toBe(SEED_SHARDS);
+  });
+});
+
+describe('P-10.1, P-10.2 the only two of a fleet that are on', () => {
+  /** Virtual ms until who holds everything offers to who holds nothing. */
+  function meetAfter(shards: number, member: typeof DEVICE, seed: number): number {
+    const source = new SeededRandom(seed);
+    const random = (): number => source.next();
+    const lacking = standing({ shards });
+    const listensIn = shardsToListenIn(member, standing({ shards, held: 9, complete: true }), random);
+    const heard = new MembersHeard();
+    const announcer = new Announcer(0, joinWindowMs(shards), random);
+    for (; announcer.due < 600_000; announcer.announced(announcer.due)) {
+      const said = announcementFor({ device: `new-${seed}`, seed: false }, lacking, announcer);
+      for (const shard of said.shards) {
+        if (!listensIn.includes(shard)) continue;
+        heard.heard('new', announcer.due);
+        const from = { site: '', sameSite: true, worth: 1, again: said.again };
+        if (heard.offers(random, shards, listensIn.length, from)) return announcer.due;
+      }
+    }
+    return announcer.due;
+  }
+
+  it.each([2, 4, 8, 16, 32, 64])('meet within a minute, of %d shards, half of the times within 35 s', (shards) => {
+    for (const member of [DEVICE, SEED]) {
+      const times = Array.from({ length: 100 }, (_, i) => meetAfter(shards, member, i + 1)).sort((a, b) => a - b);
+      expect(times[50]).toBeLessThan(35_000);
+      expect(times.at(-1)).toBeLessThan(60_000);
+    }
   });
 });
 
