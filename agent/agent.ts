@@ -140,7 +140,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
-  /** As of now; before it runs and after it has stopped there is nothing but the counts. */
+  /** As of now, of an agent that runs: what sessions and the store count is gone with them. */
   async metrics(): Promise<AgentMetrics> {
     const { store, endpoint, control } = this.#running ?? {};
     const storeBytes = (await store?.usedBytes().catch(() => null)) ?? null;
@@ -239,13 +239,15 @@ export class Agent extends EventEmitter<AgentEvents> {
     const running = this.#running;
     if (running === null) return;
     this.#alarm.clear();
+    // What the last status says is what there was: nothing is open any more when it is said.
+    const last = this.#statusNow(false);
     try {
       await everyStep([
         async () => running.recheck?.stop(),
         () => this.#rollouts.stop(),
         () => running.learning.save(),
         () => running.endpoint.close(),
-        () => running.control.farewell(this.#statusNow(false), FAREWELL_MS),
+        () => running.control.farewell(last, FAREWELL_MS),
         () => closeParts(running),
       ]);
     } finally {

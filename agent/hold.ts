@@ -19,6 +19,10 @@ export class Hold {
   constructor(text: string | undefined) {
     const names = text === undefined ? [] : text.split(',').map((part) => part.trim());
     if (names.length > MAX_NAMES) throw new ChunkmeshError('E_CONFIG', `hold: more than ${MAX_NAMES} names`);
+    // `ALL`, or `all` among others, is a slip of who wants every rollout held, and must not hold none.
+    const meansAll = (name: string): boolean => name.toLowerCase() === ALL;
+    const slip = text === ALL ? undefined : names.find(meansAll);
+    if (slip !== undefined) throw new ChunkmeshError('E_CONFIG', `hold: to hold every rollout write just ${ALL}`);
     const wrong = names.find((name) => !isId(name));
     if (wrong !== undefined) {
       const shown = JSON.stringify(wrong.slice(0, 40));

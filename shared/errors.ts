@@ -105,7 +105,7 @@ export const ERROR_TABLE = {
   E_STORE_QUOTA: row(
     EXIT.world,
     true,
-    'Raise `storeQuota`, or take files that are installed out of `ready`; the transfer goes on by itself.',
+    'Raise `storeQuota`, or take files of versions that no rollout names any more out of `ready`; the transfer goes on by itself.',
   ),
   E_DISK_FULL: row(EXIT.world, true, 'Free space on the disk that is named; the transfer goes on by itself.'),
   E_SOCKET: row(EXIT.world, true, 'Check that the address and port are free and belong to this host.'),
@@ -159,7 +159,7 @@ export const ERROR_TABLE = {
   E_HTTP_WRONG_BYTES: row(
     EXIT.trust,
     false,
-    'The file at that URL is another, or its server lies; the URL is not asked again until it is published anew.',
+    'The file at that URL is another, or its server lies; the URL is not asked again until the agent restarts or a rollout without it was published.',
   ),
   E_INCOMPLETE: row(
     EXIT.failed,

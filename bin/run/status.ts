@@ -10,6 +10,8 @@ import { formatStatus, listDevices, statusJson } from '../status_table.js';
 /** Every device's last status is retained by the broker: after this much silence, all of them are here. */
 const QUIET_MS = 500;
 const WATCH_INTERVAL_MS = 1000;
+/** What it says of a device meanwhile was true then. */
+const LOST = 'the broker is lost: what is shown is what was known then';
 /** MQTT 3.1.1 denies a subscription as silently as it has nothing to deliver. */
 const NOBODY = 'no device has reported yet, or the broker does not let the operator read';
 
@@ -19,7 +21,8 @@ function print(status: FleetStatus, roster: readonly Member[], { json, watch }: 
     output.json({ at: Math.floor(Date.now() / 1000), devices: devices.map(statusJson) });
     return;
   }
-  const table = formatStatus(devices, Date.now() / 1000);
+  const known = formatStatus(devices, Date.now() / 1000);
+  const table = status.online ? known : `${known}\n${LOST}`;
   if (watch && process.stdout.isTTY) output.screen(table);
   else output.line(table);
 }
@@ -34,6 +37,8 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
   status.on('refused', ({ code, message }, times) => {
     output.note(`refused a status: ${code}: ${message}${times > 1 ? ` (${times} times)` : ''}`);
   });
+  status.on('offline', () => output.note(LOST));
+  status.on('online', () => output.note('the broker is back'));
   const show = async (): Promise<void> => {
     await status.start();
     await status.settle(QUIET_MS);

@@ -28,14 +28,16 @@ export interface Refusals {
   oversized: number;
 }
 
+const NONE_REFUSED: Refusals = { connections: 0, publishes: 0, subscriptions: 0, oversized: 0 };
+
 interface ClientState {
   readonly admitted: Admitted;
   readonly filters: Set<string>;
-  refusals: number;
+  readonly refusals: Refusals;
 }
 
 export class Gate {
-  readonly refused: Refusals = { connections: 0, publishes: 0, subscriptions: 0, oversized: 0 };
+  readonly refused: Refusals = { ...NONE_REFUSED };
   /** PUBLISH packets and wills that arrived, refused ones included. */
   messages = 0;
   /** Bytes of the artifact found in them. */
@@ -102,7 +104,7 @@ export class Gate {
       refuseConnect(client, CONNACK.identifierRejected, done);
       return;
     }
-    this.#states.set(client, { admitted, filters: new Set(), refusals: 0 });
+    this.#states.set(client, { admitted, filters: new Set(), refusals: { ...NONE_REFUSED } });
     this.#connected.add(client);
     const { will } = packet;
     if (will) this.#inspect(will);
@@ -180,9 +182,10 @@ export class Gate {
     this.refused[kind]++;
     const state = this.#states.get(client);
     if (state === undefined) return;
-    state.refusals++;
-    if (!isTold(state.refusals)) return;
+    // Each kind for itself: many subscriptions are not to hide a publish.
+    const refusals = ++state.refusals[kind];
+    if (!isTold(refusals)) return;
     const { id } = state.admitted.access.identity;
-    this.#log.warn({ client: id, topic: topic.slice(0, 300), refusals: state.refusals, reason }, `refused ${kind}`);
+    this.#log.warn({ client: id, topic: topic.slice(0, 300), refusals, reason }, `refused ${kind}`);
   }
 }

@@ -24,6 +24,7 @@ export interface FleetStatusEvents {
   refused: [ChunkmeshError, number];
   /** The broker was lost; the link comes back by itself. */
   offline: [];
+  online: [];
 }
 
 export class FleetStatus extends EventEmitter<FleetStatusEvents> {
@@ -48,8 +49,14 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     this.#link = link;
     link.on('message', (message) => this.#onMessage(message));
     link.on('offline', () => this.emit('offline'));
+    link.on('online', () => this.emit('online'));
     link.subscribe(topics.status(this.#credential.prefix, '+'), 1);
     this.#lastHeardMs = performance.now();
+  }
+
+  /** Whether the broker is there. */
+  get online(): boolean {
+    return this.#link?.online ?? false;
   }
 
   /** By device id. */

@@ -8,20 +8,31 @@ describe('Hold', () => {
     [undefined, [], ['firmware', 'all']],
     ['firmware', ['firmware'], ['firmware-2', 'model']],
     ['firmware, model', ['firmware', 'model'], ['firm']],
-    ['all', ['firmware', 'all', 'anything'], []],
+    ['all', ['firmware', 'anything'], []],
   ])('%s', (text, held, free) => {
     const hold = new Hold(text);
     expect(held.map((name) => hold.covers(name))).toEqual(held.map(() => true));
     expect(free.map((name) => hold.covers(name))).toEqual(free.map(() => false));
   });
 
-  it.each(['', ',', 'firmware,', 'a b', '*', 'a/b', '__proto__', 'x'.repeat(65), Array(513).fill('a').join(',')])(
-    'refuses %s as E_CONFIG',
-    (text) => {
-      expect(() => new Hold(text)).toThrow(coded('E_CONFIG') as Error);
-      expect(() => new Hold(text)).toThrow(/^hold: /);
-    },
-  );
+  it.each([
+    'ALL',
+    'All',
+    'all,firmware',
+    'firmware, all',
+    '',
+    ',',
+    'firmware,',
+    'a b',
+    '*',
+    'a/b',
+    '__proto__',
+    'x'.repeat(65),
+    Array(513).fill('a').join(','),
+  ])('refuses %s as E_CONFIG', (text) => {
+    expect(() => new Hold(text)).toThrow(coded('E_CONFIG') as Error);
+    expect(() => new Hold(text)).toThrow(/^hold: /);
+  });
 });
 
 describe('Throttle', () => {

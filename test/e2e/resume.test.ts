@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { FleetStatus } from '../../broker/status/fleet_status.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import type { Command } from '../support/command.js';
@@ -17,6 +18,8 @@ interface Middle {
   readonly member: Member;
   readonly device: Command;
   readonly session: Agreed;
+  /** What the device said of itself last. */
+  lastWord(): Promise<unknown>;
   restart(): Command;
 }
 
@@ -31,7 +34,23 @@ async function middleOfTransfer(): Promise<Middle> {
   const member = await Member.join(await mesh.enroll('origin', { role: 'seed' }), source, broker.url);
   const device = await mesh.device(DEVICE, { broker: broker.url });
   const session = await member.until(DEVICE, ({ held }) => held.count === CHUNKS_BEFORE_THE_END);
-  return { artifact, source, member, device, session, restart: () => mesh.agent(DEVICE, { broker: broker.url }) };
+  const lastWord = async (): Promise<unknown> => {
+    const status = new FleetStatus({ credential: await mesh.credential('operator'), broker: broker.url });
+    onTestFinished(() => status.close());
+    await status.start();
+    const row = () => status.rows().find(({ device: id }) => id === DEVICE);
+    await vi.waitFor(() => expect(row()).toBeDefined());
+    return row();
+  };
+  return {
+    artifact,
+    source,
+    member,
+    device,
+    session,
+    lastWord,
+    restart: () => mesh.agent(DEVICE, { broker: broker.url }),
+  };
 }
 
 /** Starts it again: it asks for nothing that it had verified, and ends with the right file. */
@@ -63,6 +82,8 @@ describe('an agent in the middle of a transfer', () => {
     expect(await exit).toMatchObject({ status: 0, signal: null });
     expect(session.held.count).toBe(CHUNKS_BEFORE_THE_END);
     expect(device.warnings).toEqual([]);
+    const rollouts = [{ state: 'fetching', held: CHUNKS_BEFORE_THE_END }];
+    expect(await middle.lastWord()).toMatchObject({ online: false, rollouts });
     await expectResumed(middle);
   });
 
