@@ -121,7 +121,9 @@ export class Fetch {
     // What keeps this device from asking is not for other peers to mend.
     if (!this.#mayAsk || this.#yields) return true;
     const now = this.#host.now();
-    return this.#feeding.isFed(now) && ![...this.#links.all()].every((link) => this.isSpare(link, now));
+    // P-10.3: a seed that feeds it is no reason not to look for devices, where those that it has bring nothing.
+    const devices = [...this.#links.all()].filter(({ peer }) => !peer.seed);
+    return this.#feeding.isFed(now) && (devices.length === 0 || !devices.every((link) => this.isSpare(link, now)));
   }
 
   /** P-10.3: as of a session since when this device asks. */

@@ -36,7 +36,7 @@ export interface MeshOwner {
   /** P-7.9 */
   peerNamed(peer: PeerName): void;
   /** A session ended and was not told to. */
-  left(): void;
+  left(brought: boolean): void;
 }
 
 export class Mesh {
@@ -302,7 +302,7 @@ export class Mesh {
       this.#refusals.leftWithNothing(link.peer.device, this.links.size, this.#owner.host.now());
     }
     this.#gone(link, reason);
-    this.#owner.left();
+    this.#owner.left(link.received > 0);
   }
 }
 

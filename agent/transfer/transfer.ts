@@ -64,7 +64,7 @@ export class Transfer {
       fetch: () => this.#holding.fetch,
       places: () => this.#places.most,
       peerNamed: onPeerNamed,
-      left: () => this.#left(),
+      left: (brought) => this.#left(brought),
     });
     this.#places = new Places({
       ...{ host, mesh: this.#mesh, heard: this.heard, isSeed: options.isSeed },
@@ -347,9 +347,10 @@ export class Transfer {
     await this.#holding.stop();
   }
 
-  #left(): void {
+  /** @param brought anything: who comes, brings nothing and goes is not to keep the device at its first announcements. */
+  #left(brought: boolean): void {
     if (this.#stopped) return;
-    if (this.lonely && this.#mesh.links.size === 0) this.announcer.restart(this.#host.now());
+    if (brought && this.lonely && this.#mesh.links.size === 0) this.announcer.restart(this.#host.now());
     this.#holding.fetch?.schedule();
     this.#host.changed();
     this.#host.wake();
@@ -359,6 +360,6 @@ export class Transfer {
   #onWrongBytes(link: Link, error: ChunkmeshError): void {
     if (!this.#mesh.ban(link)) return;
     this.#host.warning(error);
-    this.#left();
+    this.#left(true);
   }
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 
 /** `GET /metrics` for a monitoring system, and nothing else for anybody. */
@@ -15,6 +15,8 @@ const CONNECTION_MS = 30_000;
 /** How often connections are looked at for that. */
 const LOOK_MS = 1_000;
 const PATH = '/metrics';
+/** Nobody scrapes more often. */
+const KEPT_MS = 1_000;
 
 export interface Page {
   readonly type: string;
@@ -31,8 +33,16 @@ export class MetricsServer {
   /** @throws E_SOCKET where the address is not of this host or the port is taken */
   static async listen(host: string, port: number, read: () => Promise<Page>): Promise<MetricsServer> {
     const timing = { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: LOOK_MS };
+    const shared = sharedFor(KEPT_MS, read);
+    const asked = new WeakSet<Socket>();
     const server = createServer({ ...timing, maxHeaderSize: MAX_HEAD_BYTES }, (request, response) => {
-      void answer(request, response, read);
+      // Node hands on all that one write brought before the first is answered: a thousand would each have the agent counted through.
+      if (asked.has(request.socket)) {
+        request.socket.destroy();
+        return;
+      }
+      asked.add(request.socket);
+      void answer(request, response, shared);
     });
     server.maxConnections = MAX_CONNECTIONS;
     server.setTimeout(CONNECTION_MS, (socket) => socket.destroy());
@@ -75,6 +85,18 @@ async function answer(request: IncomingMessage, response: ServerResponse, read: 
   } catch {
     end(response, 500);
   }
+}
+
+/** One page for all who ask within that time: to make one takes the agent's time. */
+function sharedFor(ms: number, read: () => Promise<Page>): () => Promise<Page> {
+  let page: Promise<Page> | undefined;
+  let until = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (page !== undefined && performance.now() < until) return page;
+    until = performance.now() + ms;
+    page = read();
+    return page;
+  };
 }
 
 /** A body that still comes is nobody's wish: the connection ends with the answer. */

@@ -142,6 +142,8 @@ describe('P-10.1 announcing anew', () => {
     const stage = await TransferStage.start(SAMPLE);
     const { announcer } = stage.transfer;
     const [first, last] = [stage.join('first'), stage.join('last')];
+    const [asked = -1] = last.requests;
+    await stage.send(last, asked, stage.bytesOf(asked).subarray(0, 1000));
     stage.now = UNFED_MS;
     for (let i = 0; i < 9; i++) announcer.announced(stage.now);
     const { due } = announcer;
@@ -149,6 +151,16 @@ describe('P-10.1 announcing anew', () => {
     expect([stage.transfer.lonely, announcer.due]).toEqual([true, due]);
     last.end(CLOSE.shutdown);
     expect(announcer.due).toBeLessThan(stage.now + 2000);
+  });
+
+  it('goes on as it was when one ends that brought nothing: who comes and goes is not to keep it at the beginning', async () => {
+    const stage = await TransferStage.start(SAMPLE);
+    const { announcer } = stage.transfer;
+    const only = stage.join('only');
+    for (let i = 0; i < 9; i++) announcer.announced(stage.now);
+    const { due } = announcer;
+    only.end(CLOSE.shutdown);
+    expect([stage.transfer.lonely, announcer.due]).toEqual([true, due]);
   });
 });
 

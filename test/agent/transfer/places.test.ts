@@ -64,6 +64,20 @@ describe('P-10.3 a session that brought nothing', () => {
     expect(stage.transfer.hasPlaceFor(SEED)).toBe(false);
   });
 
+  it('is no reason not to look for others, though a seed feeds the device', async () => {
+    const stage = await TransferStage.start(SAMPLE);
+    stage.join('silent', new Bitfield(CHUNKS));
+    const seed = stage.connect('seed', true);
+    seed.events.onOpen(0);
+    seed.events.onHave(0, Bitfield.full(CHUNKS).toBytes());
+    stage.flush();
+    stage.now = UNUSED_MS - 1;
+    await stage.send(seed, seed.requests[0] ?? 0);
+    expect(stage.transfer.lonely).toBe(false);
+    stage.now = UNUSED_MS;
+    expect(stage.transfer.lonely).toBe(true);
+  });
+
   it('keeps its place at a device that lacks nothing, or whose own disk is full', async () => {
     const { stage } = await full(CHUNKS);
     stage.now = 10 * PROBATION_MS;

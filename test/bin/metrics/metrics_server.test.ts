@@ -51,6 +51,19 @@ async function said(socket: Socket, bytes: string | Buffer): Promise<string> {
 }
 
 describe('the metrics of an agent over HTTP', () => {
+  it.each(['1.0', '1.1'])('are made once for a thousand requests in one write (HTTP/%s)', async (version) => {
+    let reads = 0;
+    const server = await serving(async () => {
+      reads++;
+      return PAGE;
+    });
+    const one = `GET /metrics HTTP/${version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`;
+    await said(await stranger(server), one.repeat(1_000));
+    await said(await stranger(server), one.repeat(1_000));
+    expect(reads).toBe(1);
+    expect(await ask(server)).toMatchObject({ status: 200 });
+  });
+
   it('are at GET /metrics, with a query or without', async () => {
     const server = await serving();
     expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
