@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { escaped } from './svg.js';
 
 /** A CPU profile of V8 (`node --cpu-prof`) as a flame graph: callers above, what they call below, as wide as the time that it took. */
 
@@ -61,8 +62,6 @@ export function framesOf({ nodes, samples, timeDeltas }: CpuProfile): Frame {
   for (const child of root?.children ?? []) all.total += add(child, all);
   return all;
 }
-
-const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 function colour(name: string): string {
   let sum = 0;

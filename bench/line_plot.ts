@@ -1,3 +1,5 @@
+import { escaped, plotSvg } from './svg.js';
+
 /** Lines over axes, linear or logarithmic, as SVG. Pure. */
 
 export interface Line {
@@ -37,8 +39,6 @@ interface Scale {
   readonly at: (value: number) => number;
   readonly ticks: readonly number[];
 }
-
-const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** 1,000, 2.5 million. */
 function told(value: number): string {
@@ -123,13 +123,9 @@ export function linePlot({ title, x, y, lines }: LinePlot): string {
       `<path d="M${LEFT + 10} ${at - 4}h24" stroke="${colour}" stroke-width="2"${dash}/><text x="${LEFT + 40}" y="${at}">${escaped(line.name)}</text>`,
     );
   }
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
-    `<title>${escaped(title)}</title><rect width="100%" height="100%" fill="#fff"/>`,
-    `<text x="${LEFT}" y="20" font-size="14">${escaped(title)}</text>`,
-    ...shapes,
+  shapes.push(
     `<text x="${WIDTH - RIGHT}" y="${HEIGHT - 10}" text-anchor="end">${escaped(x.label)}</text>`,
     `<text transform="translate(16 ${HEIGHT - BOTTOM}) rotate(-90)">${escaped(y.label)}</text>`,
-    '</svg>\n',
-  ].join('\n');
+  );
+  return plotSvg({ width: WIDTH, height: HEIGHT, left: LEFT, title, shapes });
 }

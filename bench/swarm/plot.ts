@@ -1,3 +1,5 @@
+import { escaped, plotSvg } from '../svg.js';
+
 /** How many devices had the whole file by when, as SVG. Pure. */
 
 export interface Curve {
@@ -13,8 +15,6 @@ const COLOURS = ['#0b6e4f', '#7cb518', '#c1121f', '#e07a5f', '#3d5a80', '#8d99ae
 /** Seconds between the lines of the grid: the first with which there are few enough. */
 const STEPS = [1, 2, 5, 10, 20, 50, 100];
 const MAX_LINES = 14;
-
-const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** @param limit the fluid limit, seconds */
 export function completionPlot(title: string, devices: number, limit: number, curves: readonly Curve[]): string {
@@ -46,12 +46,8 @@ export function completionPlot(title: string, devices: number, limit: number, cu
       `<text x="${WIDTH - 205}" y="${row}" dominant-baseline="middle">${escaped(name)}</text>`,
     );
   });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
-    `<title>${escaped(title)}</title><rect width="100%" height="100%" fill="#fff"/>`,
-    `<text x="${MARGIN.left}" y="20" font-size="14">${escaped(title)}</text>`,
-    ...shapes,
+  shapes.push(
     `<text x="${WIDTH / 2}" y="${HEIGHT - 8}" text-anchor="middle">seconds; dashed: the fluid limit, headers included</text>`,
-    '</svg>\n',
-  ].join('\n');
+  );
+  return plotSvg({ width: WIDTH, height: HEIGHT, left: MARGIN.left, title, shapes });
 }

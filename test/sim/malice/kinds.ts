@@ -9,6 +9,7 @@ import { generateSessionKeyPair } from '../../../shared/crypto/box.js';
 import { INDEX_CHUNK } from '../../../shared/limits.js';
 import { REJECT } from '../../../shared/wire/frames/reject.js';
 import type { Sample } from '../../support/memory_artifact.js';
+import { QUIET } from '../../support/quiet_events.js';
 import type { World } from '../world.js';
 import type { DeviceOptions, Twist, VirtualDevice } from './device.js';
 
@@ -47,19 +48,7 @@ export interface Context {
 const bytesOf = ({ index, chunk }: Sample, i: number): Uint8Array => (i === INDEX_CHUNK ? index.bytes : chunk(i));
 
 /** Hears nothing of what comes over its sessions: it asks for nothing, and gives nothing. */
-const deaf = ({ onClosed }: SessionEvents): SessionEvents => ({
-  ...{
-    onOpen() {},
-    onRequest() {},
-    onCancel() {},
-    onReject() {},
-    onData() {},
-    onHave() {},
-    onPeers() {},
-    onComing() {},
-  },
-  onClosed,
-});
+const deaf = ({ onClosed }: SessionEvents): SessionEvents => ({ ...QUIET, onClosed });
 
 /** Answers requests in its own way, and gives nothing else. */
 const answering =
