@@ -7,7 +7,9 @@ import type { SwarmAction, SwarmOptions } from './swarm_types.js';
 
 /** The endgame: who is idle is asked for what others owe (P-10.4), by the times of `endgame.ts`. Pure. */
 
-export interface AskingAgainOptions extends Pick<SwarmOptions, 'held' | 'verifying' | 'frugal' | 'twins'> {
+export interface AskingAgainOptions
+  extends Pick<SwarmOptions, 'held' | 'verifying' | 'frugal'>,
+    Required<Pick<SwarmOptions, 'twins'>> {
   /** By id: all, those that rest too. */
   readonly peers: ReadonlyMap<string, Peer>;
   readonly requests: Requests;
@@ -33,10 +35,12 @@ export class AskingAgain {
     let oldest = Number.POSITIVE_INFINITY;
     let found = -1;
     for (const [chunk, askedOf] of requests.askedAt) {
-      const mine = this.#asHeld(chunk, have);
+      const twins = this.#twinsOf(chunk);
+      // P-10.11: as what number the peer holds the same bytes.
+      const mine = have.get(chunk) ? chunk : (twins.find((twin) => have.get(twin)) ?? -1);
       if (mine < 0 || held.get(chunk) || verifying.has(chunk)) continue;
       const owners = [...peers.values()].filter(({ outstanding }) => outstanding.has(chunk));
-      const askedAt = this.#twinsOf(chunk).length === 1 ? askedOf : this.#ofAnyTwin(chunk);
+      const askedAt = twins.length === 1 ? askedOf : this.#askedOfAny(twins);
       const open = { chunk, askedAt, owners };
       const dueAt = frugal() ? againAtCost(open, now) : againAt(open, idle, pace, now);
       const since = (askedAt[0] ?? now) - urgency(open, pace, now) * now;
@@ -64,21 +68,14 @@ export class AskingAgain {
     }
   }
 
-  /** P-10.11: which chunk of the same bytes the peer holds, or -1. */
-  #asHeld(chunk: number, have: Bitfield): number {
-    if (have.get(chunk)) return chunk;
-    return this.#twinsOf(chunk).find((twin) => have.get(twin)) ?? -1;
-  }
-
-  #ofAnyTwin(chunk: number): number[] {
+  #askedOfAny(twins: readonly number[]): number[] {
     const { askedAt } = this.#options.requests;
-    return this.#twinsOf(chunk)
-      .flatMap((twin) => askedAt.get(twin) ?? [])
-      .sort((a, b) => a - b);
+    return twins.flatMap((twin) => askedAt.get(twin) ?? []).sort((a, b) => a - b);
   }
 
+  /** Itself among them. */
   #twinsOf(chunk: number): readonly number[] {
-    const twins = this.#options.twins?.(chunk) ?? [];
+    const twins = this.#options.twins(chunk);
     return twins.length === 0 ? [chunk] : twins;
   }
 }

@@ -40,8 +40,7 @@ export function copyFromDisk(
   sources: AsyncIterable<ChunkSource>,
   host: CopyHost,
 ): Promise<void> {
-  const own = hasTwinsOfMissing(stored, index);
-  return findOnDisk(index, own ? beginningWith(stored, sources) : sources, {
+  return findOnDisk(index, stored.held.count > 0 ? beginningWith(stored, sources) : sources, {
     held: stored.held,
     stopped: () => host.stopped(),
     found: async (chunk, bytes) => {
@@ -66,13 +65,6 @@ export async function findOnDisk(
     await findIn(source, missing, finder);
     if (missing.size === 0 || finder.stopped()) return;
   }
-}
-
-function hasTwinsOfMissing({ held }: StoredArtifact, index: ArtifactIndex): boolean {
-  if (held.count === 0) return false;
-  const missing = byKey(index, held.missing());
-  for (const chunk of held.held()) if (missing.has(keyOf(index, chunk))) return true;
-  return false;
 }
 
 async function* beginningWith(
