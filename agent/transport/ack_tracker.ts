@@ -20,6 +20,8 @@ export class AckTracker {
   readonly #high = new Float64Array(MAX_ACK_INTERVALS);
   #count = 0;
   #largestAt = 0;
+  /** P-7.3: the clock of `arrival` begins with the first packet, and tells nothing else of this process. */
+  #epoch = Number.NaN;
   #waiting = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #sentAt = Number.NEGATIVE_INFINITY;
@@ -39,6 +41,7 @@ export class AckTracker {
     const largest = this.#count === 0 ? -1 : (this.#high[0] ?? -1);
     this.#insert(packet);
     this.#forgetFar();
+    if (Number.isNaN(this.#epoch)) this.#epoch = now;
     if (packet > largest) this.#largestAt = now;
     if (!eliciting) return;
     this.#waiting++;
@@ -58,6 +61,7 @@ export class AckTracker {
     if (this.#count === 0) return false;
     ack.count = this.#count;
     ack.delayMicros = Math.max(0, Math.round((now - this.#largestAt) * 1000));
+    ack.arrivalMicros = Math.round((this.#largestAt - this.#epoch) * 1000) >>> 0;
     ack.low.set(this.#low);
     ack.high.set(this.#high);
     return true;

@@ -27,6 +27,11 @@ export interface AckSample {
   appLimited: boolean;
   /** The round trip less the delay that the peer names; 0 where the ACK gives none. */
   rttMs: number;
+  /**
+   * When the packet arrived by the peer's clock, less when it left by ours: only how it changes means something, for the clocks
+   * have nothing in common. NaN where the ACK gives none.
+   */
+  forwardMs: number;
 }
 
 /** How much may be in flight and how fast it leaves. Windows in bytes, times in milliseconds, rates in bytes per millisecond. */

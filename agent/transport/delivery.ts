@@ -18,6 +18,7 @@ export class DeliverySampler {
     deliveryRate: 0,
     appLimited: true,
     rttMs: 0,
+    forwardMs: Number.NaN,
   };
   readonly #sent: SentPackets;
   #deliveredBytes = 0;
@@ -59,6 +60,7 @@ export class DeliverySampler {
     sample.priorInFlight = inFlight;
     sample.deliveryRate = 0;
     sample.rttMs = 0;
+    sample.forwardMs = Number.NaN;
     return sample;
   }
 

@@ -5,6 +5,7 @@ import { DeliverySampler } from './delivery.js';
 import { LossDetector } from './loss.js';
 import { Pacer } from './pacer.js';
 import type { PathMtu } from './path_mtu.js';
+import { PeerClock } from './peer_clock.js';
 import { RateCap } from './rate_cap.js';
 import { MAX_ACK_DELAY_MS, RttEstimator } from './rtt.js';
 import { MAX_SPAN_PACKETS, SENT, SENT_RECORDS, SentPackets } from './sent_packets.js';
@@ -57,6 +58,7 @@ export class Recovery {
   /** Whether there was less to send than the window let when the last packet left. */
   appLimited = true;
   readonly #delivery: DeliverySampler;
+  readonly #peerClock = new PeerClock();
 
   /** @param makeController for each path anew. @param caps what else holds this session's sending back, shared with others or not. */
   constructor(
@@ -188,6 +190,7 @@ export class Recovery {
       const rttMs = Math.max(0, now - largestSentAt);
       rtt.onSample(now, rttMs, ack.delayMicros / 1000);
       sample.rttMs = Math.max(0, rttMs - Math.min(ack.delayMicros / 1000, MAX_ACK_DELAY_MS));
+      sample.forwardMs = this.#peerClock.unroll(ack.arrivalMicros) / 1000 - largestSentAt;
     }
     this.#largestAcked = Math.max(this.#largestAcked, largest);
     if (sample.ackedBytes > 0) {

@@ -1,4 +1,5 @@
 import { Scavenger } from '../../agent/transport/congestion/scavenger.js';
+import type { Bulk } from './bulk.js';
 import { Host, type HostOptions } from './host.js';
 import type { LinkOptions } from './link.js';
 import { Bench, background, type Figure, linkOf, RTT_MS, type Scenario } from './scenario.js';
@@ -83,6 +84,29 @@ function many(seed: number): Figure[] {
   ];
 }
 
+/** Two agents, each with `sessions` that send to the other: what waits one way must not hold up the other. */
+function bothWays(link: LinkOptions, sessions: number) {
+  return (seed: number): Figure[] => {
+    const bench = new Bench(seed, link);
+    const [one, other] = [new Host(bench.world), new Host(bench.world)];
+    const [there, back] = [background(), background()];
+    const bulks = Array.from({ length: sessions }, (_, i) => {
+      const options = { startMs: 50 * i };
+      return [bench.bulkFrom(one, there, options), bench.bulkBack(other, back, options)] as const;
+    });
+    bench.world.run(3000);
+    const queue = bench.watchQueue(20_000);
+    const used = [0, 1].map((way) => bulks.reduce((sum, both) => sum + bench.used(both[way] as Bulk, 3000, 20_000), 0));
+    return [
+      { metric: 'of the link, the lesser way', unit: '%', value: Math.min(...used), least: 85 },
+      { metric: 'queue, mean', unit: 'ms', value: queue.mean, most: 60 },
+    ];
+  };
+}
+
+/** A device's link: short, with a deep queue. */
+const SHORT: LinkOptions = { bitsPerSecond: 10e6, delayMs: 2, queueBytes: 125_000, jitterMs: 0.2 };
+
 /** How soon the link is in use again once a CUBIC flow ends. */
 function left(seed: number): Figure[] {
   const bench = new Bench(seed, linkOf(50, 1, { jitterMs: 1 }));
@@ -117,6 +141,8 @@ export const backgroundScenarios: readonly Scenario[] = [
   { name: 'alone, 50 Mbit/s', long: true, seeds: 3, run: alone(linkOf(50, 1), 90) },
   { name: 'alone, 10 % reordered', long: true, seeds: 3, run: alone(linkOf(100, 1, { reorder: 0.1 }), 80) },
   { name: 'alone, jitter of 5 ms', long: true, seeds: 3, run: alone(linkOf(100, 1, { jitterMs: 5 }), 75) },
+  { name: 'both ways at once', seeds: 3, run: bothWays(linkOf(50, 1), 1) },
+  { name: 'both ways at once, 8 sessions, 10 Mbit/s and 4 ms', seeds: 3, run: bothWays(SHORT, 8) },
   { name: 'sender stands still for 200 ms', seeds: 3, run: stall((at) => [{ stall: at }, {}]) },
   { name: 'receiver stands still for 200 ms', seeds: 3, run: stall((at) => [{}, { stall: at }]) },
   { name: 'one session beside CUBIC, CUBIC first', seeds: 4, run: beside(1, 1, 'tcp') },

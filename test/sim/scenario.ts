@@ -67,6 +67,15 @@ export class Bench {
     return new Bulk(this.world, this.path, from, new Host(this.world, to), { ...options, congestion });
   }
 
+  /** From where the others go to. */
+  bulkBack(from: Host, congestion: MakeController, options: BulkOptions = {}): Bulk {
+    const { forward, back } = this.path;
+    return new Bulk(this.world, { forward: back, back: forward }, from, new Host(this.world, {}), {
+      ...options,
+      congestion,
+    });
+  }
+
   tcp(startMs = 0, stopMs = Number.POSITIVE_INFINITY): Tcp {
     return new Tcp(this.world, this.path, startMs + 50 * this.world.random.next(), stopMs);
   }

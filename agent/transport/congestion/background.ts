@@ -22,6 +22,8 @@ const SLOW_START_PACING_GAIN = 2;
 /** So many rounds with next to no queue are a path that has room. */
 const ROOMY_ROUNDS = 16;
 const ROOMY_SHARE = 0.5;
+/** A round trip to grow by, and one to see what became of it. */
+const ROOMY_PAUSE = 2;
 /** A path that loses more than this without a queue drops what is too much instead of queueing it. */
 const MAX_RANDOM_LOSS = 0.05;
 
@@ -46,7 +48,14 @@ export class Background implements CongestionController, Member {
   /** The part of one flow that this session is. */
   #share = 1;
   #lossAt = Number.NEGATIVE_INFINITY;
+  #overflowed = false;
+  /** Whether it has seen the path without itself: who begins in the midst of others may take a full queue for an empty one. */
+  #knowsBase = false;
+  /** Until then, the round trip at which the queue overflowed: how deep that is it knows when it knows the base. */
+  #overflowRttMs = 0;
   readonly #round = new RoundTally();
+  /** The round's shortest round trip, without a queue on the way back. */
+  #leastMs = Number.POSITIVE_INFINITY;
   readonly #scavenger: Scavenger;
   #datagramBytes: number;
   readonly #maxWindowBytes: number;
@@ -73,12 +82,18 @@ export class Background implements CongestionController, Member {
   /** A share of less than one flow's least is a matter of pacing: a datagram that is alone in flight is acknowledged late (P-8.3). */
   get windowBytes(): number {
     const least = this.#state === 'still' ? 1 : MIN_WINDOW_DATAGRAMS;
-    return Math.max(this.#window, least * this.#datagramBytes);
+    return Math.min(Math.max(this.#stretched, least * this.#datagramBytes), this.#maxWindowBytes);
+  }
+
+  /** What keeps the rate of the window where ACKs wait on their way back: a queue there that comes and goes is none to fill here. */
+  get #stretched(): number {
+    const { backMs, baseMs, queueMs } = this.delay;
+    return backMs === 0 ? this.#window : this.#window * (1 + backMs / (baseMs + queueMs));
   }
 
   pacingRate(rtt: RttEstimator): number {
     const gain = this.#state === 'slowStart' || this.#state === 'ramp' ? SLOW_START_PACING_GAIN : PACING_GAIN;
-    return (gain * this.#window) / Math.max(rtt.smoothedMs, Number.MIN_VALUE);
+    return (gain * this.#stretched) / Math.max(rtt.smoothedMs, Number.MIN_VALUE);
   }
 
   onPacketSent(now: number): void {
@@ -95,13 +110,15 @@ export class Background implements CongestionController, Member {
     // What waits in an empty queue is not lost in it.
     if (queueMs <= MIN_TARGET_MS || sentAt <= this.#lossAt) return;
     this.#lossAt = now;
-    this.#scavenger.onOverflow(now, queueMs);
+    this.#overflowed = true;
     if (this.#state === 'slowStart') this.#endSlowStart(now);
     else if (this.#state === 'ramp') this.#recover(now);
   }
 
   onSpuriousLoss(_now: number, _sentAt: number, bytes: number): void {
     this.#round.onFound(bytes);
+    this.#overflowed = false;
+    this.#overflowRttMs = 0;
     this.#scavenger.undoOverflow();
   }
 
@@ -118,16 +135,28 @@ export class Background implements CongestionController, Member {
 
   onAckDone(sample: AckSample): void {
     const { now } = sample;
-    if (sample.rttMs > 0) this.delay.onSample(now, sample.rttMs);
+    if (sample.rttMs > 0)
+      this.#leastMs = Math.min(this.#leastMs, this.delay.onSample(now, sample.rttMs, sample.forwardMs));
     this.#share = this.#scavenger.share(now);
+    this.#checkOverflow(now);
     this.#round.onAck(sample);
     this.#checkSlowdown(now);
     this.#grow(sample);
     if (this.#round.ended) {
       this.#onRound();
       this.#round.begin(sample);
+      this.#leastMs = Number.POSITIVE_INFINITY;
     }
     this.#window = Math.min(Math.max(this.#window, this.#minWindow), this.#maxWindowBytes);
+  }
+
+  /** How deep the queue is the packets know that came after what was lost: those before saw it fill up. */
+  #checkOverflow(now: number): void {
+    if (!this.#overflowed) return;
+    this.#overflowed = false;
+    const { peakMs, baseMs } = this.delay;
+    this.#overflowRttMs = this.#knowsBase ? 0 : baseMs + peakMs;
+    this.#scavenger.onOverflow(now, peakMs, this.#knowsBase);
   }
 
   /** §4.2 */
@@ -160,7 +189,8 @@ export class Background implements CongestionController, Member {
     if (this.#state !== 'steady') return;
     const { baseMs } = this.delay;
     // What waited all through the round: a process that stands still for some milliseconds delays a few ACKs, and is no queue.
-    const queueMs = this.#round.hasRtt ? Math.max(0, this.#round.minRttMs - baseMs) : 0;
+    const hasRtt = this.#leastMs !== Number.POSITIVE_INFINITY;
+    const queueMs = hasRtt ? Math.max(0, this.#leastMs - baseMs) : 0;
     const over = queueMs / this.targetMs - 1;
     // Never by more than empties a queue that is all its own: below that the path would stand idle.
     if (over > 0) this.#window *= 1 - Math.min(over, queueMs / (baseMs + queueMs), 0.5);
@@ -168,10 +198,11 @@ export class Background implements CongestionController, Member {
     if (lossRate > MAX_RANDOM_LOSS && lost > MIN_WINDOW_DATAGRAMS * this.#datagramBytes)
       this.#window *= 1 - lossRate / 2;
     // Without a round trip nothing is known of room.
-    if (!this.#round.hasRtt) return;
+    if (!hasRtt) return;
     this.#roomyRounds = this.#limited && queueMs < ROOMY_SHARE * this.targetMs ? this.#roomyRounds + 1 : 0;
     if (this.#roomyRounds < ROOMY_ROUNDS) return;
-    this.#window *= 1 + (this.#gain * this.#share) / 2;
+    this.#roomyRounds -= ROOMY_PAUSE;
+    this.#window *= 1 + this.#gain / 2;
   }
 
   #endSlowStart(now: number): void {
@@ -183,12 +214,16 @@ export class Background implements CongestionController, Member {
   #recover(now: number): void {
     this.#state = 'steady';
     this.#scavenger.onRecovered(now);
+    if (this.#overflowRttMs === 0 || !this.#knowsBase) return;
+    this.#scavenger.onOverflow(now, Math.max(0, this.#overflowRttMs - this.delay.baseMs), true);
+    this.#overflowRttMs = 0;
   }
 
   #checkSlowdown(now: number): void {
     if (this.#state === 'still') {
       if (now < this.#stillUntil) return;
       this.#state = 'ramp';
+      this.#knowsBase = true;
       this.delay.forgetRecent();
       return;
     }

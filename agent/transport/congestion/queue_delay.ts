@@ -4,46 +4,97 @@ const BASE_HISTORY = 10;
 const BASE_SPAN_MS = 60_000;
 /** RFC 6817 §2.5: the delay of now is the least of so many samples: one late packet is no queue. */
 const CURRENT_SAMPLES = 4;
+/** Samples of the time in which a queue filled up and overflowed. */
+const RECENT_SAMPLES = 16;
+const RECENT_MASK = RECENT_SAMPLES - 1;
 /** The share that a new sample has in the spread. */
 const SPREAD_MEMORY = 1 / 32;
 
-/** How long packets wait in queues: the round trip of now less that of an empty path. All in milliseconds. */
-export class QueueDelay {
-  /** How far samples lie above the least of those around them: what the path's own unrest looks like. */
-  spreadMs = 0;
+/**
+ * What the peer's clock may lose against ours: a queue is never taken for shorter than it is. A clock that the kernel disciplines is
+ * far better (RFC 6817 §A.1).
+ */
+const CLOCK_SKEW = 1e-4;
+/** So much of a round trip is believed to be a queue on the way back, and no more: who lies about when packets came gains no more than that. */
+const MAX_BACK_MS = 100;
+/** RFC 9002 §5.3 */
+const BACK_MEMORY = 1 / 8;
+
+/** The least of what was seen over the last minutes. */
+class Base {
+  least = Number.POSITIVE_INFINITY;
   readonly #spans = new Float64Array(BASE_HISTORY).fill(Number.POSITIVE_INFINITY);
   #span = 0;
   #spanAt = Number.NEGATIVE_INFINITY;
-  readonly #recent = new Float64Array(CURRENT_SAMPLES).fill(Number.POSITIVE_INFINITY);
+
+  onSample(now: number, value: number): void {
+    if (now - this.#spanAt >= BASE_SPAN_MS) this.#beginSpan(now);
+    this.#spans[this.#span] = Math.min(this.#spans[this.#span] ?? value, value);
+    this.least = Math.min(this.least, value);
+  }
+
+  #beginSpan(now: number): void {
+    this.#spanAt = now;
+    this.#span = (this.#span + 1) % BASE_HISTORY;
+    this.#spans[this.#span] = Number.POSITIVE_INFINITY;
+    this.least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < BASE_HISTORY; i++) this.least = Math.min(this.least, this.#spans[i] ?? this.least);
+  }
+}
+
+/**
+ * How long packets wait in queues on their way to the peer: the round trip of now less that of an empty path, less what the way back
+ * has grown by. Without the last, who sends and receives at once gives way to its own other direction. All in milliseconds.
+ */
+export class QueueDelay {
+  /** How long what comes back waits, smoothed. */
+  backMs = 0;
+  /** How far samples lie above the least of those around them: what the path's own unrest looks like. */
+  spreadMs = 0;
+  readonly #roundTrip = new Base();
+  readonly #forward = new Base();
+  readonly #recent = new Float64Array(RECENT_SAMPLES).fill(Number.POSITIVE_INFINITY);
   #next = 0;
-  #baseMs = Number.POSITIVE_INFINITY;
 
   /** The round trip of an empty path; Infinity while unknown. */
   get baseMs(): number {
-    return this.#baseMs;
+    return this.#roundTrip.least;
   }
 
+  /** The round trip of now, without a queue on the way back; Infinity while unknown. */
   get currentMs(): number {
     const recent = this.#recent;
     let least = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < CURRENT_SAMPLES; i++) least = Math.min(least, recent[i] ?? least);
+    for (let i = 1; i <= CURRENT_SAMPLES; i++) least = Math.min(least, recent[(this.#next - i) & RECENT_MASK] ?? least);
     return least;
   }
 
   /** 0 while unknown. */
   get queueMs(): number {
     const { currentMs } = this;
-    return currentMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, currentMs - this.#baseMs);
+    return currentMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, currentMs - this.baseMs);
   }
 
-  /** @param rttMs less the delay that the peer names. */
-  onSample(now: number, rttMs: number): void {
-    if (now - this.#spanAt >= BASE_SPAN_MS) this.#beginSpan(now);
-    this.#spans[this.#span] = Math.min(this.#spans[this.#span] ?? rttMs, rttMs);
-    this.#baseMs = Math.min(this.#baseMs, rttMs);
-    this.#recent[this.#next] = rttMs;
-    this.#next = (this.#next + 1) % CURRENT_SAMPLES;
-    this.spreadMs += SPREAD_MEMORY * (rttMs - this.currentMs - this.spreadMs);
+  /** The most of the last RECENT_SAMPLES: how deep a queue is that overflowed of late. 0 while unknown. */
+  get peakMs(): number {
+    let most = 0;
+    for (const seenMs of this.#recent)
+      if (seenMs !== Number.POSITIVE_INFINITY) most = Math.max(most, seenMs - this.baseMs);
+    return most;
+  }
+
+  /**
+   * @param rttMs less the delay that the peer names.
+   * @param forwardMs of the packet by two clocks, as in AckSample; NaN where unknown.
+   * @returns the round trip as it would be without a queue on the way back.
+   */
+  onSample(now: number, rttMs: number, forwardMs: number): number {
+    this.#roundTrip.onSample(now, rttMs);
+    const seenMs = this.baseMs + this.#queueOf(now, rttMs, forwardMs);
+    this.#recent[this.#next] = seenMs;
+    this.#next = (this.#next + 1) & RECENT_MASK;
+    this.spreadMs += SPREAD_MEMORY * (seenMs - this.currentMs - this.spreadMs);
+    return seenMs;
   }
 
   /** What was seen of late holds no more: the sender has made room since. */
@@ -51,11 +102,13 @@ export class QueueDelay {
     this.#recent.fill(Number.POSITIVE_INFINITY);
   }
 
-  #beginSpan(now: number): void {
-    this.#spanAt = now;
-    this.#span = (this.#span + 1) % BASE_HISTORY;
-    this.#spans[this.#span] = Number.POSITIVE_INFINITY;
-    this.#baseMs = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < BASE_HISTORY; i++) this.#baseMs = Math.min(this.#baseMs, this.#spans[i] ?? this.#baseMs);
+  #queueOf(now: number, rttMs: number, forwardMs: number): number {
+    const bothWays = rttMs - this.baseMs;
+    if (Number.isNaN(forwardMs)) return bothWays;
+    const drifted = forwardMs + CLOCK_SKEW * now;
+    this.#forward.onSample(now, drifted);
+    const there = Math.min(bothWays, Math.max(drifted - this.#forward.least, bothWays - MAX_BACK_MS));
+    this.backMs += BACK_MEMORY * (bothWays - there - this.backMs);
+    return there;
   }
 }

@@ -22,10 +22,6 @@ export class RoundTally {
     return this.lost === 0 ? 0 : this.lost / (this.lost + this.delivered);
   }
 
-  get hasRtt(): boolean {
-    return this.minRttMs !== Number.POSITIVE_INFINITY;
-  }
-
   /** Whether something waited all through the round. */
   hasQueue(minRttMs: number): boolean {
     return this.minRttMs > minRttMs * (1 + QUEUE_SHARE) + QUEUE_MS;

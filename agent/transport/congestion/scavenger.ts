@@ -6,7 +6,7 @@ export const TARGET_MS = 60;
 /** And at least, where the path's own unrest is less. */
 export const MIN_TARGET_MS = 2;
 /** Of the delay at which a queue overflows, what is aimed at from then on. */
-const OVERFLOW_SHARE = 0.5;
+const OVERFLOW_SHARE = 0.4;
 /** How slowly a target that was lowered rises again: queues of a path change over days, not minutes. Milliseconds a second. */
 const TARGET_RISE = 0.25;
 /** A session that sent nothing for this long takes no part. */
@@ -34,6 +34,9 @@ export class Scavenger {
   #slowdownAt = 0;
   #nextSlowdownAt = Number.POSITIVE_INFINITY;
   #active = 1;
+  #targetMs = TARGET_MS;
+  /** Of those who may have taken a full queue for an empty one. */
+  #guessMs = TARGET_MS;
   #targetAt = 0;
   #priorTargetMs = TARGET_MS;
   #countedAt = Number.NEGATIVE_INFINITY;
@@ -43,18 +46,28 @@ export class Scavenger {
     new Background(datagramBytes, maxWindowBytes, this);
 
   /** The queueing delay that is aimed at, as far as the queues that were met are deep. */
-  targetMs = TARGET_MS;
+  get targetMs(): number {
+    return Math.min(this.#targetMs, this.#guessMs);
+  }
 
-  /** A queue overflowed that packets waited in for so long. */
-  onOverflow(now: number, queueMs: number): void {
-    this.#priorTargetMs = this.targetMs;
-    this.targetMs = Math.max(Math.min(this.targetMs, queueMs * OVERFLOW_SHARE), MIN_TARGET_MS);
+  /**
+   * A queue overflowed that packets waited in for so long.
+   * @param known whether the session has seen the path without itself: what others say holds until the end of the next slowdown.
+   */
+  onOverflow(now: number, queueMs: number, known: boolean): void {
+    const targetMs = Math.max(queueMs * OVERFLOW_SHARE, MIN_TARGET_MS);
+    if (!known) {
+      this.#guessMs = Math.min(this.#guessMs, targetMs);
+      return;
+    }
+    this.#priorTargetMs = this.#targetMs;
+    this.#targetMs = Math.min(this.#targetMs, targetMs);
     this.#targetAt = now;
   }
 
   /** What seemed lost had only been overtaken. */
   undoOverflow(): void {
-    this.targetMs = Math.max(this.targetMs, this.#priorTargetMs);
+    this.#targetMs = Math.max(this.#targetMs, this.#priorTargetMs);
   }
 
   get shareOfNext(): number {
@@ -93,13 +106,15 @@ export class Scavenger {
 
   /** A member is back at what it had before the slowdown. */
   onRecovered(now: number): void {
+    this.#guessMs = TARGET_MS;
     const interval = Math.max(SLOWDOWN_INTERVAL * (now - this.#slowdownAt), MIN_SLOWDOWN_INTERVAL_MS);
     this.#nextSlowdownAt = now + interval;
   }
 
   #count(now: number): void {
     if (this.#countedAt > this.#targetAt) {
-      this.targetMs = Math.min(TARGET_MS, this.targetMs + ((now - this.#countedAt) / 1000) * TARGET_RISE);
+      const seconds = (now - this.#countedAt) / 1000;
+      this.#targetMs = Math.min(TARGET_MS, this.#targetMs + seconds * TARGET_RISE);
     }
     this.#countedAt = now;
     for (const member of this.#members) if (now - member.lastSentAt > ACTIVE_MS) this.#members.delete(member);

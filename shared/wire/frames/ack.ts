@@ -4,13 +4,13 @@ import { FRAME, MALFORMED } from './types.js';
 /**
  * Which packets came (P-7.3).
  *
- *     +------+-------------+-----------+-----------+-----------+
- *     | 0x03 | largest (6) | delay (4) | count (1) | first (4) |
- *     +------+-------------+-----------+-----------+-----------+
+ *     +------+-------------+-----------+-------------+-----------+-----------+
+ *     | 0x03 | largest (6) | delay (4) | arrival (4) | count (1) | first (4) |
+ *     +------+-------------+-----------+-------------+-----------+-----------+
  *     | gap (4) | length (4) |  count times, downwards
  *     +---------+------------+
  */
-const FIXED_BYTES = 16;
+const FIXED_BYTES = 20;
 const RANGE_BYTES = 8;
 const U32_MAX = 0xffff_ffff;
 
@@ -21,6 +21,8 @@ export const MAX_ACK_INTERVALS = MAX_ACK_RANGES + 1;
 export class AckFrame {
   /** Microseconds between the receipt of the largest and the sending of the ACK. */
   delayMicros = 0;
+  /** When the largest came: microseconds of a clock of the receiver's own, u32, which turns over. */
+  arrivalMicros = 0;
   /** How many intervals are in use, 1 to MAX_ACK_INTERVALS. */
   count = 0;
   readonly low = new Float64Array(MAX_ACK_INTERVALS);
@@ -44,8 +46,9 @@ export function encodeAck(into: Buffer, at: number, ack: AckFrame): number {
   into[at] = FRAME.ACK;
   into.writeUIntBE(high[0] ?? 0, at + 1, 6);
   into.writeUInt32BE(Math.min(ack.delayMicros, U32_MAX), at + 7);
-  into[at + 11] = count - 1;
-  into.writeUInt32BE((high[0] ?? 0) - (low[0] ?? 0), at + 12);
+  into.writeUInt32BE(ack.arrivalMicros, at + 11);
+  into[at + 15] = count - 1;
+  into.writeUInt32BE((high[0] ?? 0) - (low[0] ?? 0), at + 16);
   let next = at + FIXED_BYTES;
   for (let i = 1; i < count; i++) {
     into.writeUInt32BE((low[i - 1] ?? 0) - (high[i] ?? 0) - 2, next);
@@ -58,10 +61,10 @@ export function encodeAck(into: Buffer, at: number, ack: AckFrame): number {
 /** P-7.3: at most 31 ranges, none below 0. */
 export function checkAck(bytes: Buffer, at: number, end: number): number {
   if (at + FIXED_BYTES > end) return MALFORMED;
-  const count = bytes[at + 11] ?? 0;
+  const count = bytes[at + 15] ?? 0;
   const next = at + FIXED_BYTES + count * RANGE_BYTES;
   if (count > MAX_ACK_RANGES || next > end) return MALFORMED;
-  let low = bytes.readUIntBE(at + 1, 6) - bytes.readUInt32BE(at + 12);
+  let low = bytes.readUIntBE(at + 1, 6) - bytes.readUInt32BE(at + 16);
   for (let range = at + FIXED_BYTES; range < next && low >= 0; range += RANGE_BYTES) {
     low -= bytes.readUInt32BE(range) + 2 + bytes.readUInt32BE(range + 4);
   }
@@ -70,10 +73,11 @@ export function checkAck(bytes: Buffer, at: number, end: number): number {
 
 /** Reads a checked frame into `ack`. */
 export function decodeAck(bytes: Buffer, at: number, ack: AckFrame): AckFrame {
-  const count = bytes[at + 11] ?? 0;
+  const count = bytes[at + 15] ?? 0;
   let high = bytes.readUIntBE(at + 1, 6);
-  let low = high - bytes.readUInt32BE(at + 12);
+  let low = high - bytes.readUInt32BE(at + 16);
   ack.delayMicros = bytes.readUInt32BE(at + 7);
+  ack.arrivalMicros = bytes.readUInt32BE(at + 11);
   ack.count = count + 1;
   ack.high[0] = high;
   ack.low[0] = low;

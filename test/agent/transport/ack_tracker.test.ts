@@ -67,6 +67,20 @@ describe('P-7.3 what is acknowledged', () => {
     tracker.fill(12.5 + 10, ack);
     expect(ack.delayMicros).toBe(12_500);
   });
+
+  it('P-7.3 tells when the largest came by a clock that begins with the first packet and turns over', () => {
+    const tracker = new AckTracker();
+    const ack = new AckFrame();
+    const arrivals = [5000, 5000.25, 5000 + 2 ** 32 / 1000 + 1].map((at, packet) => {
+      tracker.onPacket(at, packet, true);
+      tracker.fill(at + 3, ack);
+      return ack.arrivalMicros;
+    });
+    expect(arrivals).toEqual([0, 250, 1000]);
+    tracker.onPacket(9e6, 1, true);
+    tracker.fill(9e6, ack);
+    expect(ack.arrivalMicros).toBe(1000);
+  });
 });
 
 describe('P-8.3 when', () => {

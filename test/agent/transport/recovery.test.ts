@@ -243,6 +243,27 @@ describe('P-8.1 recovery', () => {
     recovery.onAck(100, other);
     expect(controller.samples.map(({ rttMs }) => rttMs)).toEqual([50, 75]);
   });
+
+  it('tells how long the newest was on its way, by two clocks that have nothing in common, over a turn of the other', () => {
+    const { recovery, controller } = setUp();
+    sendMany(recovery, 3, (packet) => 10 * packet);
+    for (const [packet, arrivalMicros] of [2 ** 32 - 1000, 14_000, 19_000].entries()) {
+      const ack = ackOf([packet, packet]);
+      ack.arrivalMicros = arrivalMicros;
+      recovery.onAck(50 + packet, ack);
+    }
+    // 5 ms more of queue than the first met, then as little as that.
+    const [first = 0, ...others] = controller.samples.map(({ forwardMs }) => forwardMs);
+    expect(others.map((forwardMs) => Math.round((forwardMs - first) * 1000) / 1000)).toEqual([5, 0]);
+  });
+
+  it('knows nothing of the way there from an ACK whose largest it has heard of', () => {
+    const { recovery, controller } = setUp();
+    sendMany(recovery, 2, () => 0);
+    recovery.onAck(10, ackOf([1, 1]));
+    recovery.onAck(12, ackOf([1, 0]));
+    expect(controller.samples.map(({ forwardMs }) => Number.isNaN(forwardMs))).toEqual([false, true]);
+  });
 });
 
 describe('the largest datagram under ceilings', () => {

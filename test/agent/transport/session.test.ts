@@ -13,7 +13,8 @@ const u32 = (n: number) => n.toString(16).padStart(8, '0');
 const request = (chunk: number, offset = 0, length = 1000) => `04${u32(chunk)}${u32(offset)}${u32(length)}`;
 const data = (chunk: number, offset: number, hex: string) =>
   `05${u32(chunk)}${u32(offset)}${(hex.length / 2).toString(16).padStart(4, '0')}${hex}`;
-const ack = (largest: number, first = 0) => `03${largest.toString(16).padStart(12, '0')}${u32(0)}00${u32(first)}`;
+const ack = (largest: number, first = 0) =>
+  `03${largest.toString(16).padStart(12, '0')}${u32(0)}${u32(0)}00${u32(first)}`;
 const PING = '010102030405060708';
 
 describe('P-7.2 paths', () => {

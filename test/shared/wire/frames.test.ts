@@ -21,7 +21,7 @@ type Message =
   | { type: 'PADDING'; count: number }
   | { type: 'PING'; token: string }
   | { type: 'PONG'; token: string }
-  | { type: 'ACK'; delayMicros: number; intervals: [number, number][] }
+  | { type: 'ACK'; delayMicros: number; arrivalMicros: number; intervals: [number, number][] }
   | { type: 'REQUEST'; chunk: number; offset: number; length: number }
   | { type: 'DATA'; chunk: number; offset: number; bytes: string }
   | { type: 'HAVE'; first: number; bits: string }
@@ -54,7 +54,8 @@ class Recorder implements FrameHandler {
   onAck(ack: AckFrame) {
     const intervals: [number, number][] = [];
     for (let i = 0; i < ack.count; i++) intervals.push([ack.high[i] ?? -1, ack.low[i] ?? -1]);
-    this.seen.push({ type: 'ACK', delayMicros: ack.delayMicros, intervals });
+    const { delayMicros, arrivalMicros } = ack;
+    this.seen.push({ type: 'ACK', delayMicros, arrivalMicros, intervals });
   }
   onRequest(chunk: number, offset: number, length: number) {
     this.seen.push({ type: 'REQUEST', chunk, offset, length });
@@ -92,9 +93,10 @@ function decode(bytes: Buffer, chunkCount = CHUNKS): Message[] | null {
   return taken ? recorder.seen : null;
 }
 
-function ackOf(message: { delayMicros: number; intervals: [number, number][] }): AckFrame {
+function ackOf(message: { delayMicros: number; arrivalMicros: number; intervals: [number, number][] }): AckFrame {
   const ack = new AckFrame();
   ack.delayMicros = message.delayMicros;
+  ack.arrivalMicros = message.arrivalMicros;
   ack.count = message.intervals.length;
   message.intervals.forEach(([high, low], i) => {
     ack.high[i] = high;
@@ -172,14 +174,17 @@ const refused: [name: string, hex: string][] = [
   ['P-7 no frame at all', ''],
   ['P-7 an unknown type', '0d'],
   ['P-7 an unknown type after good frames', '010102030405060708ff'],
-  ['P-7.3 an ACK whose first range falls below 0', '0300000000000300000000000000 0004'.replace(' ', '')],
+  ['P-7.3 an ACK whose first range falls below 0', '03000000000003000000000000000000 00000004'.replace(' ', '')],
   [
     'P-7.3 an ACK whose second range falls below 0',
-    '03000000000009000000000100000000 0000000000000008'.replace(' ', ''),
+    '0300000000000900000000000000000100000000 0000000000000008'.replace(' ', ''),
   ],
-  ['P-7.3 an ACK whose gap falls below 0', '03000000000009000000000100000000 0000000900000000'.replace(' ', '')],
-  ['P-7.3 an ACK with 32 ranges', `03ffffffffffff0000000020${'00000000'}${'0000000000000000'.repeat(32)}`],
-  ['P-7.3 two ACKs', '03000000000003000000000000000000'.repeat(2)],
+  [
+    'P-7.3 an ACK whose gap falls below 0',
+    '0300000000000900000000000000000100000000 0000000900000000'.replace(' ', ''),
+  ],
+  ['P-7.3 an ACK with 32 ranges', `03ffffffffffff000000000000000020${'00000000'}${'0000000000000000'.repeat(32)}`],
+  ['P-7.3 two ACKs', '0300000000000300000000000000000000000000'.repeat(2)],
   ['P-7.4 a REQUEST of no bytes', '04000000070000000000000000'],
   ['P-7.5 DATA of no bytes', '0500000007000000000000'],
   ['P-7.6 a HAVE of no bits', '06000000000000'],

@@ -108,16 +108,47 @@ describe('draft-irtf-iccrg-ledbat-plus-plus-01, the background controller', () =
     expect(scavenger.targetMs).toBe(TARGET_MS);
   });
 
-  it('aims at half of the queue at which one overflowed, and forgets that where nothing was lost', () => {
+  it('aims at two fifths of the queue at which one overflowed, and forgets that where nothing was lost', () => {
     const scavenger = new Scavenger();
     const rounds = new Rounds(scavenger).settle();
     rounds.play(80);
     rounds.controller.onLost(rounds.now, rounds.now - 1, DATAGRAM, 0);
-    expect(scavenger.targetMs).toBeCloseTo(15, 6);
+    rounds.play(95);
+    expect(scavenger.targetMs).toBeCloseTo(18, 6);
     rounds.controller.onSpuriousLoss(rounds.now, rounds.now - 1, DATAGRAM);
     expect(scavenger.targetMs).toBe(TARGET_MS);
-    scavenger.onOverflow(rounds.now, 0.1);
+    rounds.controller.onLost(rounds.now, rounds.now - 1, DATAGRAM, 0);
+    rounds.controller.onSpuriousLoss(rounds.now, rounds.now - 1, DATAGRAM);
+    rounds.play(95);
+    expect(scavenger.targetMs).toBe(TARGET_MS);
+    scavenger.onOverflow(rounds.now, 0.1, true);
     expect(scavenger.targetMs).toBe(MIN_TARGET_MS);
+  });
+
+  it('guesses how deep a queue is that it has never seen empty, and knows it after a slowdown', () => {
+    const scavenger = new Scavenger();
+    const rounds = new Rounds(scavenger);
+    // It begins in a queue of 60 ms on a path of 20.
+    for (let i = 0; i < 8; i++) rounds.play(80);
+    for (let i = 0; i < 3; i++) rounds.play(120);
+    rounds.controller.onLost(rounds.now, rounds.now - 1, DATAGRAM, 0);
+    rounds.play(120);
+    expect(scavenger.targetMs).toBeCloseTo(0.4 * 40, 6);
+    expect(rounds.controller.state).toBe('still');
+    rounds.until('steady', 20);
+    expect(scavenger.targetMs).toBeCloseTo(0.4 * 100, 6);
+  });
+
+  it('P-7.3 keeps its rate where ACKs wait on their way back, and takes that for no queue', () => {
+    const rounds = new Rounds(new Scavenger()).settle();
+    const { windowBytes } = rounds.controller;
+    const { now, delivered } = rounds;
+    const sample = sampleOf({ now, delivered, rttMs: 50, forwardMs: 7 });
+    rounds.controller.onAckDone(sample);
+    // A queue of 25 ms, as much as half of the round trip, comes and stays.
+    for (let i = 0; i < 50; i++) rounds.controller.onAckDone({ ...sample, now: now + i / 10, rttMs: 75 });
+    expect(rounds.controller.delay.queueMs).toBeLessThan(0.1);
+    expect(rounds.controller.windowBytes / windowBytes).toBeCloseTo(1.5, 1);
   });
 
   it('aims at less the more it has, so that a latecomer finds room', () => {

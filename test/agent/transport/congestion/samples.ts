@@ -16,6 +16,7 @@ export function sampleOf(more: Partial<AckSample>): AckSample {
     deliveryRate: 0,
     appLimited: false,
     rttMs: 0,
+    forwardMs: Number.NaN,
     ...more,
   };
 }
