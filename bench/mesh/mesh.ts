@@ -75,6 +75,8 @@ export class Flow {
   /** What members said for the first time, by kind. */
   readonly #seen = new Map<FromMember['kind'], FromMember>();
   readonly #completed = new Map<Member, Mark>();
+  /** One listener for each, however many wait: Node warns of more than ten. */
+  readonly #heeded = new WeakSet<AbortSignal>();
   #fleet: Fleet | undefined;
   #published = 0;
   #failure: string | undefined;
@@ -124,7 +126,8 @@ export class Flow {
 
   /** When the device had the finished file in place. @throws what a member failed of, or where `signal` ends the wait */
   async completed(device: Member, signal: AbortSignal): Promise<Mark> {
-    signal.addEventListener('abort', () => this.#changed());
+    if (!this.#heeded.has(signal)) signal.addEventListener('abort', () => this.#changed());
+    this.#heeded.add(signal);
     return await this.#until(() => {
       signal.throwIfAborted();
       return this.#completed.get(device);

@@ -24,6 +24,8 @@ const ORIGIN = link(40);
 export const PLAIN: Scene = { name: 'eight devices', origin: ORIGIN, devices: alike(link(40)) };
 
 export const OTHERS: readonly Scene[] = [
+  // All nine agents share this machine's processors: at a quarter of the rate these are not what is measured.
+  { name: 'links of 10 Mbit/s', origin: link(10), devices: alike(link(10)) },
   {
     name: 'links of 2 to 40 Mbit/s',
     origin: ORIGIN,
