@@ -107,6 +107,19 @@ function bothWays(link: LinkOptions, sessions: number) {
 /** A device's link: short, with a deep queue. */
 const SHORT: LinkOptions = { bitsPerSecond: 10e6, delayMs: 2, queueBytes: 125_000, jitterMs: 0.2 };
 
+/** A download of somebody's fills the queue that the ACKs come through. */
+function besideDownload(seed: number): Figure[] {
+  const bench = new Bench(seed, SHORT);
+  const bulk = bench.bulk(background());
+  bench.tcpBack(3000);
+  bench.world.run(6000);
+  const queue = bench.watchQueue(26_000);
+  return [
+    { metric: 'of the link', unit: '%', value: bench.used(bulk, 6000, 26_000), least: 80 },
+    { metric: 'queue, mean', unit: 'ms', value: queue.mean, most: 60 },
+  ];
+}
+
 /** How soon the link is in use again once a CUBIC flow ends. */
 function left(seed: number): Figure[] {
   const bench = new Bench(seed, linkOf(50, 1, { jitterMs: 1 }));
@@ -143,6 +156,7 @@ export const backgroundScenarios: readonly Scenario[] = [
   { name: 'alone, jitter of 5 ms', long: true, seeds: 3, run: alone(linkOf(100, 1, { jitterMs: 5 }), 75) },
   { name: 'both ways at once', seeds: 3, run: bothWays(linkOf(50, 1), 1) },
   { name: 'both ways at once, 8 sessions, 10 Mbit/s and 4 ms', seeds: 3, run: bothWays(SHORT, 8) },
+  { name: 'beside a CUBIC download, 10 Mbit/s and 4 ms', seeds: 3, run: besideDownload },
   { name: 'sender stands still for 200 ms', seeds: 3, run: stall((at) => [{ stall: at }, {}]) },
   { name: 'receiver stands still for 200 ms', seeds: 3, run: stall((at) => [{}, { stall: at }]) },
   { name: 'one session beside CUBIC, CUBIC first', seeds: 4, run: beside(1, 1, 'tcp') },

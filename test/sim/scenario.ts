@@ -76,6 +76,11 @@ export class Bench {
     });
   }
 
+  tcpBack(startMs: number): Tcp {
+    const { forward, back } = this.path;
+    return new Tcp(this.world, { forward: back, back: forward }, startMs, Number.POSITIVE_INFINITY);
+  }
+
   tcp(startMs = 0, stopMs = Number.POSITIVE_INFINITY): Tcp {
     return new Tcp(this.world, this.path, startMs + 50 * this.world.random.next(), stopMs);
   }

@@ -16,6 +16,8 @@ const MAX_GAIN_DIVISOR = 16;
 const SLOWDOWN_ROUNDS = 2;
 /** §4.3: what one flow keeps in flight at least. Datagrams. */
 const MIN_WINDOW_DATAGRAMS = 2;
+/** A window that is stretched far makes a queue here as soon as the one on the way back is gone. */
+const MAX_STRETCH = 2;
 /** RFC 9002 §7.7 */
 const PACING_GAIN = 1.25;
 const SLOW_START_PACING_GAIN = 2;
@@ -49,6 +51,8 @@ export class Background implements CongestionController, Member {
   #share = 1;
   #lossAt = Number.NEGATIVE_INFINITY;
   #overflowed = false;
+  /** When what was lost in a full queue had left. */
+  #overflowSentAt = Number.NaN;
   /** Whether it has seen the path without itself: who begins in the midst of others may take a full queue for an empty one. */
   #knowsBase = false;
   /** Until then, the round trip at which the queue overflowed: how deep that is it knows when it knows the base. */
@@ -88,7 +92,7 @@ export class Background implements CongestionController, Member {
   /** What keeps the rate of the window where ACKs wait on their way back: a queue there that comes and goes is none to fill here. */
   get #stretched(): number {
     const { backMs, baseMs, queueMs } = this.delay;
-    return backMs === 0 ? this.#window : this.#window * (1 + backMs / (baseMs + queueMs));
+    return backMs === 0 ? this.#window : this.#window * Math.min(1 + backMs / (baseMs + queueMs), MAX_STRETCH);
   }
 
   pacingRate(rtt: RttEstimator): number {
@@ -111,12 +115,14 @@ export class Background implements CongestionController, Member {
     if (queueMs <= MIN_TARGET_MS || sentAt <= this.#lossAt) return;
     this.#lossAt = now;
     this.#overflowed = true;
+    this.#overflowSentAt = sentAt;
     if (this.#state === 'slowStart') this.#endSlowStart(now);
     else if (this.#state === 'ramp') this.#recover(now);
   }
 
-  onSpuriousLoss(_now: number, _sentAt: number, bytes: number): void {
+  onSpuriousLoss(_now: number, sentAt: number, bytes: number): void {
     this.#round.onFound(bytes);
+    if (sentAt !== this.#overflowSentAt) return;
     this.#overflowed = false;
     this.#overflowRttMs = 0;
     this.#scavenger.undoOverflow();
@@ -207,8 +213,8 @@ export class Background implements CongestionController, Member {
 
   #endSlowStart(now: number): void {
     this.#state = 'steady';
-    const { baseMs, queueMs } = this.delay;
-    this.#scavenger.askSlowdown(now + SLOWDOWN_ROUNDS * (baseMs + queueMs));
+    const { baseMs, queueMs, backMs } = this.delay;
+    this.#scavenger.askSlowdown(now + SLOWDOWN_ROUNDS * (baseMs + queueMs + backMs));
   }
 
   #recover(now: number): void {
@@ -227,13 +233,15 @@ export class Background implements CongestionController, Member {
       this.delay.forgetRecent();
       return;
     }
-    if (this.#scavenger.isSlowdownDue(now)) this.#scavenger.beginSlowdown(now);
+    // After a long rest one is due at once: who has just begun would begin it with nothing, and be held to that.
+    if (this.#state !== 'slowStart' && this.#scavenger.isSlowdownDue(now)) this.#scavenger.beginSlowdown(now);
     if (this.#slowdowns === this.#scavenger.slowdowns) return;
     this.#slowdowns = this.#scavenger.slowdowns;
     this.#state = 'still';
     this.#threshold = this.#window;
     this.#window = this.#minWindow;
-    const { currentMs } = this.delay;
-    this.#stillUntil = now + (currentMs === Number.POSITIVE_INFINITY ? 0 : SLOWDOWN_ROUNDS * currentMs);
+    const { currentMs, backMs } = this.delay;
+    const roundMs = currentMs === Number.POSITIVE_INFINITY ? 0 : currentMs + backMs;
+    this.#stillUntil = now + SLOWDOWN_ROUNDS * roundMs;
   }
 }

@@ -11,10 +11,12 @@ const RECENT_MASK = RECENT_SAMPLES - 1;
 const SPREAD_MEMORY = 1 / 32;
 
 /**
- * What the peer's clock may lose against ours: a queue is never taken for shorter than it is. A clock that the kernel disciplines is
- * far better (RFC 6817 §A.1).
+ * What the peer's clock is taken to lose against ours. One that the kernel disciplines is far better; crystals alone lie up to some 50
+ * parts in a million apart (RFC 6817 §A.1), which is 12 ms more over the whole history. More than this would make up a queue of our own.
  */
-const CLOCK_SKEW = 1e-4;
+const CLOCK_SKEW = 3e-5;
+/** How fast a base follows that cannot be true. Milliseconds a millisecond: faster than clocks drift, and slower than noise adds up. */
+const BASE_RISE = 2e-4;
 /** So much of a round trip is believed to be a queue on the way back, and no more: who lies about when packets came gains no more than that. */
 const MAX_BACK_MS = 100;
 /** RFC 9002 §5.3 */
@@ -31,6 +33,11 @@ class Base {
     if (now - this.#spanAt >= BASE_SPAN_MS) this.#beginSpan(now);
     this.#spans[this.#span] = Math.min(this.#spans[this.#span] ?? value, value);
     this.least = Math.min(this.least, value);
+  }
+
+  raise(least: number): void {
+    this.least = least;
+    for (let i = 0; i < BASE_HISTORY; i++) this.#spans[i] = Math.max(this.#spans[i] ?? least, least);
   }
 
   #beginSpan(now: number): void {
@@ -55,6 +62,7 @@ export class QueueDelay {
   readonly #forward = new Base();
   readonly #recent = new Float64Array(RECENT_SAMPLES).fill(Number.POSITIVE_INFINITY);
   #next = 0;
+  #checkedAt = Number.POSITIVE_INFINITY;
 
   /** The round trip of an empty path; Infinity while unknown. */
   get baseMs(): number {
@@ -102,11 +110,19 @@ export class QueueDelay {
     this.#recent.fill(Number.POSITIVE_INFINITY);
   }
 
+  /** No queue is longer than the round trip has grown by: a base that says so is of a clock that has drifted since. */
+  #checkForward(now: number, least: number): void {
+    const raised = this.#forward.least + BASE_RISE * (now - this.#checkedAt);
+    this.#checkedAt = now;
+    if (least > this.#forward.least) this.#forward.raise(Math.min(least, raised));
+  }
+
   #queueOf(now: number, rttMs: number, forwardMs: number): number {
     const bothWays = rttMs - this.baseMs;
     if (Number.isNaN(forwardMs)) return bothWays;
     const drifted = forwardMs + CLOCK_SKEW * now;
     this.#forward.onSample(now, drifted);
+    this.#checkForward(now, drifted - bothWays);
     const there = Math.min(bothWays, Math.max(drifted - this.#forward.least, bothWays - MAX_BACK_MS));
     this.backMs += BACK_MEMORY * (bothWays - there - this.backMs);
     return there;

@@ -108,7 +108,8 @@ export class Scavenger {
   onRecovered(now: number): void {
     this.#guessMs = TARGET_MS;
     const interval = Math.max(SLOWDOWN_INTERVAL * (now - this.#slowdownAt), MIN_SLOWDOWN_INTERVAL_MS);
-    this.#nextSlowdownAt = now + interval;
+    // Who comes back late puts nothing off: what all know of the path's queues rests on slowdowns.
+    this.#nextSlowdownAt = Math.min(this.#nextSlowdownAt, now + Math.min(interval, MAX_SLOWDOWN_INTERVAL_MS));
   }
 
   #count(now: number): void {

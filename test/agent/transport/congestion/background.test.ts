@@ -112,10 +112,14 @@ describe('draft-irtf-iccrg-ledbat-plus-plus-01, the background controller', () =
     const scavenger = new Scavenger();
     const rounds = new Rounds(scavenger).settle();
     rounds.play(80);
-    rounds.controller.onLost(rounds.now, rounds.now - 1, DATAGRAM, 0);
+    const sentAt = rounds.now - 1;
+    rounds.controller.onLost(rounds.now, sentAt, DATAGRAM, 0);
     rounds.play(95);
     expect(scavenger.targetMs).toBeCloseTo(18, 6);
-    rounds.controller.onSpuriousLoss(rounds.now, rounds.now - 1, DATAGRAM);
+    // Another was, which says nothing of this one.
+    rounds.controller.onSpuriousLoss(rounds.now, sentAt - 5, DATAGRAM);
+    expect(scavenger.targetMs).toBeCloseTo(18, 6);
+    rounds.controller.onSpuriousLoss(rounds.now, sentAt, DATAGRAM);
     expect(scavenger.targetMs).toBe(TARGET_MS);
     rounds.controller.onLost(rounds.now, rounds.now - 1, DATAGRAM, 0);
     rounds.controller.onSpuriousLoss(rounds.now, rounds.now - 1, DATAGRAM);
@@ -149,6 +153,26 @@ describe('draft-irtf-iccrg-ledbat-plus-plus-01, the background controller', () =
     for (let i = 0; i < 50; i++) rounds.controller.onAckDone({ ...sample, now: now + i / 10, rttMs: 75 });
     expect(rounds.controller.delay.queueMs).toBeLessThan(0.1);
     expect(rounds.controller.windowBytes / windowBytes).toBeCloseTo(1.5, 1);
+  });
+
+  it('P-7.3 stretches its window to twice at most', () => {
+    const rounds = new Rounds(new Scavenger()).settle();
+    const { windowBytes } = rounds.controller;
+    const { now, delivered } = rounds;
+    const sample = sampleOf({ now, delivered, rttMs: 50, forwardMs: 7 });
+    for (let i = 0; i < 50; i++)
+      rounds.controller.onAckDone({ ...sample, now: now + i / 10, rttMs: i === 0 ? 50 : 145 });
+    expect(rounds.controller.windowBytes / windowBytes).toBeLessThan(2.1);
+  });
+
+  it('§4.4 slows down a minute after the last time at the latest, however late who comes back', () => {
+    const scavenger = new Scavenger();
+    scavenger.onRecovered(3_600_000);
+    expect(scavenger.isSlowdownDue(3_660_000)).toBe(true);
+    scavenger.beginSlowdown(3_660_000);
+    scavenger.onRecovered(3_660_100);
+    scavenger.onRecovered(3_667_000);
+    expect(scavenger.isSlowdownDue(3_668_100)).toBe(true);
   });
 
   it('aims at less the more it has, so that a latecomer finds room', () => {
