@@ -18,7 +18,7 @@ const CLOCK_SKEW = 3e-5;
 /** How fast a base follows that cannot be true. Milliseconds a millisecond: faster than clocks drift, and slower than noise adds up. */
 const BASE_RISE = 2e-4;
 /** So much of a round trip is believed to be a queue on the way back, and no more: who lies about when packets came gains no more than that. */
-const MAX_BACK_MS = 100;
+const MAX_BACK_MS = 200;
 /** RFC 9002 §5.3 */
 const BACK_MEMORY = 1 / 8;
 
