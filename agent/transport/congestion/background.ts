@@ -42,6 +42,8 @@ export class Background implements CongestionController, Member {
   readonly delay = new QueueDelay();
   #state: State = 'slowStart';
   #window: number;
+  /** Keeps the rate of the window where ACKs wait on their way back: a queue there that comes and goes is none to fill here. */
+  #stretch = 1;
   #threshold = Number.POSITIVE_INFINITY;
   #stillUntil = Number.NEGATIVE_INFINITY;
   #slowdowns: number;
@@ -58,8 +60,6 @@ export class Background implements CongestionController, Member {
   /** Until then, the round trip at which the queue overflowed: how deep that is it knows when it knows the base. */
   #overflowRttMs = 0;
   readonly #round = new RoundTally();
-  /** The round's shortest round trip, without a queue on the way back. */
-  #leastMs = Number.POSITIVE_INFINITY;
   readonly #scavenger: Scavenger;
   #datagramBytes: number;
   readonly #maxWindowBytes: number;
@@ -86,18 +86,12 @@ export class Background implements CongestionController, Member {
   /** A share of less than one flow's least is a matter of pacing: a datagram that is alone in flight is acknowledged late (P-8.3). */
   get windowBytes(): number {
     const least = this.#state === 'still' ? 1 : MIN_WINDOW_DATAGRAMS;
-    return Math.min(Math.max(this.#stretched, least * this.#datagramBytes), this.#maxWindowBytes);
-  }
-
-  /** What keeps the rate of the window where ACKs wait on their way back: a queue there that comes and goes is none to fill here. */
-  get #stretched(): number {
-    const { backMs, baseMs, queueMs } = this.delay;
-    return backMs === 0 ? this.#window : this.#window * Math.min(1 + backMs / (baseMs + queueMs), MAX_STRETCH);
+    return Math.min(Math.max(this.#window * this.#stretch, least * this.#datagramBytes), this.#maxWindowBytes);
   }
 
   pacingRate(rtt: RttEstimator): number {
     const gain = this.#state === 'slowStart' || this.#state === 'ramp' ? SLOW_START_PACING_GAIN : PACING_GAIN;
-    return (gain * this.#stretched) / Math.max(rtt.smoothedMs, Number.MIN_VALUE);
+    return (gain * (this.#window * this.#stretch)) / Math.max(rtt.smoothedMs, Number.MIN_VALUE);
   }
 
   onPacketSent(now: number): void {
@@ -140,20 +134,20 @@ export class Background implements CongestionController, Member {
   }
 
   onAckDone(sample: AckSample): void {
-    const { now } = sample;
-    if (sample.rttMs > 0)
-      this.#leastMs = Math.min(this.#leastMs, this.delay.onSample(now, sample.rttMs, sample.forwardMs));
+    const { now, rttMs, forwardMs } = sample;
+    const seenMs = rttMs > 0 ? this.delay.onSample(now, rttMs, forwardMs) : 0;
     this.#share = this.#scavenger.share(now);
     this.#checkOverflow(now);
-    this.#round.onAck(sample);
+    this.#round.onAck(sample, seenMs);
     this.#checkSlowdown(now);
     this.#grow(sample);
     if (this.#round.ended) {
       this.#onRound();
       this.#round.begin(sample);
-      this.#leastMs = Number.POSITIVE_INFINITY;
     }
     this.#window = Math.min(Math.max(this.#window, this.#minWindow), this.#maxWindowBytes);
+    const { backMs, baseMs, queueMs } = this.delay;
+    this.#stretch = backMs === 0 ? 1 : Math.min(1 + backMs / (baseMs + queueMs), MAX_STRETCH);
   }
 
   /** How deep the queue is the packets know that came after what was lost: those before saw it fill up. */
@@ -195,8 +189,7 @@ export class Background implements CongestionController, Member {
     if (this.#state !== 'steady') return;
     const { baseMs } = this.delay;
     // What waited all through the round: a process that stands still for some milliseconds delays a few ACKs, and is no queue.
-    const hasRtt = this.#leastMs !== Number.POSITIVE_INFINITY;
-    const queueMs = hasRtt ? Math.max(0, this.#leastMs - baseMs) : 0;
+    const queueMs = this.#round.hasRtt ? Math.max(0, this.#round.minRttMs - baseMs) : 0;
     const over = queueMs / this.targetMs - 1;
     // Never by more than empties a queue that is all its own: below that the path would stand idle.
     if (over > 0) this.#window *= 1 - Math.min(over, queueMs / (baseMs + queueMs), 0.5);
@@ -204,7 +197,7 @@ export class Background implements CongestionController, Member {
     if (lossRate > MAX_RANDOM_LOSS && lost > MIN_WINDOW_DATAGRAMS * this.#datagramBytes)
       this.#window *= 1 - lossRate / 2;
     // Without a round trip nothing is known of room.
-    if (!hasRtt) return;
+    if (!this.#round.hasRtt) return;
     this.#roomyRounds = this.#limited && queueMs < ROOMY_SHARE * this.targetMs ? this.#roomyRounds + 1 : 0;
     if (this.#roomyRounds < ROOMY_ROUNDS) return;
     this.#roomyRounds -= ROOMY_PAUSE;

@@ -22,6 +22,10 @@ export class RoundTally {
     return this.lost === 0 ? 0 : this.lost / (this.lost + this.delivered);
   }
 
+  get hasRtt(): boolean {
+    return this.minRttMs !== Number.POSITIVE_INFINITY;
+  }
+
   /** Whether something waited all through the round. */
   hasQueue(minRttMs: number): boolean {
     return this.minRttMs > minRttMs * (1 + QUEUE_SHARE) + QUEUE_MS;
@@ -37,10 +41,11 @@ export class RoundTally {
     this.lost = Math.max(0, this.lost - bytes);
   }
 
-  onAck(sample: AckSample): void {
+  /** @param rttMs the sample's, or what the controller makes of it; 0 where the ACK gives none. */
+  onAck(sample: AckSample, rttMs = sample.rttMs): void {
     this.delivered += sample.ackedBytes;
     this.rate = Math.max(this.rate, sample.deliveryRate);
-    if (sample.rttMs > 0) this.minRttMs = Math.min(this.minRttMs, sample.rttMs);
+    if (rttMs > 0) this.minRttMs = Math.min(this.minRttMs, rttMs);
     this.ended = sample.priorDelivered >= this.#endAt;
     if (this.ended) this.count++;
   }
