@@ -16,6 +16,11 @@ export class Path {
     this.forward = new Link(forward, world.random, deliver);
     this.back = new Link(back, world.random, deliver);
   }
+
+  /** From where the others go to. */
+  get reversed(): Path {
+    return { forward: this.back, back: this.forward, reversed: this };
+  }
 }
 
 /** What arrived, by time. Milliseconds and bytes. */

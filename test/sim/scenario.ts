@@ -67,18 +67,12 @@ export class Bench {
     return new Bulk(this.world, this.path, from, new Host(this.world, to), { ...options, congestion });
   }
 
-  /** From where the others go to. */
   bulkBack(from: Host, congestion: MakeController, options: BulkOptions = {}): Bulk {
-    const { forward, back } = this.path;
-    return new Bulk(this.world, { forward: back, back: forward }, from, new Host(this.world, {}), {
-      ...options,
-      congestion,
-    });
+    return new Bulk(this.world, this.path.reversed, from, new Host(this.world), { ...options, congestion });
   }
 
   tcpBack(startMs: number): Tcp {
-    const { forward, back } = this.path;
-    return new Tcp(this.world, { forward: back, back: forward }, startMs, Number.POSITIVE_INFINITY);
+    return new Tcp(this.world, this.path.reversed, startMs, Number.POSITIVE_INFINITY);
   }
 
   tcp(startMs = 0, stopMs = Number.POSITIVE_INFINITY): Tcp {
