@@ -69,12 +69,41 @@ export const ERROR_TABLE = {
     true,
     'The device sends more than its share and is heard less; see what runs there (P-3.7).',
   ),
-  E_MANIFEST_VERSION: row(
+  E_TRUST_VERSION: row(
     EXIT.trust,
     false,
-    'Update this agent: the manifest is of a version it does not know (P-4.1).',
+    'Update this agent: the trust message is of a version that it does not know (P-4.1).',
   ),
-  E_MANIFEST_ROLLBACK: row(EXIT.trust, false, 'An older manifest was replayed; publish again (P-4.3).'),
+  E_TRUST_MALFORMED: row(
+    EXIT.trust,
+    false,
+    'The trust bundle or a metadata file in it is not what P-12 has; see what made it: `chunkmesh trust verify`.',
+  ),
+  E_TRUST_SIGNATURE: row(
+    EXIT.trust,
+    false,
+    'Too few of the keys that count have signed; sign it with the others (`chunkmesh trust sign`). On a device: somebody forged it, or its root is of another fleet.',
+  ),
+  E_TRUST_ROLLBACK: row(
+    EXIT.trust,
+    false,
+    'Older metadata was replayed, or published from an old copy of the fleet folder; publish again from the newest.',
+  ),
+  E_TRUST_EXPIRED: row(
+    EXIT.trust,
+    true,
+    'Publish again, or `chunkmesh trust refresh`; what is offline is signed anew by hand. If it should be good still: check the clock.',
+  ),
+  E_TRUST_MISMATCH: row(
+    EXIT.trust,
+    false,
+    'Files of different moments are mixed, or one is missing or changed; publish again.',
+  ),
+  E_TRUST_ARTIFACT: row(
+    EXIT.trust,
+    false,
+    'A director scheduled what release did not sign so; sign the artifact, or see who has the online key.',
+  ),
   E_INDEX_INVALID: row(
     EXIT.trust,
     false,

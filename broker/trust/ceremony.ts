@@ -1,0 +1,257 @@
+import { type Key, type Metadata, MetadataKind, type Root, type TargetFile, type Targets } from '@tufjs/models';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { BINS, binRole, DIRECTOR, fileName } from '../../shared/trust/names.js';
+import {
+  binKeysOf,
+  directorKeysOf,
+  type KeyedRole,
+  type KeysOfRole,
+  keysOfRoot,
+  makeDirector,
+  makeRoot,
+  makeTargetList,
+  makeTargets,
+  type RootKeys,
+  type SignedRole,
+} from './metadata_edits.js';
+import type { Current, TrustRepository } from './repository.js';
+import { stored } from './trust_folder.js';
+
+/** What needs offline signatures: a first root, a change of keys. It is staged, signed here by the keys that are here, and counts when it is whole. */
+
+const { Root: ROOT, Targets: TARGETS } = MetadataKind;
+const DAY_SECONDS = 86_400;
+/** Offline metadata: a ceremony every other year, with months to spare. */
+export const OFFLINE_DAYS = 730;
+export const ONLINE_DAYS = 30;
+
+export type AllKeys = RootKeys & { readonly director: KeysOfRole };
+
+/** A file that waits. */
+export interface Waiting {
+  readonly file: string;
+  readonly role: string;
+  readonly signatures: number;
+  readonly threshold: number;
+}
+
+/** @param keys public; those of which the private half is not here sign by hand @param now seconds since the epoch */
+export async function initTrust(repository: TrustRepository, keys: AllKeys, now: number): Promise<readonly Waiting[]> {
+  if ((await repository.metadata.list()).length > 0 || (await repository.staged.list()).length > 0) {
+    throw new ChunkmeshError('E_FLEET_EXISTS', 'this fleet has a root already');
+  }
+  checkKeys(keys);
+  const at = { version: 1, expires: now + OFFLINE_DAYS * DAY_SECONDS };
+  await stage(repository, ROOT, makeRoot(keys, at), keys.root);
+  await stage(repository, TARGETS, makeTargets(keys.release, keys.director, at), keys.release);
+  return promote(repository, now, ONLINE_DAYS);
+}
+
+/**
+ * Stages a root with other keys, and whatever they sign. A change that waits already is gone on from, its signatures void.
+ * @throws E_ARGUMENT where a role would have fewer keys than signatures are asked of it
+ */
+export async function changeKeys(
+  repository: TrustRepository,
+  change: (keys: AllKeys) => AllKeys,
+  now: number,
+): Promise<readonly Waiting[]> {
+  const current = await repository.current();
+  const before = await keysNow(repository, current);
+  const base = await stagedKeys(repository, current, before);
+  const keys = change(base);
+  checkKeys(keys);
+  const expires = now + OFFLINE_DAYS * DAY_SECONDS;
+  const { version } = current.root.metadata.signed;
+  // Signed by the keys of the root before and by its own (TUF 5.3.4, 5.3.5).
+  const signers = { keys: union(before.root.keys, keys.root.keys), threshold: 1 };
+  await stage(repository, ROOT, makeRoot(keys, { version: version + 1, expires }), signers);
+  if (!same(before.release, keys.release) || !same(before.director, keys.director)) {
+    const next = (role: string): number => (current.meta[role]?.version ?? 0) + 1;
+    const targets = makeTargets(keys.release, keys.director, { version: next(TARGETS), expires });
+    await stage(repository, TARGETS, targets, keys.release);
+    if (!same(before.release, keys.release)) {
+      for (const role of BINS.map(binRole).filter((bin) => current.meta[bin] !== undefined)) {
+        const list = makeTargetList(await repository.targets(current, role), { version: next(role), expires });
+        await stage(repository, role, list, keys.release);
+      }
+    }
+  }
+  return promote(repository, now, ONLINE_DAYS);
+}
+
+/** What the newest metadata has. */
+export async function keysNow(repository: TrustRepository, current: Current): Promise<AllKeys> {
+  const targets = await repository.role(current, TARGETS);
+  const none: KeysOfRole = { keys: [], threshold: 1 };
+  return { ...keysOfRoot(current.root.metadata), director: targets ? directorKeysOf(targets.metadata) : none };
+}
+
+/** Stages, signed by those of the keys that are here. */
+export async function stage(
+  repository: TrustRepository,
+  role: string,
+  metadata: Metadata<SignedRole>,
+  keys: KeysOfRole,
+): Promise<void> {
+  repository.signHere(metadata, keys);
+  await repository.staged.write(role, stored(metadata));
+}
+
+/**
+ * Has all that is staged count, once it has its signatures and fits together: or nothing of it.
+ * @returns what waits for signatures
+ */
+export async function promote(repository: TrustRepository, now: number, days: number): Promise<readonly Waiting[]> {
+  const candidate = await Candidate.read(repository);
+  if (candidate === null) return [];
+  const waiting = candidate.waiting();
+  if (waiting.length > 0) return waiting;
+  if (candidate.newRoot !== undefined) await repository.metadata.write(ROOT, stored(candidate.newRoot));
+  const current = await repository.current();
+  const online = await onlineAnew(repository, current, candidate, now, days);
+  await repository.seal(current, new Map([...candidate.changed, ...online]), now, days);
+  for (const { file } of await repository.staged.list()) await repository.staged.remove(file);
+  return [];
+}
+
+/** What is staged, over what counts. */
+class Candidate {
+  readonly root: Metadata<Root>;
+  readonly #before: Metadata<Root> | undefined;
+  readonly newRoot: Metadata<Root> | undefined;
+  /** By role. */
+  readonly changed: ReadonlyMap<string, Metadata<Targets>>;
+  /** Bins and `targets` that count and are not staged. */
+  readonly #kept: ReadonlyMap<string, Metadata<Targets>>;
+
+  private constructor(
+    before: Metadata<Root> | undefined,
+    newRoot: Metadata<Root> | undefined,
+    root: Metadata<Root>,
+    changed: ReadonlyMap<string, Metadata<Targets>>,
+    kept: ReadonlyMap<string, Metadata<Targets>>,
+  ) {
+    this.#before = before;
+    this.newRoot = newRoot;
+    this.root = root;
+    this.changed = changed;
+    this.#kept = kept;
+  }
+
+  static async read(repository: TrustRepository): Promise<Candidate | null> {
+    const files = await repository.staged.list();
+    if (files.length === 0) return null;
+    const before = (await repository.roots()).at(-1)?.metadata;
+    const changed = new Map<string, Metadata<Targets>>();
+    let newRoot: Metadata<Root> | undefined;
+    for (const { role, version } of files) {
+      if (role === ROOT) newRoot = (await repository.staged.read(ROOT, version)).metadata;
+      else changed.set(role, (await repository.staged.read(role as 'targets', version)).metadata);
+    }
+    const root = newRoot ?? before;
+    if (root === undefined) throw new ChunkmeshError('E_TRUST_MISMATCH', 'no root is staged, and none is there');
+    return new Candidate(before, newRoot, root, changed, await keptOf(repository, before, changed));
+  }
+
+  waiting(): Waiting[] {
+    const rows: Waiting[] = [];
+    if (this.newRoot !== undefined) {
+      for (const by of [this.#before, this.newRoot]) if (by) rows.push(row(ROOT, this.newRoot, keysOfRoot(by).root));
+    }
+    const { release } = keysOfRoot(this.root);
+    const targets = this.changed.get(TARGETS) ?? this.#kept.get(TARGETS);
+    const bins = targets === undefined ? release : binKeysOf(targets);
+    for (const [role, metadata] of [...this.#kept, ...this.changed]) {
+      rows.push(row(role, metadata, role === TARGETS ? release : bins));
+    }
+    return rows.filter(({ signatures, threshold }) => signatures < threshold);
+  }
+}
+
+async function keptOf(
+  repository: TrustRepository,
+  before: Metadata<Root> | undefined,
+  changed: ReadonlyMap<string, unknown>,
+): Promise<Map<string, Metadata<Targets>>> {
+  const kept = new Map<string, Metadata<Targets>>();
+  if (before === undefined) return kept;
+  const current = await repository.current();
+  for (const role of [TARGETS, ...BINS.map(binRole)]) {
+    if (changed.has(role)) continue;
+    const there = await repository.role(current, role);
+    if (there !== undefined) kept.set(role, there.metadata);
+  }
+  return kept;
+}
+
+function row(role: string, metadata: Metadata<SignedRole>, { keys, threshold }: KeysOfRole): Waiting {
+  const signatures = keys.filter((key) => isSignedBy(metadata, key)).length;
+  return { file: fileName(role, metadata.signed.version), role, signatures, threshold };
+}
+
+export function isSignedBy(metadata: Metadata<SignedRole>, key: Key): boolean {
+  try {
+    key.verifySignature(metadata);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The director's files: signed anew where its keys changed, made where there are none. */
+async function onlineAnew(
+  repository: TrustRepository,
+  current: Current,
+  { changed }: Candidate,
+  now: number,
+  days: number,
+): Promise<Map<string, Metadata<Targets>>> {
+  const online = new Map<string, Metadata<Targets>>();
+  const targets = changed.get(TARGETS);
+  if (targets === undefined) return online;
+  const director = directorKeysOf(targets);
+  const expires = now + days * DAY_SECONDS;
+  const groups = Object.keys(current.meta).filter((role) => role.startsWith(`${DIRECTOR}-`));
+  const next = (role: string): number => (current.meta[role]?.version ?? 0) + 1;
+  const names = groups.map((role) => role.slice(DIRECTOR.length + 1));
+  online.set(DIRECTOR, makeDirector(director, names, { version: next(DIRECTOR), expires }));
+  for (const role of groups) {
+    const list: readonly TargetFile[] = await repository.targets(current, role);
+    online.set(role, makeTargetList(list, { version: next(role), expires }));
+  }
+  for (const [role, metadata] of online) repository.signWith(metadata, director, role);
+  return online;
+}
+
+async function stagedKeys(repository: TrustRepository, current: Current, before: AllKeys): Promise<AllKeys> {
+  const files = await repository.staged.list();
+  const root = files.find(({ role }) => role === ROOT);
+  const targets = files.find(({ role }) => role === TARGETS);
+  if (root === undefined || root.version !== current.root.metadata.signed.version + 1) return before;
+  const { metadata } = await repository.staged.read(ROOT, root.version);
+  const director = targets && directorKeysOf((await repository.staged.read(TARGETS, targets.version)).metadata);
+  return { ...keysOfRoot(metadata), director: director ?? before.director };
+}
+
+/** @throws E_ARGUMENT */
+function checkKeys(keys: AllKeys): void {
+  for (const [role, { keys: list, threshold }] of Object.entries(keys) as [KeyedRole, KeysOfRole][]) {
+    if (!Number.isInteger(threshold) || threshold < 1 || threshold > list.length) {
+      throw new ChunkmeshError('E_ARGUMENT', `${role} has ${list.length} keys, and ${threshold} of them are to sign`);
+    }
+  }
+}
+
+const union = (a: readonly Key[], b: readonly Key[]): Key[] => [
+  ...new Map([...a, ...b].map((key) => [key.keyID, key])).values(),
+];
+
+function same(a: KeysOfRole, b: KeysOfRole): boolean {
+  const ids = (of: KeysOfRole): string =>
+    of.keys
+      .map(({ keyID }) => keyID)
+      .sort()
+      .join();
+  return a.threshold === b.threshold && ids(a) === ids(b);
+}
