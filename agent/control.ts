@@ -25,7 +25,7 @@ const ASK_OFTEN_MS = 60_000;
 /** So long after it first was online a person is told which groups said nothing. */
 const TELL_SILENT_MS = 30_000;
 /** Refused by this device's clock, which may be what is wrong: the same message may be good later. */
-const BY_THE_CLOCK: readonly ErrorCode[] = ['E_MESSAGE_TIME', 'E_CERT_EXPIRED'];
+const BY_THE_CLOCK: readonly ErrorCode[] = ['E_MESSAGE_TIME', 'E_CERT_EXPIRED', 'E_TRUST_EXPIRED'];
 
 export interface Heard {
   readonly topic: ParsedTopic;

@@ -10,13 +10,16 @@ import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
 import type { Rollouts } from './rollouts.js';
 import type { InForce } from './store/eviction.js';
-import type { TrustKeeper } from './trust.js';
+import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
 
 const inForceOf = ({ artifact, name, version }: Rollout): InForce => ({
   artifact: Buffer.from(artifact).toString('hex'),
   name,
   version,
 });
+
+const isNews = (before: TrustMemory, after: TrustMemory): boolean =>
+  before.state !== after.state || before.clock !== after.clock;
 
 /** What an agent makes of each control message that comes (P-3.4). */
 
@@ -73,15 +76,25 @@ export class Hearing {
 
   #onTrust(group: string, { opened }: Heard): void {
     const { control, rollouts, store, trust } = this.#parts;
-    const message = trust.accept(group, opened, this.#host.seconds());
-    control.heardOf(group, message !== null);
-    if (message === null) return;
+    const before = trust.memory;
+    let accepted: Accepted | null;
+    try {
+      accepted = trust.accept(group, opened);
+    } catch (error) {
+      // A root that was verified stays, whatever came with it (TUF 5.3.8).
+      if (isNews(before, trust.memory)) this.#keep(trust.memory);
+      throw error;
+    }
+    control.heardOf(group, accepted !== null);
+    if (accepted === null) return;
+    const { rollouts: named, refused } = accepted;
+    for (const error of refused) this.#host.refused(error);
     const remember = async (): Promise<void> => {
-      await store.keep(group, message.rollouts.map(inForceOf));
+      await store.keep(group, named.map(inForceOf));
       await store.writeState(TRUST_DOCUMENT, trust.memory);
     };
     rollouts
-      .apply(group, message.rollouts, remember)
+      .apply(group, named, remember)
       .catch((error: unknown) => {
         trust.forget(group);
         control.unheard(group);
@@ -90,12 +103,18 @@ export class Hearing {
       .finally(() => this.#host.changed());
   }
 
+  #keep(memory: TrustMemory): void {
+    this.#parts.store.writeState(TRUST_DOCUMENT, memory).catch((error: unknown) => {
+      this.#host.refused(asError(error, 'what this device trusts'));
+    });
+  }
+
   #onHave(artifact: string, { opened }: Heard): void {
     const { announcements, negotiation, rollouts } = this.#parts;
     const { now, seconds, self } = this.#host;
     const transfer = rollouts.get(artifact);
-    const { id, groups } = opened.signer.identity;
-    if (transfer === undefined || id === self || !transfer.isAudience(groups)) return; // P-5.4
+    const { identity } = opened.signer;
+    if (transfer === undefined || identity.id === self || !transfer.isAudience(identity)) return; // P-5.4
     const have = decodeMessage('have', opened.payload);
     checkRecent(have.at, seconds());
     const peer = peerOf(opened);

@@ -127,11 +127,15 @@ export class Negotiation {
     if (now > expires + MAX_CLOCK_AHEAD_SECONDS) {
       throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
     }
-    const { id, groups } = opened.signer.identity;
+    const { identity } = opened.signer;
+    const { id } = identity;
     const transfer = this.#host.transfer(hex(artifact));
     if (transfer === undefined || transfer.isBanned(id)) return undefined;
-    if (!transfer.isAudience(groups)) {
-      throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} is in no group that has ${transfer.artifact}`);
+    if (!transfer.isAudience(identity)) {
+      throw new ChunkmeshError(
+        'E_MESSAGE_UNTRUSTED',
+        `${id} is in no group or site that may have ${transfer.artifact}`,
+      );
     }
     return transfer;
   }

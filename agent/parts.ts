@@ -9,7 +9,8 @@ import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
 import type { AgentOptions } from './options.js';
 import { type RecheckMemory, recheckMemorySchema } from './store/recheck_plan.js';
-import { TrustKeeper, trustMemorySchema } from './trust.js';
+import { TrustKeeper, trustMemorySchema } from './trust/trust_keeper.js';
+import { TrustedClock } from './trust/trusted_clock.js';
 
 /** The parts of an agent that hold something of the world, opened in order, and closed whatever becomes of the others. */
 
@@ -23,6 +24,7 @@ export interface Parts {
   readonly endpoint: Endpoint;
   readonly seeds: readonly SeedFile[];
   readonly trust: TrustKeeper;
+  readonly clock: TrustedClock;
   readonly recheckMemory: RecheckMemory;
   readonly http: HttpClient;
 }
@@ -34,6 +36,7 @@ export interface PartsOwner {
   flowed(flow: HttpFlow): void;
 }
 
+const SYSTEM_CLOCKS = { wall: () => Date.now() / 1000, now: () => performance.now() };
 const NOBODY: PartsOwner = { believed() {}, flowed() {} };
 
 /**
@@ -56,14 +59,17 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
-    const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});
+    const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
+    const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
+    clock.issuedAt(credential.notBefore);
+    const trust = new TrustKeeper(credential.identity, credential.root, clock, memory);
     const seeds: SeedFile[] = [];
     for (const path of options.seeds ?? []) {
       // An abort that came before is no event to whoever listens from now on.
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust, http, recheckMemory: await recheckMemory(store) };
+    return { credential, store, endpoint, seeds, trust, clock, http, recheckMemory: await recheckMemory(store) };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;

@@ -8,10 +8,7 @@ import { type Credential, loadCredential } from '../shared/identity/bundle.js';
 
 /** One of the bundles that a new fleet comes with. @throws E_FLEET_MISSING, and as loadCredential does */
 export async function memberOfFolder(folder: string, bundle: (typeof Fleet.bundles)[number]): Promise<Credential> {
-  const { publishers } = await readFleetFile(folder);
-  const credential = await loadCredential(join(folder, `${bundle}.json`), Date.now() / 1000);
-  // A bundle pins the publishers of the day it was made; the folder knows those that came later.
-  return { ...credential, publishers: publishers.map((key) => new Uint8Array(Buffer.from(key, 'base64'))) };
+  return loadCredential(join(folder, `${bundle}.json`), Date.now() / 1000);
 }
 
 export interface GroupSize {

@@ -1,4 +1,5 @@
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
+import { type Asker, isInAudience } from '../../shared/trust/audience.js';
 import { rankOf } from '../swarm/precedence.js';
 import { type FetchCounters, noCounters } from './settling.js';
 
@@ -38,8 +39,11 @@ export class HandOvers {
     });
   }
 
-  isAudience(groups: readonly string[]): boolean {
-    return this.#all.some((one) => one.groups.some((group) => groups.includes(group)));
+  /** P-5.4: whether a peer of that site, in those groups, may have the artifact under any of its names. */
+  isAudience(peer: Asker): boolean {
+    return this.#all.some(({ groups, rollout }) => {
+      return groups.some((group) => peer.groups.includes(group)) && isInAudience(rollout.audience, peer);
+    });
   }
 
   /** Whether that is so of each of their names. */

@@ -1,6 +1,7 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import { ChunkmeshError } from '../../shared/errors.js';
+import type { Asker } from '../../shared/trust/audience.js';
 import type { ChunkSource, RecheckedSource } from '../io/store/chunk_source.js';
 import type { StoredArtifact } from '../io/store/stored_artifact.js';
 import type { Contender } from '../swarm/precedence.js';
@@ -191,8 +192,8 @@ export class Holding {
   }
 
   /** P-5.4 */
-  isAudience(groups: readonly string[]): boolean {
-    return this.#handOvers.isAudience(groups);
+  isAudience(peer: Asker): boolean {
+    return this.#handOvers.isAudience(peer);
   }
 
   /** Whatever is due. */

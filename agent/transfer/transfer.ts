@@ -1,6 +1,7 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
+import type { Asker } from '../../shared/trust/audience.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
@@ -216,8 +217,8 @@ export class Transfer {
   }
 
   /** P-5.4 */
-  isAudience(groups: readonly string[]): boolean {
-    return this.#holding.isAudience(groups);
+  isAudience(peer: Asker): boolean {
+    return this.#holding.isAudience(peer);
   }
 
   isBanned(device: string): boolean {

@@ -2,9 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Limits } from '../../agent/options.js';
 import { Fleet } from '../../broker/fleet/fleet.js';
+import { changeOf } from '../../broker/publish/rollout_change.js';
+import { ONLINE_DAYS } from '../../broker/trust/ceremony.js';
+import { TrustRepository } from '../../broker/trust/repository.js';
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
-import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
+import { encodeMessage } from '../../shared/control/messages.js';
 import { covers, topics } from '../../shared/control/topics.js';
 import { loadCredential } from '../../shared/identity/bundle.js';
 import { Member, type Place } from './member_process.js';
@@ -16,7 +19,6 @@ export { LOOPBACK, type Member, type Place } from './member_process.js';
 /** Real agents, seeds and devices, that agree over this process instead of a broker: one transfer from ones to the others. */
 
 const GROUP = 'bench';
-const LIFETIME_SECONDS = 86_400;
 /** Fine enough for a rate over seconds, and nothing beside what one transfer costs. */
 const WATCH_MS = 20;
 export type Role = 'seed' | 'device';
@@ -219,28 +221,17 @@ export class Flow {
   /** P-4.1 */
   async #trust(index: ArtifactIndex): Promise<Message> {
     const fleet = this.#fleetOf();
-    this.#published++;
+    const version = String(++this.#published);
     const publisher = await loadCredential(fleet.bundlePath('publisher'), Date.now() / 1000);
     const topic = topics.trust(publisher.prefix, GROUP);
-    const at = Math.floor(Date.now() / 1000);
-    const artifact = new Uint8Array(Buffer.from(index.artifact, 'hex'));
-    const version = String(this.#published);
-    const rollout = { name: 'bench', version, artifact, size: index.size, chunks: index.chunkCount, shards: 1 };
-    // P-4.1: an urgent rollout is what runs in the foreground.
+    // P-10.12: an urgent rollout is what runs in the foreground.
     const urgent = this.#transfer.mode === 'foreground';
-    const message: TrustMessage = {
-      ...{
-        t: 'trust',
-        v: 1,
-        fleet: fleet.fleet,
-        group: GROUP,
-        seq: this.#published,
-        at,
-        expires: at + LIFETIME_SECONDS,
-      },
-      rollouts: [{ ...rollout, urgent }],
-    };
-    const payload = sealEnvelope(topic, encodeMessage(message), publisher);
+    const named = { name: 'bench', version };
+    const how = { shards: 1, ...(urgent && { urgent }) } as const;
+    const repository = await TrustRepository.open(fleet.folder);
+    await changeOf({ ...named, index }, { ...named, group: GROUP, how }, ONLINE_DAYS)(repository, Date.now() / 1000);
+    const bundle = await repository.bundle(await repository.current(), GROUP);
+    const payload = sealEnvelope(topic, encodeMessage({ t: 'trust', v: 2, bundle }), publisher);
     return { topic, payload, retained: true };
   }
 

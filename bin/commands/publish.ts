@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_EXPIRES_DAYS } from '../../broker/publish/manifest.js';
+import { ONLINE_DAYS } from '../../broker/trust/ceremony.js';
 import { DEFAULT_PRIORITY, MAX_PRIORITY } from '../../shared/limits.js';
-import { brokerAddress, collectUrls, integer, path, version } from '../arguments.js';
+import { brokerAddress, collect, collectUrls, integer, path, version } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const MOST_DAYS = 3650;
@@ -23,6 +23,8 @@ export interface PublishFlags {
   name: string;
   version: string;
   group: string;
+  onlyGroup?: readonly string[];
+  onlySite?: readonly string[];
   expiresDays: number;
   urgent?: true;
   priority: number;
@@ -43,10 +45,16 @@ export function addPublish(program: Command): void {
     .requiredOption('--version <version>', 'its version', version)
     .option('--group <group>', 'whose devices shall have it', 'default')
     .option(
+      '--only-group <group>',
+      'release it for devices of this group alone, whatever it is scheduled for; may be repeated (default: all)',
+      collect,
+    )
+    .option('--only-site <site>', 'release it for devices of this site alone; may be repeated (default: all)', collect)
+    .option(
       '--expires-days <days>',
-      'devices refuse it afterwards',
+      'devices take nothing from this metadata afterwards, if it was not refreshed',
       integer('--expires-days', 1, MOST_DAYS),
-      DEFAULT_EXPIRES_DAYS,
+      ONLINE_DAYS,
     )
     .option('--urgent', 'go ahead of other traffic, at any hour: for what cannot wait')
     .option(

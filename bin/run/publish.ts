@@ -28,7 +28,7 @@ export function notesOn(
 }
 
 export async function runPublish(file: string, flags: PublishFlags): Promise<void> {
-  const { fleet, name, group, expiresDays, broker, json, url: urls, index } = flags;
+  const { fleet, name, group, onlyGroup, onlySite, expiresDays, broker, json, url: urls, index } = flags;
   if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
   const size = await groupSize(fleet, group);
   const published = await publish({
@@ -40,6 +40,7 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     group,
     devices: size.devices + size.seeds,
     expiresDays,
+    ...((onlyGroup ?? onlySite) !== undefined && { audience: { groups: onlyGroup, sites: onlySite } }),
     urgent: flags.urgent === true,
     priority: flags.priority,
     ...(urls !== undefined && { urls }),
@@ -50,9 +51,9 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
   if (json) {
     output.json({ ...published, notes });
   } else {
-    const { artifact, chunks, seq } = published;
+    const { artifact, chunks, timestamp } = published;
     const bytes = formatBytes(published.size);
-    output.line(`${name} ${flags.version} for group ${group}: ${bytes} in ${chunks} chunks, sequence ${seq}`);
+    output.line(`${name} ${flags.version} for group ${group}: ${bytes} in ${chunks} chunks, timestamp ${timestamp}`);
     output.line(`artifact ${artifact}`);
   }
   for (const note of notes) output.note(`note: ${note}`);

@@ -5,18 +5,13 @@ import { checkId, checkPrefix } from '../../shared/control/ids.js';
 import type { Identity, Role } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { type BundleFile, loadCredential, readPrivateFile } from '../../shared/identity/bundle.js';
+import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { mosquittoAcl } from '../policy/mosquitto_acl.js';
+import { initTrust } from '../trust/ceremony.js';
+import { TrustRepository } from '../trust/repository.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, validFor } from './authority.js';
-import {
-  type FleetFile,
-  fingerprintOf,
-  MAX_PUBLISHERS,
-  type Member,
-  readFleetFile,
-  writeFleetFile,
-} from './fleet_file.js';
+import { type FleetFile, fingerprintOf, type Member, readFleetFile, writeFleetFile } from './fleet_file.js';
 import { withFleetLock } from './fleet_lock.js';
 import { buildFolder } from './new_folder.js';
 import { writePrivateFile } from './private_file.js';
@@ -27,6 +22,7 @@ import { writePrivateFile } from './private_file.js';
  *     fleet.json                          names, publishers' keys, roster
  *     ca.key ca.crt                       the CA; ca.key is what an attacker wants most, and only enrolment needs it
  *     broker/server.key server.crt        the broker's; with ca.crt and fleet.json all that a broker's machine needs
+ *     trust/                              metadata and the keys that sign it (broker/trust)
  *     publisher.json operator.json auditor.json
  *     devices/<id>.json                   one credential bundle each
  */
@@ -115,7 +111,8 @@ export class Fleet {
       await writePrivateFile(join(draft, 'broker/server.key'), serverKey.exportPem());
       const certificate = await authority.issueServer(fleet, hosts, serverKey.publicKey, validity);
       await writePrivateFile(join(draft, 'broker/server.crt'), certificate);
-      const file: FleetFile = { v: 1, fleet, prefix, broker, publishers: [], roster: [] };
+      await initTrust(await TrustRepository.open(draft), Math.floor(Date.now() / 1000));
+      const file: FleetFile = { v: 2, fleet, prefix, broker, roster: [] };
       await writeFleetFile(draft, file);
       const made = new Fleet(draft, authority, file);
       for (const role of Fleet.bundles) await made.#admit(role, { role, groups: [] });
@@ -157,50 +154,35 @@ export class Fleet {
       if (before === undefined) {
         throw new ChunkmeshError('E_ARGUMENT', `${id} is not in the roster: enroll it without --renew`);
       }
-      await this.#forget(before);
+      this.#forget(before);
       const { role, site, groups } = before;
       return this.#admit(id, { role, site, groups, ...options });
     });
   }
 
   /** In memory alone: the file is written with the next member. */
-  async #forget(before: Member): Promise<void> {
-    const { roster, publishers } = this.#file;
-    const kept = before.role === 'publisher' ? await this.#publishersWithout(before) : publishers;
-    this.#file = { ...this.#file, publishers: kept, roster: roster.filter(({ id }) => id !== before.id) };
-  }
-
-  /** The roster does not say which key is whose: the old bundle does, also when it has expired. */
-  async #publishersWithout({ id, notAfter }: Member): Promise<string[]> {
-    const { key } = await loadCredential(this.bundlePath(id), notAfter - 1);
-    const old = Buffer.from(key.publicKey).toString('base64');
-    return this.#file.publishers.filter((publisher) => publisher !== old);
+  #forget({ id }: Member): void {
+    this.#file = { ...this.#file, roster: this.#file.roster.filter((member) => member.id !== id) };
   }
 
   async #admit(id: string, options: EnrolOptions): Promise<string> {
-    const { roster, publishers } = this.#file;
+    const { roster } = this.#file;
     if (roster.some((member) => member.id === id)) {
       throw new ChunkmeshError('E_DEVICE_EXISTS', `${id} is in the roster already`);
     }
     const identity = identityOf(this.fleet, id, options);
     const key = SigningKey.generate();
     const validity = validFor(Date.now(), checkDays(options.days ?? MEMBER_DAYS));
-    if (identity.role === 'publisher') {
-      if (publishers.length >= MAX_PUBLISHERS) {
-        throw new ChunkmeshError('E_ARGUMENT', `a fleet has at most ${MAX_PUBLISHERS} publishers`);
-      }
-      publishers.push(Buffer.from(key.publicKey).toString('base64'));
-    }
     const certificate = await this.#authority.issueMember(identity, key.publicKey, validity);
     const bundle: BundleFile = {
-      v: 1,
+      v: 2,
       fleet: this.fleet,
       prefix: this.prefix,
       broker: this.broker,
       ca: this.ca,
       certificate,
       key: key.exportPem(),
-      publishers,
+      root: await newestRoot(this.folder),
     };
     // The bundle first: what is cut short here leaves no member without a bundle, and the bundle is written anew.
     await writePrivateFile(this.bundlePath(id), `${JSON.stringify(bundle, null, 2)}\n`);
@@ -210,6 +192,12 @@ export class Fleet {
     await writePrivateFile(join(this.folder, 'broker/acl'), mosquittoAcl(this.fleet, this.prefix, roster));
     return this.bundlePath(id);
   }
+}
+
+/** JSON text: what a new bundle pins (P-12.1). @throws E_TRUST_SIGNATURE where none is signed yet */
+async function newestRoot(folder: string): Promise<string> {
+  const repository = await TrustRepository.open(folder);
+  return (await repository.root()).bytes.toString('utf8');
 }
 
 function identityOf(fleet: string, id: string, options: EnrolOptions): Identity {

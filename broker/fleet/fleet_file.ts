@@ -8,13 +8,11 @@ import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { writePrivateFile } from './private_file.js';
 
-/** `fleet.json`: a fleet's names, its publishers' keys and its roster. It holds no secret. */
+/** `fleet.json`: a fleet's names and its roster. It holds no secret. */
 
 const FLEET_FILE = 'fleet.json';
 /** 200,000 members of 300 bytes each. */
 const MAX_FLEET_FILE_BYTES = 64 * 2 ** 20;
-/** As many as a bundle takes. */
-export const MAX_PUBLISHERS = 16;
 
 const id = z.string().refine(isId, 'breaks P-1.1');
 
@@ -30,13 +28,11 @@ const memberSchema = z.object({
 });
 
 const fleetSchema = z.object({
-  v: z.literal(1),
+  v: z.literal(2),
   fleet: id,
   prefix: z.string().refine(isPrefix, 'breaks P-1.4'),
   /** `mqtts://host:port`, as written into bundles. */
   broker: z.string(),
-  /** Ed25519 public keys, base64, that every new bundle pins (P-4.2). */
-  publishers: z.array(z.base64()).max(MAX_PUBLISHERS),
   roster: z.array(memberSchema),
 });
 

@@ -1,33 +1,20 @@
-import { openEnvelope } from '../../shared/control/envelope.js';
-import { decodeMessage, type TrustMessage } from '../../shared/control/messages.js';
+import { once } from 'node:events';
+import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../../shared/mqtt/control_link.js';
+import { type Files, unpackBundle } from '../../shared/trust/bundle.js';
 
 /** One group's trust topic as a publisher sees it: what it holds, and whether it took what was sent. */
 
-/** P-3.4, P-4.1, P-4.2. @throws as openEnvelope and decodeMessage do; E_MESSAGE_UNTRUSTED */
-export function openTrust(credential: Credential, group: string, envelope: Uint8Array, now: number): TrustMessage {
-  const { prefix, verifier, publishers, identity } = credential;
-  const topic = topics.trust(prefix, group);
-  const { signer, payload } = openEnvelope(prefix, topic, envelope, verifier, now);
-  if (!publishers.some((key) => Buffer.from(key).equals(signer.publicKey))) {
-    throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${signer.identity.id} is no publisher of this fleet (P-4.2)`);
-  }
-  const message = decodeMessage('trust', payload);
-  if (message.fleet !== identity.fleet || message.group !== group) {
-    throw new ChunkmeshError(
-      'E_MESSAGE_UNTRUSTED',
-      `a message for ${message.fleet}/${message.group} on ${topic} (P-4.1)`,
-    );
-  }
-  return message;
-}
+const CONFIRM_TIMEOUT_MS = 10_000;
+/** Of what others publish meanwhile, the newest. */
+const MAX_OTHERS = 8;
 
 export interface TrustSeen {
-  readonly retained: boolean;
-  /** Whether it is, byte for byte, one that was sent from here. */
+  /** Whether it is, byte for byte, what was sent from here last. */
   readonly own: boolean;
 }
 
@@ -35,28 +22,23 @@ export class TrustTopic {
   readonly topic: string;
   readonly #link: ControlLink;
   readonly #credential: Credential;
-  readonly #group: string;
   readonly #now: () => number;
-  readonly #sent: Buffer[] = [];
-  #newestOfOthers: TrustMessage | undefined;
+  #sent: Buffer | undefined;
+  readonly #others: Files[] = [];
   #waiting: ((seen: TrustSeen) => void) | undefined;
 
+  /** @param now seconds since the epoch */
   constructor(link: ControlLink, credential: Credential, group: string, now: () => number) {
     this.topic = topics.trust(credential.prefix, group);
     this.#link = link;
     this.#credential = credential;
-    this.#group = group;
     this.#now = now;
     link.on('message', (message) => this.#onMessage(message));
   }
 
-  /** Of the messages that verify and were not sent from here, the one of the highest number. */
-  get newestOfOthers(): TrustMessage | undefined {
-    return this.#newestOfOthers;
-  }
-
-  expectOwn(envelope: Uint8Array): void {
-    this.#sent.push(Buffer.from(envelope));
+  /** What publishers of the fleet said and was not sent from here, the newest last; each once. */
+  takeOthers(): Files[] {
+    return this.#others.splice(0);
   }
 
   /** Subscribes anew, which makes the broker send what it retains, and waits for that; undefined where nothing came in time. */
@@ -65,9 +47,7 @@ export class TrustTopic {
     try {
       return await new Promise<TrustSeen | undefined>((resolve) => {
         timer = setTimeout(() => resolve(undefined), withinMs);
-        this.#waiting = (seen) => {
-          if (seen.retained) resolve(seen);
-        };
+        this.#waiting = resolve;
         this.#link.unsubscribe(this.topic);
         this.#link.subscribe(this.topic, 1);
       });
@@ -77,18 +57,41 @@ export class TrustTopic {
     }
   }
 
+  /**
+   * Resolves when the broker acknowledged, which says not that it took it.
+   * @throws E_BROKER_UNREACHABLE, E_TIMEOUT; E_BROKER_REFUSED where it closed the connection instead, which a retry would only repeat;
+   *   E_MESSAGE_TOO_LARGE
+   */
+  async send(bundle: Uint8Array): Promise<void> {
+    const payload = encodeMessage({ t: 'trust', v: 2, bundle });
+    const envelope = sealEnvelope(this.topic, payload, this.#credential);
+    this.#sent = Buffer.from(envelope);
+    const done = new AbortController();
+    const sent = this.#link.publishConfirmed(this.topic, envelope, { qos: 1, retain: true }, CONFIRM_TIMEOUT_MS);
+    const closed = once(this.#link, 'offline', { signal: done.signal }).then(() => {
+      const { broker } = this.#link;
+      throw new ChunkmeshError('E_BROKER_REFUSED', `${broker} closed the connection at a publish on ${this.topic}`);
+    });
+    closed.catch(() => {});
+    sent.catch(() => {});
+    await Promise.race([sent, closed]).finally(() => done.abort());
+  }
+
   #onMessage({ topic, payload, retained }: ControlMessage): void {
     if (topic !== this.topic) return;
-    const own = this.#sent.some((envelope) => envelope.equals(payload));
-    const message = own ? undefined : this.#open(payload);
-    if (message !== undefined && message.seq > (this.#newestOfOthers?.seq ?? -1)) this.#newestOfOthers = message;
-    this.#waiting?.({ retained, own });
+    const own = this.#sent?.equals(payload) ?? false;
+    const files = own ? undefined : this.#open(payload);
+    if (files !== undefined) this.#others.push(files);
+    if (this.#others.length > MAX_OTHERS) this.#others.shift();
+    if (retained) this.#waiting?.({ own });
   }
 
   /** Undefined where it does not verify: such a message binds nobody. */
-  #open(envelope: Uint8Array): TrustMessage | undefined {
+  #open(envelope: Uint8Array): Files | undefined {
+    const { prefix, verifier } = this.#credential;
     try {
-      return openTrust(this.#credential, this.#group, envelope, this.#now());
+      const { payload } = openEnvelope(prefix, this.topic, envelope, verifier, this.#now());
+      return unpackBundle(decodeMessage('trust', payload).bundle);
     } catch (error) {
       if (error instanceof ChunkmeshError) return undefined;
       throw error;

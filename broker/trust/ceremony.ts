@@ -35,16 +35,29 @@ export interface Waiting {
   readonly threshold: number;
 }
 
-/** @param keys public; those of which the private half is not here sign by hand @param now seconds since the epoch */
-export async function initTrust(repository: TrustRepository, keys: AllKeys, now: number): Promise<readonly Waiting[]> {
+/**
+ * A first root, with one key for each role, all made and kept here: `changeKeys` has others take their places.
+ * @param now seconds since the epoch @throws E_FLEET_EXISTS, E_STORE_IO
+ */
+export async function initTrust(repository: TrustRepository, now: number): Promise<void> {
   if ((await repository.metadata.list()).length > 0 || (await repository.staged.list()).length > 0) {
     throw new ChunkmeshError('E_FLEET_EXISTS', 'this fleet has a root already');
   }
-  checkKeys(keys);
+  const one = async (role: KeyedRole): Promise<KeysOfRole> => ({
+    keys: [await repository.keys.create(role)],
+    threshold: 1,
+  });
+  const keys: AllKeys = {
+    root: await one('root'),
+    release: await one('release'),
+    director: await one('director'),
+    snapshot: await one('snapshot'),
+    timestamp: await one('timestamp'),
+  };
   const at = { version: 1, expires: now + OFFLINE_DAYS * DAY_SECONDS };
   await stage(repository, ROOT, makeRoot(keys, at), keys.root);
   await stage(repository, TARGETS, makeTargets(keys.release, keys.director, at), keys.release);
-  return promote(repository, now, ONLINE_DAYS);
+  await promote(repository, now, ONLINE_DAYS);
 }
 
 /**
@@ -99,10 +112,11 @@ export async function stage(
 }
 
 /**
- * Has all that is staged count, once it has its signatures and fits together: or nothing of it.
+ * Has what is staged count, once it has its signatures: a bin for itself, a change of keys and all that it touches together, or not at all.
  * @returns what waits for signatures
  */
 export async function promote(repository: TrustRepository, now: number, days: number): Promise<readonly Waiting[]> {
+  await promoteBins(repository, now, days);
   const candidate = await Candidate.read(repository);
   if (candidate === null) return [];
   const waiting = candidate.waiting();
@@ -113,6 +127,25 @@ export async function promote(repository: TrustRepository, now: number, days: nu
   await repository.seal(current, new Map([...candidate.changed, ...online]), now, days);
   for (const { file } of await repository.staged.list()) await repository.staged.remove(file);
   return [];
+}
+
+/** Artifacts that release signed by hand need not wait for a change of keys that is under way. */
+async function promoteBins(repository: TrustRepository, now: number, days: number): Promise<void> {
+  const staged = (await repository.staged.list()).filter(({ role }) => BINS.map(binRole).includes(role));
+  if (staged.length === 0 || (await repository.roots()).length === 0) return;
+  const current = await repository.current();
+  const targets = await repository.role(current, TARGETS);
+  if (targets === undefined) return;
+  const keys = binKeysOf(targets.metadata);
+  const signed = new Map<string, Metadata<Targets>>();
+  for (const { role, version } of staged) {
+    const { metadata } = await repository.staged.read(role as 'targets', version);
+    const isNext = version === (current.meta[role]?.version ?? 0) + 1;
+    if (isNext && row(role, metadata, keys).signatures >= keys.threshold) signed.set(role, metadata);
+  }
+  if (signed.size === 0) return;
+  await repository.seal(current, signed, now, days);
+  for (const { file, role } of staged) if (signed.has(role)) await repository.staged.remove(file);
 }
 
 /** What is staged, over what counts. */

@@ -2,6 +2,7 @@ import { type Metadata, MetadataKind, type TargetFile, type Targets } from '@tuf
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_ROLLOUTS } from '../../shared/limits.js';
+import type { Audience } from '../../shared/trust/audience.js';
 import {
   artifactPath,
   binRoleOfArtifact,
@@ -11,12 +12,7 @@ import {
   parseRolloutPath,
   rolloutPath,
 } from '../../shared/trust/names.js';
-import {
-  type ArtifactCustom,
-  type Audience,
-  artifactCustomSchema,
-  type RolloutCustom,
-} from '../../shared/trust/verify.js';
+import { type ArtifactCustom, artifactCustomSchema, type RolloutCustom } from '../../shared/trust/verify.js';
 import { OFFLINE_DAYS, stage } from './ceremony.js';
 import { binKeysOf, directorKeysOf, makeDirector, makeTarget, makeTargetList } from './metadata_edits.js';
 import type { Current, TrustRepository } from './repository.js';
@@ -43,8 +39,8 @@ export interface Scheduled {
 }
 
 /**
- * The artifact as release signed it, or its bin's new metadata, signed.
- * @returns null where release signed just that already
+ * The metadata of the artifact's bin with it, signed.
+ * @returns null where release signed just that already; an audience that is not given stays as it was
  * @throws E_TRUST_SIGNATURE where a key of release is needed that is not here: the bin is staged then, and the message says where
  */
 export async function releaseArtifact(
@@ -60,8 +56,11 @@ export async function releaseArtifact(
   const target = makeTarget(artifactPath(name, version), index.size, sha256, custom);
   const before = await repository.targets(current, role);
   const there = before.find(({ path }) => path === target.path);
-  if (there !== undefined && isSame(there, target)) return null;
+  if (there !== undefined && isSame(there, target, artifact.audience !== undefined)) return null;
   const targets = await targetsOf(repository, current);
+  if ((await repository.staged.list()).some((file) => file.role === TARGETS)) {
+    throw new ChunkmeshError('E_TRUST_SIGNATURE', `a change of keys waits in ${repository.staged.path}: sign it first`);
+  }
   const list = [...before.filter(({ path }) => path !== target.path), target];
   if (list.length > MAX_ARTIFACTS_OF_BIN) {
     throw new ChunkmeshError('E_ARGUMENT', `${role} has ${MAX_ARTIFACTS_OF_BIN} artifacts already`);
@@ -157,9 +156,10 @@ async function targetsOf(repository: TrustRepository, current: Current): Promise
   );
 }
 
-function isSame(a: TargetFile, b: TargetFile): boolean {
-  const [one, two] = [a, b].map((target) =>
-    JSON.stringify(artifactCustomSchema.safeParse(target.custom.chunkmesh).data),
-  );
-  return a.length === b.length && a.hashes.sha256 === b.hashes.sha256 && one === two;
+function isSame(a: TargetFile, b: TargetFile, withAudience: boolean): boolean {
+  const [one, two] = [a, b].map(({ custom, length, hashes: { sha256 } }) => {
+    const { artifact, groups, sites } = artifactCustomSchema.safeParse(custom.chunkmesh).data ?? {};
+    return JSON.stringify([length, sha256, artifact, ...(withAudience ? [groups, sites] : [])]);
+  });
+  return one === two;
 }

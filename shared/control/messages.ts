@@ -1,19 +1,9 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
-import {
-  MAX_ARTIFACT_BYTES,
-  MAX_CANDIDATES,
-  MAX_CHUNKS,
-  MAX_DIGEST_BITS,
-  MAX_OFFER_SECONDS,
-  MAX_PRIORITY,
-  MAX_ROLLOUTS,
-  MAX_SHARDS,
-  MAX_URLS,
-} from '../limits.js';
+import { MAX_CANDIDATES, MAX_CHUNKS, MAX_DIGEST_BITS, MAX_OFFER_SECONDS, MAX_ROLLOUTS } from '../limits.js';
+import type { Audience } from '../trust/audience.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
-import { isSourceUrl } from './source_url.js';
 
 /** The payloads of P-4: one schema a message, parsed from unknown. Unknown keys are dropped (P-1.5). */
 
@@ -27,34 +17,11 @@ const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const id = z.string().refine(isId, 'breaks P-1.1');
 const version = z.string().refine(isVersion, 'breaks P-1.2');
 
-const rollout = z.object({
-  name: id,
-  version,
-  artifact: bin(32),
-  size: z.int().min(1).max(MAX_ARTIFACT_BYTES),
-  chunks: z.int().min(1).max(MAX_CHUNKS),
-  shards: z
-    .int()
-    .min(1)
-    .max(MAX_SHARDS)
-    .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
-  urgent: z.boolean().optional(),
-  priority: z.int().min(0).max(MAX_PRIORITY).optional(),
-  urls: z.array(z.string().refine(isSourceUrl, 'no URL of P-4.1')).max(MAX_URLS).optional(),
-});
-
+/** P-4.1. What is in the bundle is P-12's to say. */
 const trust = z.object({
   t: z.literal('trust'),
-  v: z.literal(1),
-  fleet: id,
-  group: id,
-  seq: count,
-  at: seconds,
-  expires: seconds,
-  rollouts: z
-    .array(rollout)
-    .max(MAX_ROLLOUTS)
-    .refine((list) => new Set(list.map((entry) => entry.name)).size === list.length, 'two rollouts of one name'),
+  v: z.literal(2),
+  bundle: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length > 0, 'not a bundle'),
 });
 
 const have = z.object({
@@ -122,7 +89,24 @@ const SCHEMAS = { trust, have, offer, answer, status } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
-export type Rollout = z.infer<typeof rollout>;
+/** What a device is to have, as a trust bundle says it (P-12.7). */
+export interface Rollout {
+  readonly name: string;
+  readonly version: string;
+  /** The index hash, 32 bytes. */
+  readonly artifact: Uint8Array;
+  /** Bytes. */
+  readonly size: number;
+  readonly chunks: number;
+  /** P-2.4 */
+  readonly shards: number;
+  readonly urgent?: true;
+  readonly priority?: number;
+  /** P-11 */
+  readonly urls?: readonly string[];
+  /** P-12.3 */
+  readonly audience?: Audience;
+}
 export type TrustMessage = Message<'trust'>;
 export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
@@ -136,15 +120,15 @@ export function encodeMessage(message: { [T in MessageType]: Message<T> }[Messag
 }
 
 /**
- * @throws E_MESSAGE_MALFORMED; E_MANIFEST_VERSION for a trust message of another version (P-4.1).
+ * @throws E_MESSAGE_MALFORMED; E_TRUST_VERSION for a trust message of another version (P-4.1).
  */
 export function decodeMessage<T extends MessageType>(type: T, payload: Uint8Array): Message<T> {
   const map = decodeMap(payload);
   if (map.t !== type) throw new ChunkmeshError('E_MESSAGE_MALFORMED', `not a message of type ${type}`);
-  if (type === 'trust' && map.v !== 1) {
+  if (type === 'trust' && map.v !== 2) {
     // Nothing but a number is shown: a map with a `toString` of its own would throw here.
     const version = typeof map.v === 'number' ? ` of version ${map.v}` : ' without a version';
-    throw new ChunkmeshError('E_MANIFEST_VERSION', `trust message${version}`);
+    throw new ChunkmeshError('E_TRUST_VERSION', `trust message${version}`);
   }
   const parsed = SCHEMAS[type].safeParse(map);
   if (!parsed.success) {

@@ -13,7 +13,7 @@ const MAX_BUNDLE_BYTES = 65_536;
 const GROUP_OR_OTHERS = 0o077;
 
 const schema = z.object({
-  v: z.literal(1),
+  v: z.literal(2),
   fleet: z.string().refine(isId, 'breaks P-1.1'),
   prefix: z.string().refine(isPrefix, 'breaks P-1.4'),
   /** `mqtts://host:port` */
@@ -21,8 +21,8 @@ const schema = z.object({
   ca: z.string(),
   certificate: z.string(),
   key: z.string(),
-  /** Ed25519 public keys whose trust messages are believed (P-4.2), base64. */
-  publishers: z.array(z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, 'not 32 bytes')).max(16),
+  /** The root metadata that its holder believes first (P-12.1), as JSON text. */
+  root: z.string().min(1),
 });
 
 export type BundleFile = z.infer<typeof schema>;
@@ -38,9 +38,11 @@ export interface Credential {
   readonly certificate: string;
   /** DER, as envelopes carry it (P-3.1). */
   readonly certificateDer: Uint8Array;
-  readonly publishers: readonly Uint8Array[];
+  /** JSON text of the root metadata that is believed first (P-12.1). */
+  readonly root: string;
   readonly verifier: CertificateVerifier;
   /** Seconds since the epoch. */
+  readonly notBefore: number;
   readonly notAfter: number;
 }
 
@@ -70,8 +72,9 @@ export function parseCredential(text: string, path: string, now: number): Creden
     ca: bundle.ca,
     certificate: bundle.certificate,
     certificateDer,
-    publishers: bundle.publishers.map((text) => new Uint8Array(Buffer.from(text, 'base64'))),
+    root: bundle.root,
     verifier,
+    notBefore: holder.notBefore,
     notAfter: holder.notAfter,
   };
 }

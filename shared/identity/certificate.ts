@@ -108,6 +108,15 @@ export function checkValidity(holder: Holder, now: number): void {
   }
 }
 
+/**
+ * As `checkValidity`, of a message's signer. A certificate that begins later than now says that this clock is behind: the CA dates nothing
+ * ahead (P-3.4).
+ * @throws E_CERT_EXPIRED. `now` in seconds.
+ */
+function checkNotExpired(holder: Holder, now: number): void {
+  checkValidity(holder, Math.max(now, holder.notBefore));
+}
+
 /** Verifies signers' certificates against one CA, each once while it is remembered. */
 export class CertificateVerifier {
   readonly #authority: X509Certificate;
@@ -137,7 +146,7 @@ export class CertificateVerifier {
       if (this.#known.size >= MAX_CACHED_CERTIFICATES && !oldest.done) this.#known.delete(oldest.value);
       this.#known.set(fingerprint, holder);
     }
-    checkValidity(holder, now);
+    checkNotExpired(holder, now);
     return holder;
   }
 }

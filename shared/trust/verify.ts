@@ -13,6 +13,7 @@ import {
   MAX_SHARDS,
   MAX_URLS,
 } from '../limits.js';
+import type { Audience } from './audience.js';
 import type { Files } from './bundle.js';
 import { artifactPath, DIRECTOR, directorRole, parseRolloutPath } from './names.js';
 import { TrustedSet, type TrustState } from './trusted_set.js';
@@ -43,20 +44,10 @@ export const rolloutCustomSchema = z.object({
 });
 export type RolloutCustom = Readonly<z.infer<typeof rolloutCustomSchema>>;
 
-/** Who may have an artifact, where not everybody: absent is all. */
-export interface Audience {
-  readonly groups?: readonly string[] | undefined;
-  readonly sites?: readonly string[] | undefined;
-}
-
 export interface ArtifactCustom extends Audience {
   /** Hex of the index hash (P-1.3). */
   readonly artifact: string;
   readonly chunks: number;
-}
-
-export interface TrustedRollout extends Rollout {
-  readonly audience: Audience;
 }
 
 export interface Verdict {
@@ -64,7 +55,7 @@ export interface Verdict {
   readonly state: TrustState;
   /** Why nothing of the bundle counts. */
   readonly error?: ChunkmeshError;
-  readonly rollouts: readonly TrustedRollout[];
+  readonly rollouts: readonly Rollout[];
   /** Rollouts that are not to be believed; the others are. */
   readonly refused: readonly ChunkmeshError[];
   /** When the bundle was signed, as far as it says (P-12.6). Seconds since the epoch, as `expires`. */
@@ -88,7 +79,7 @@ export function verifyBundle(state: TrustState, files: Files, group: string, tim
   const set = new TrustedSet(state, files);
   let error: ChunkmeshError | undefined;
   let signedAt: number | undefined;
-  const rollouts: TrustedRollout[] = [];
+  const rollouts: Rollout[] = [];
   const refused: ChunkmeshError[] = [];
   try {
     set.takeRoots();
@@ -123,7 +114,7 @@ function scheduled(set: TrustedSet, group: string): readonly string[] {
   return paths;
 }
 
-function rolloutAt(set: TrustedSet, path: string, group: string): TrustedRollout {
+function rolloutAt(set: TrustedSet, path: string, group: string): Rollout {
   const named = parseRolloutPath(path);
   const rollout = set.find(path);
   // P-12.7: by the delegations' own patterns, so that a group's director schedules for no other.

@@ -6,12 +6,13 @@ import { onTestFinished, vi } from 'vitest';
 import { Agent } from '../../agent/agent.js';
 import type { CompletedArtifact, Limits, Logger } from '../../agent/options.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
-import { encodeMessage, type TrustMessage } from '../../shared/control/messages.js';
+import { encodeMessage, type Rollout } from '../../shared/control/messages.js';
 import { type Role, topics } from '../../shared/control/topics.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { CaptiveBroker } from './captive_broker.js';
-import { FLEET, Issuer, type Member, NOW, PREFIX } from './members.js';
+import { Issuer, type Member, NOW, PREFIX, TRUST } from './members.js';
 import { type Sample, temporaryFolder } from './store_fixture.js';
+import type { BundleOptions } from './trust_maker.js';
 
 /** Agents of one process on a captive broker: real files and sockets, a wall clock of the test's. */
 
@@ -47,6 +48,11 @@ export class Watched {
       await once(this.agent, 'complete', { signal: AbortSignal.timeout(PATIENCE_MS) });
     }
   }
+}
+
+interface TrustOver extends BundleOptions {
+  readonly rollouts?: readonly Rollout[];
+  readonly urgent?: true;
 }
 
 interface MadeWith {
@@ -98,7 +104,7 @@ export class CaptiveFleet {
     seeds: readonly Sample[] = [],
     { store, limits }: MadeWith = {},
   ): Promise<Watched> {
-    const credential = this.issuer.credential(await this.member(id, role), [this.publisher]);
+    const credential = this.issuer.credential(await this.member(id, role));
     const folder = store ?? (await temporaryFolder());
     const paths = await Promise.all(
       seeds.map(async ({ bytes }, i) => {
@@ -120,21 +126,13 @@ export class CaptiveFleet {
     return watched;
   }
 
-  /** A trust message with one rollout of that version, sealed. */
-  trust(
-    seq: number,
-    sample: Sample,
-    version: string,
-    { urgent, ...over }: Partial<TrustMessage> & { urgent?: true } = {},
-  ): Uint8Array {
+  /** A trust message with one rollout of that version, sealed. @param number of its metadata */
+  trust(number: number, sample: Sample, version: string, { urgent, ...over }: TrustOver = {}): Uint8Array {
     const { artifact, size, chunkCount: chunks } = sample.index;
     const named = { name: 'firmware', version, artifact: new Uint8Array(Buffer.from(artifact, 'hex')) };
-    const message: TrustMessage = {
-      ...{ t: 'trust', v: 1, fleet: FLEET, group: GROUP, seq, at: NOW, expires: NOW + 86_400 },
-      rollouts: [{ ...named, size, chunks, shards: 1, ...(urgent && { urgent }) }],
-      ...over,
-    };
-    return sealEnvelope(TRUST_TOPIC, encodeMessage(message), this.publisher);
+    const rollouts = over.rollouts ?? [{ ...named, size, chunks, shards: 1, ...(urgent && { urgent }) }];
+    const bundle = TRUST.bundle(GROUP, rollouts, { version: number, ...over });
+    return sealEnvelope(TRUST_TOPIC, encodeMessage({ t: 'trust', v: 2, bundle }), this.publisher);
   }
 
   /** Resolves when the device has said something since the call, and nothing more for a while. */

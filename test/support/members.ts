@@ -8,6 +8,8 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { type BundleFile, type Credential, parseCredential } from '../../shared/identity/bundle.js';
 import { CertificateVerifier, identityUris } from '../../shared/identity/certificate.js';
 
+import { TrustMaker } from './trust_maker.js';
+
 /** A fleet in memory at a fixed time: a CA that signs whatever a test asks for, right or wrong. */
 
 export const FLEET = 'fleet1';
@@ -15,6 +17,8 @@ export const PREFIX = `chunkmesh/${FLEET}`;
 /** Seconds since the epoch. */
 export const NOW = Date.UTC(2030, 0, 1) / 1000;
 const DAY = 86_400;
+/** What every bundle here pins the root of. */
+export const TRUST = new TrustMaker(NOW);
 /** Two bytes, and where they are in the DER of a leaf. */
 const SERIAL = '4000';
 const SERIAL_AT = 15;
@@ -133,22 +137,21 @@ export class Issuer {
     return { identity, key, certificateDer: await this.leaf(identity, key, options) };
   }
 
-  /** @param publishers whose trust messages its holder believes. */
-  bundle({ key, certificateDer }: Member, publishers: readonly Member[] = []): BundleFile {
+  bundle({ key, certificateDer }: Member): BundleFile {
     return {
-      v: 1,
+      v: 2,
       fleet: FLEET,
       prefix: PREFIX,
       broker: 'mqtts://broker.example:8883',
       ca: this.certificate,
       certificate: pemOf(certificateDer),
       key: key.exportPem(),
-      publishers: publishers.map((one) => Buffer.from(one.key.publicKey).toString('base64')),
+      root: TRUST.root,
     };
   }
 
-  credential(member: Member, publishers: readonly Member[] = []): Credential {
-    return parseCredential(JSON.stringify(this.bundle(member, publishers)), 'bundle', NOW);
+  credential(member: Member): Credential {
+    return parseCredential(JSON.stringify(this.bundle(member)), 'bundle', NOW);
   }
 }
 

@@ -2,11 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { initTrust, ONLINE_DAYS } from '../../broker/trust/ceremony.js';
-import type { KeyedRole } from '../../broker/trust/metadata_edits.js';
+import { changeKeys, initTrust, keysNow, ONLINE_DAYS } from '../../broker/trust/ceremony.js';
+import type { KeyedRole, KeysOfRole } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
 import { releaseArtifact, releasedArtifact, schedule } from '../../broker/trust/schedule.js';
-import type { Audience, RolloutCustom } from '../../shared/trust/verify.js';
+import type { Audience } from '../../shared/trust/audience.js';
+import type { RolloutCustom } from '../../shared/trust/verify.js';
 
 /** A fleet's trust in a temporary folder, with every key in it. */
 
@@ -42,20 +43,18 @@ export class TestTrust {
     const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-trust-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const repository = await TrustRepository.open(folder);
+    await initTrust(repository, now);
     const { count = 1, threshold = 1 } = keys;
-    const make = async (role: KeyedRole, n: number, least: number) => {
-      const list = [];
-      for (let i = 0; i < n; i++) list.push(await repository.keys.create(role));
-      return { keys: list, threshold: least };
+    const more = async (role: KeyedRole, { keys: list }: KeysOfRole): Promise<KeysOfRole> => {
+      const added = [...list];
+      while (added.length < count) added.push(await repository.keys.create(role));
+      return { keys: added, threshold };
     };
-    const all = {
-      root: await make('root', count, threshold),
-      release: await make('release', count, threshold),
-      director: await make('director', 1, 1),
-      snapshot: await make('snapshot', 1, 1),
-      timestamp: await make('timestamp', 1, 1),
-    };
-    await initTrust(repository, all, now);
+    if (count > 1) {
+      const current = await keysNow(repository, await repository.current());
+      const [root, release] = [await more('root', current.root), await more('release', current.release)];
+      await changeKeys(repository, (all) => ({ ...all, root, release }), now);
+    }
     return new TestTrust(repository, folder);
   }
 

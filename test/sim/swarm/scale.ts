@@ -1,5 +1,5 @@
 import { joinWindowMs as windowFor } from '../../../agent/swarm/meeting.js';
-import { shardCount } from '../../../broker/publish/manifest.js';
+import { shardCount } from '../../../broker/publish/shards.js';
 import { KINDS, type Kind } from './broker.js';
 import { bytesGiven, type FleetOptions, fluidLimit, SimulatedFleet } from './fleet.js';
 import { packetSizes } from './sizes.js';

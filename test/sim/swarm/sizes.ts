@@ -8,6 +8,7 @@ import { type Identity, topics } from '../../../shared/control/topics.js';
 import { SigningKey } from '../../../shared/crypto/signature.js';
 import { MAX_DIGEST_BITS } from '../../../shared/limits.js';
 import { VERSION } from '../../../shared/version.js';
+import { TrustMaker } from '../../support/trust_maker.js';
 
 /**
  * How many bytes each kind of control message is as an MQTT packet: the real encoders' work, once for each kind, with the envelope, a
@@ -96,17 +97,9 @@ export async function packetSizes(rollout: Rollout): Promise<PacketSizes> {
     ...{ fromDisk: 0, wasted: 65_536, seconds: 12.345, error: '' },
   };
   const filter = topics.have(PREFIX, Buffer.from(artifact).toString('hex'), SHARD, '+');
-  const trust = {
-    t: 'trust' as const,
-    v: 1 as const,
-    fleet: FLEET,
-    group: 'cameras',
-    seq: 1000,
-    at: AT,
-    expires: AT + 86_400 * 30,
-  };
+  const trust = { t: 'trust' as const, v: 2 as const, bundle: new TrustMaker(AT).bundle('cameras', [rollout]) };
   return {
-    trust: publish(topics.trust(PREFIX, 'cameras'), publisher, 1, { ...trust, rollouts: [rollout] }),
+    trust: publish(topics.trust(PREFIX, 'cameras'), publisher, 1, trust),
     // As large as it gets.
     have: publish(have, device, 0, {
       t: 'have',
