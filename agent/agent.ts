@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { StatusMessage } from '../shared/control/messages.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
-import type { Credential } from '../shared/identity/bundle.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
@@ -161,7 +160,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     try {
       const learning = await Learning.open(parts.store, (error) => this.#warn(error));
       this.#ended.signal.throwIfAborted();
-      link = this.#openLink(parts.credential);
+      link = this.#openLink(parts);
       this.#running = this.#assemble(parts, link, learning);
       const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
       this.#logger.info(
@@ -206,10 +205,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     return { ...parts, ...speaking, hearing, recheck, learning };
   }
 
-  #openLink(credential: Credential): ControlLink {
+  #openLink({ credential, clock }: Parts): ControlLink {
     const { broker, mqtt } = this.#options;
     const link = new ControlLink(credential, {
       will: sealStatus(credential, this.#statusNow(false)),
+      time: clock,
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
     });
@@ -350,6 +350,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     recheck?.tick();
     deadline = Math.min(deadline, recheck?.deadline ?? deadline);
     running.learning.tick(at);
+    running.hearing.tick();
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

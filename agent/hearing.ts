@@ -11,6 +11,7 @@ import { TRUST_DOCUMENT } from './parts.js';
 import type { Rollouts } from './rollouts.js';
 import type { InForce } from './store/eviction.js';
 import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
+import type { TrustedClock } from './trust/trusted_clock.js';
 
 const inForceOf = ({ artifact, name, version }: Rollout): InForce => ({
   artifact: Buffer.from(artifact).toString('hex'),
@@ -29,6 +30,7 @@ export interface HearingParts {
   readonly negotiation: Negotiation;
   readonly rollouts: Rollouts;
   readonly trust: TrustKeeper;
+  readonly clock: TrustedClock;
   readonly store: Store;
 }
 
@@ -59,12 +61,21 @@ export class Hearing {
     let heard: Heard | null = null;
     try {
       heard = control.open(message, now, this.#host.seconds());
-      if (heard !== null) this.#take(heard);
+      if (heard !== null) {
+        this.#parts.clock.issuedAt(heard.opened.signer.notBefore);
+        this.#take(heard);
+      }
     } catch (error) {
       const refused = asError(error, `message on ${message.topic}`);
       const times = control.refused(message.topic, heard, refused.code, now);
       if (times !== null) this.#host.refused(refused, times);
     }
+  }
+
+  /** P-12.6: what the clock shows is remembered now and then, so that it is known where it is set back. */
+  tick(): void {
+    const { clock, trust } = this.#parts;
+    if (clock.look()) this.#keep(trust.memory);
   }
 
   #take(heard: Heard): void {

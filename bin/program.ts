@@ -8,11 +8,12 @@ import { addEnroll } from './commands/enroll.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
 import { addStatus } from './commands/status.js';
+import { addTrust } from './commands/trust.js';
 import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
 import { type Output, READER_LEFT } from './output.js';
 
-/** The `chunkmesh` command: seven verbs, one way of ending. */
+/** The `chunkmesh` command: its verbs, one way of ending. */
 
 const EXIT_STATUSES = `
 Exit status:
@@ -47,8 +48,10 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addDemo]) add(program);
-  for (const command of program.commands) addCommonOptions(command);
+  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addTrust, addDemo]) add(program);
+  for (const command of program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))) {
+    addCommonOptions(command);
+  }
   return program;
 }
 

@@ -11,6 +11,7 @@ import {
   makeRoot,
   makeTargetList,
   makeTargets,
+  ROOT_ROLES,
   type RootKeys,
   type SignedRole,
 } from './metadata_edits.js';
@@ -66,19 +67,21 @@ export async function initTrust(repository: TrustRepository, now: number): Promi
  */
 export async function changeKeys(
   repository: TrustRepository,
-  change: (keys: AllKeys) => AllKeys,
+  change: (keys: AllKeys) => AllKeys | Promise<AllKeys>,
   now: number,
 ): Promise<readonly Waiting[]> {
   const current = await repository.current();
   const before = await keysNow(repository, current);
   const base = await stagedKeys(repository, current, before);
-  const keys = change(base);
+  const keys = await change(base);
   checkKeys(keys);
   const expires = now + OFFLINE_DAYS * DAY_SECONDS;
   const { version } = current.root.metadata.signed;
-  // Signed by the keys of the root before and by its own (TUF 5.3.4, 5.3.5).
-  const signers = { keys: union(before.root.keys, keys.root.keys), threshold: 1 };
-  await stage(repository, ROOT, makeRoot(keys, { version: version + 1, expires }), signers);
+  if (ROOT_ROLES.some((role) => !same(before[role], keys[role]))) {
+    // Signed by the keys of the root before and by its own (TUF 5.3.4, 5.3.5).
+    const signers = { keys: union(before.root.keys, keys.root.keys), threshold: 1 };
+    await stage(repository, ROOT, makeRoot(keys, { version: version + 1, expires }), signers);
+  }
   if (!same(before.release, keys.release) || !same(before.director, keys.director)) {
     const next = (role: string): number => (current.meta[role]?.version ?? 0) + 1;
     const targets = makeTargets(keys.release, keys.director, { version: next(TARGETS), expires });

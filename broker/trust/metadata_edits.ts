@@ -74,7 +74,7 @@ export function makeRoot(keys: RootKeys, at: Head): Metadata<Root> {
 }
 
 /** The keys of each role, as a root has them. */
-export function keysOfRoot({ signed }: Metadata<Root>): RootKeys {
+export function keysOfRoot({ signed }: Pick<Metadata<Root>, 'signed'>): RootKeys {
   const of = (role: Exclude<KeyedRole, 'director'>): KeysOfRole => keysOf(signed.keys, signed.roles[inRoot(role)]);
   return { root: of('root'), release: of('release'), snapshot: of('snapshot'), timestamp: of('timestamp') };
 }
@@ -94,12 +94,12 @@ export function makeTargets(release: KeysOfRole, director: KeysOfRole, at: Head)
 }
 
 /** The keys that may schedule, as a `targets` has them. */
-export function directorKeysOf({ signed }: Metadata<Targets>): KeysOfRole {
+export function directorKeysOf({ signed }: Pick<Metadata<Targets>, 'signed'>): KeysOfRole {
   return keysOf(signed.delegations?.keys ?? {}, signed.delegations?.roles?.[DIRECTOR]);
 }
 
 /** The keys of release, as a `targets` delegates to its bins. */
-export function binKeysOf({ signed }: Metadata<Targets>): KeysOfRole {
+export function binKeysOf({ signed }: Pick<Metadata<Targets>, 'signed'>): KeysOfRole {
   return keysOf(signed.delegations?.keys ?? {}, signed.delegations?.roles?.[binRole(BINS[0] ?? '')]);
 }
 

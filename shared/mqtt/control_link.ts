@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, MqttClient } from 'mqtt';
 import { ChunkmeshError } from '../errors.js';
 import type { Credential } from '../identity/bundle.js';
 import { PacketGuard } from './packet_guard.js';
 import { MAX_INBOUND_PACKET_BYTES } from './packet_limit.js';
+import { openTlsStream, type TimeSource } from './tls_stream.js';
 
 /** A member's connection to the broker: TLS with its own certificate, one client id, back-off with jitter. */
 
@@ -45,6 +46,8 @@ export interface ControlLinkOptions {
   /** Instead of the bundle's. `mqtts://host:port` */
   readonly broker?: string;
   readonly will?: { readonly topic: string; readonly payload: Uint8Array };
+  /** What is known of time, where that is better than the system clock. */
+  readonly time?: TimeSource;
   /** A connected client of the caller's own: it is used, never ended, and reconnects by its owner's rules. */
   readonly client?: MqttClient;
 }
@@ -84,7 +87,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     super();
     this.broker = options.broker ?? credential.broker;
     this.#owned = options.client === undefined;
-    this.#client = options.client ?? connect(this.broker, clientOptions(credential, options));
+    this.#client = options.client ?? openClient(this.broker, credential, options);
     const onMessage = (topic: string, payload: Buffer, packet: { retain?: boolean }): void => {
       this.emit('message', { topic, payload, retained: packet.retain === true });
     };
@@ -243,15 +246,28 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   }
 }
 
+const TLS_SCHEME = 'mqtts:';
+const DEFAULT_TLS_PORT = 8883;
+
+function openClient(broker: string, credential: Credential, options: ControlLinkOptions): MqttClient {
+  const settings = clientOptions(credential, options);
+  const { protocol, hostname, port } = new URL(broker);
+  if (protocol !== TLS_SCHEME) return connect(broker, settings);
+  const to = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? DEFAULT_TLS_PORT : Number(port) };
+  const { ca, cert, key } = { ca: credential.ca, cert: credential.certificate, key: credential.key.exportPem() };
+  return new MqttClient((client) => {
+    const stream = openTlsStream({ ...to, ca, cert, key }, options.time);
+    // An error before the connection stands is the attempt's; from then on the client listens itself.
+    stream.once('error', (error) => client.emit('error', error));
+    return stream;
+  }, settings);
+}
+
 function clientOptions(credential: Credential, { will }: ControlLinkOptions): IClientOptions {
   return {
     protocolVersion: 4,
     clientId: credential.identity.id, // P-2.5
     clean: true,
-    ca: credential.ca,
-    cert: credential.certificate,
-    key: credential.key.exportPem(),
-    rejectUnauthorized: true,
     keepalive: KEEPALIVE_SECONDS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectPeriod: 0,

@@ -1,0 +1,88 @@
+import type { Key } from '@tufjs/models';
+import { withFleetLock } from '../../broker/fleet/fleet_lock.js';
+import { type AllKeys, changeKeys, initTrust, type Waiting } from '../../broker/trust/ceremony.js';
+import { createKeyFile, readPublicKey } from '../../broker/trust/key_files.js';
+import type { KeyedRole, KeysOfRole } from '../../broker/trust/metadata_edits.js';
+import { TrustRepository } from '../../broker/trust/repository.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import type { RoleFlags, RotateFlags, TrustFlags } from '../commands/trust.js';
+import { output } from '../output.js';
+
+/** Keys made, added, replaced: what they change is signed by the keys that are here, and waits for the others. */
+
+const seconds = (): number => Math.floor(Date.now() / 1000);
+
+export async function makeKey(file: string, { json }: { json?: true }): Promise<void> {
+  const { keyID } = await createKeyFile(file);
+  if (json) output.json({ key: file, public: `${file}.pub`, id: keyID });
+  else output.line(`key ${keyID}\nsecret half ${file}, public half ${file}.pub`);
+}
+
+export async function initTrustOf({ fleet, json }: TrustFlags): Promise<void> {
+  const root = await withFleetLock(fleet, async () => {
+    const repository = await TrustRepository.open(fleet);
+    await initTrust(repository, seconds());
+    return repository.root();
+  });
+  const { version } = root.metadata.signed;
+  if (json) output.json({ root: version });
+  else output.line(`root ${version}; bundles that are enrolled from now on believe it`);
+}
+
+export async function addKey(file: string, { fleet, role, json }: RoleFlags): Promise<void> {
+  const key = await readPublicKey(file);
+  await change(fleet, json, role, (of) => {
+    if (of.keys.some(({ keyID }) => keyID === key.keyID)) throw bad(`${key.keyID} signs for ${role} already`);
+    return { ...of, keys: [...of.keys, key] };
+  });
+}
+
+export async function rotate({ fleet, role, new: file, old, json }: RotateFlags): Promise<void> {
+  const added = file === undefined ? undefined : await readPublicKey(file);
+  await change(fleet, json, role, async (of, repository) => {
+    const goes = oldKey(of, role, old);
+    const rest = of.keys.filter(({ keyID }) => keyID !== goes.keyID);
+    const another = added ?? (rest.length === 0 ? await repository.keys.create(role) : undefined);
+    return { ...of, keys: another === undefined ? rest : [...rest, another] };
+  });
+}
+
+export async function setThreshold(threshold: number, { fleet, role, json }: RoleFlags): Promise<void> {
+  await change(fleet, json, role, (of) => ({ ...of, threshold }));
+}
+
+function oldKey({ keys }: KeysOfRole, role: KeyedRole, begins: string | undefined): Key {
+  const found = keys.filter(({ keyID }) => begins === undefined || keyID.startsWith(begins));
+  const [key] = found;
+  if (key !== undefined && found.length === 1) return key;
+  const ids = keys.map(({ keyID }) => keyID.slice(0, 16)).join(', ');
+  throw bad(`which key of ${role} goes? --old is to begin as just one of ${ids}`);
+}
+
+type KeyChange = (of: KeysOfRole, repository: TrustRepository) => KeysOfRole | Promise<KeysOfRole>;
+
+async function change(fleet: string, json: true | undefined, role: KeyedRole, edit: KeyChange): Promise<void> {
+  const { waiting, folder } = await withFleetLock(fleet, async () => {
+    const repository = await TrustRepository.open(fleet);
+    const apply = async (keys: AllKeys): Promise<AllKeys> => ({ ...keys, [role]: await edit(keys[role], repository) });
+    return { waiting: await changeKeys(repository, apply, seconds()), folder: repository.staged.path };
+  });
+  tellWaiting(waiting, folder, json);
+}
+
+export function tellWaiting(waiting: readonly Waiting[], folder: string, json: true | undefined): void {
+  if (json) {
+    output.json({ staged: folder, waiting });
+    return;
+  }
+  for (const { file, signatures, threshold } of waiting) {
+    output.line(`${folder}/${file} waits: ${signatures} of ${threshold} signatures`);
+  }
+  output.line(
+    waiting.length === 0
+      ? 'it counts; next: chunkmesh trust refresh brings it to the devices'
+      : 'next: chunkmesh trust sign <file> --key <key>, where the keys are; then the same with --fleet, or bring the files back',
+  );
+}
+
+const bad = (what: string): ChunkmeshError => new ChunkmeshError('E_ARGUMENT', what);
