@@ -14,7 +14,7 @@ import type { MeshPeer } from './transfer/host.js';
 type Message = Parameters<typeof encodeMessage>[0];
 
 /**
- * P-3.7. A rollout takes an offer, an answer, and both again where they were lost, and a device has 16 rollouts (P-4.1). An offer without
+ * P-3.7. A rollout takes an offer, an answer, and both again where they were lost, and a device has 16 rollouts (P-12.3). An offer without
  * an answer is made again after 10 s: 3.2 a second. Of one artifact a device announces itself less often than that (P-10.1).
  */
 const SHARE: Allowance = { burst: 64, perSecond: 4 };

@@ -56,7 +56,7 @@ export class Rollouts {
     for (const artifact of this.#precedence.look(now, contenders)) this.#transfers.get(artifact)?.tick();
   }
 
-  /** @param remember saves that the message was accepted (P-4.3), before anything is done about it. */
+  /** @param remember saves that the message was accepted (P-12.5), before anything is done about it. */
   apply(group: string, rollouts: readonly Rollout[], remember: () => Promise<void>): Promise<void> {
     const done = this.#work.then(async () => {
       await remember();

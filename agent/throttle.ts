@@ -20,7 +20,7 @@ export interface Limits {
   readonly downRate?: number | undefined;
   readonly peerUpRate?: number | undefined;
   readonly peerDownRate?: number | undefined;
-  /** As `22:00-06:00`, in the device's own time: outside of these nothing is fetched or served, save what is urgent (P-4.1). */
+  /** As `22:00-06:00`, in the device's own time: outside of these nothing is fetched or served, save what is urgent (P-12.3). */
   readonly hours?: string | undefined;
   /** For a link that costs money by the byte: `fetch` or `urgent`, and nothing is served. Default `off`. */
   readonly metered?: Metered | undefined;

@@ -80,7 +80,7 @@ export function bytesArgument(what: string): (text: string) => number {
   };
 }
 
-/** P-4.1, for an option that may be given more than once. @throws E_ARGUMENT */
+/** P-12.3, for an option that may be given more than once. @throws E_ARGUMENT */
 export function collectUrls(text: string, before: readonly string[] = []): readonly string[] {
   if (!isSourceUrl(text)) {
     const shown = quoted(text.replace(/\/\/.*@/s, '//***@'));

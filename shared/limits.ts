@@ -12,15 +12,15 @@ export const MAX_GROUPS = 32;
 export const MAX_CLOCK_AHEAD_SECONDS = 300;
 /** P-3.6: the same drift the other way. */
 export const MAX_AGE_SECONDS = 300;
-/** P-4.1: with every name at its longest, 16 rollouts stay under 8 KiB. */
+/** P-12.3: with every name at its longest, 16 rollouts stay under 8 KiB. */
 export const MAX_ROLLOUTS = 16;
-/** P-4.1: one digit, from the last to be fetched to the first: a device has 16 rollouts at most. */
+/** P-12.3: one digit, from the last to be fetched to the first: a device has 16 rollouts at most. */
 export const MAX_PRIORITY = 9;
-/** P-4.1: in the middle, so that what comes later can go before what was published without one, and after it. */
+/** P-12.3: in the middle, so that what comes later can go before what was published without one, and after it. */
 export const DEFAULT_PRIORITY = 5;
-/** P-4.1: with 16 rollouts of as many URLs, a message stays a third of P-2.7's limit. */
+/** P-12.3: with 16 rollouts of as many URLs, a message stays a third of P-2.7's limit. */
 export const MAX_URLS = 4;
-/** P-4.1: a signed URL of a content network has some 400. */
+/** P-12.3: a signed URL of a content network has some 400. */
 export const MAX_URL_BYTES = 512;
 /** P-4.4: 64 bytes of digest. */
 export const MAX_DIGEST_BITS = 512;

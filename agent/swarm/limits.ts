@@ -106,7 +106,7 @@ export const MAX_MEMBERS_HEARD = 4_096;
 /** P-5.2: offers remembered against replay until they are stale, six minutes; past it, new ones are refused. About a megabyte. */
 export const MAX_OFFERS_SEEN = 4_096;
 /**
- * So that one device's flood leaves room for the offers of 63 others, and an honest one is heard: it has 16 rollouts (P-4.1), and offers for
+ * So that one device's flood leaves room for the offers of 63 others, and an honest one is heard: it has 16 rollouts (P-12.3), and offers for
  * each again where the answer was lost or no path opened.
  */
 export const MAX_OFFERS_SEEN_PER_DEVICE = 64;

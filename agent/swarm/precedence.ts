@@ -7,7 +7,7 @@ import { Yielding } from './yielding.js';
  * anything; those of one rank share. Pure: time comes in.
  */
 
-/** P-4.1: whatever is urgent before all that is not, and the higher priority first. */
+/** P-12.3: whatever is urgent before all that is not, and the higher priority first. */
 export function rankOf({ urgent = false, priority = DEFAULT_PRIORITY }: RankedRollout): number {
   return (urgent ? MAX_PRIORITY + 1 : 0) + priority;
 }

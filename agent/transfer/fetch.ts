@@ -24,7 +24,7 @@ const ONE_CHUNK = Uint8Array.of(0x80);
 
 /** What the device knows of the artifact's sources besides its sessions. */
 export interface Surroundings {
-  /** P-4.1: of every rollout that names the artifact. */
+  /** P-12.3: of every rollout that names the artifact. */
   urls(): readonly string[];
   /** How many devices the swarm has, this one among them, as far as they were heard of. */
   devices(): number;

@@ -51,7 +51,7 @@ export class HandOvers {
     return this.#all.every(({ rollout }) => covered(rollout.name));
   }
 
-  /** P-4.1 */
+  /** P-12.3 */
   get urgent(): boolean {
     return this.#all.some(({ rollout }) => rollout.urgent === true);
   }
@@ -61,7 +61,7 @@ export class HandOvers {
     return Math.max(0, ...this.#all.map(({ rollout }) => rankOf(rollout)));
   }
 
-  /** P-4.1: of all of them, each once, in the order of their rollouts. */
+  /** P-12.3: of all of them, each once, in the order of their rollouts. */
   get urls(): readonly string[] {
     return [...new Set(this.#all.flatMap(({ rollout }) => rollout.urls ?? []))];
   }

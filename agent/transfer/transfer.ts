@@ -125,7 +125,7 @@ export class Transfer {
     return this.#holding.rollout;
   }
 
-  /** P-4.1: any rollout that names it is. */
+  /** P-12.3: any rollout that names it is. */
   get urgent(): boolean {
     return this.#holding.urgent;
   }

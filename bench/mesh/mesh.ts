@@ -218,7 +218,7 @@ export class Flow {
     return member;
   }
 
-  /** P-4.1 */
+  /** P-12.3 */
   async #trust(index: ArtifactIndex): Promise<Message> {
     const fleet = this.#fleetOf();
     const version = String(++this.#published);

@@ -30,7 +30,7 @@ export function indexByteLength(chunks: number): number {
   return HEADER_BYTES + chunks * ENTRY_BYTES;
 }
 
-/** What the trust message says of an artifact (P-4.1). */
+/** What the trust message says of an artifact (P-12.3). */
 export interface ExpectedArtifact {
   /** P-1.3: lower-case hex of the SHA-256 of the index. */
   readonly artifact: string;

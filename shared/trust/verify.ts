@@ -87,7 +87,11 @@ export function verifyBundle(state: TrustState, files: Files, group: string, tim
     set.takeTop(timeOf(signedAt, set.timestampKeys));
     for (const path of scheduled(set, group)) {
       try {
-        rollouts.push(rolloutAt(set, path, group));
+        const rollout = rolloutAt(set, path, group);
+        if (rollouts.some(({ name }) => name === rollout.name)) {
+          throw new ChunkmeshError('E_TRUST_ARTIFACT', `${path} is a second version of ${rollout.name}`);
+        }
+        rollouts.push(rollout);
       } catch (cause) {
         refused.push(asError(cause, path));
       }

@@ -1,7 +1,7 @@
 /** An ordinary HTTP server as a transfer sees it (P-11). */
 
 export interface HttpWanted {
-  /** P-4.1, or where the index is (P-11.1). */
+  /** P-12.3, or where the index is (P-11.1). */
   readonly url: string;
   /** The first byte, and how many. */
   readonly first: number;

@@ -6,7 +6,7 @@ const ROOT = 0;
 
 /**
  * Who may write where the store keeps its files can make links there that lead the agent's writes elsewhere, and take back what it
- * remembers of trust messages (P-4.3).
+ * remembers of trust messages (P-12.5).
  * @throws ChunkmeshError E_STORE_MODE
  */
 export async function checkPrivate(folder: string): Promise<void> {
