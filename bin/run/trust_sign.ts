@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { withFleetLock } from '../../broker/fleet/fleet_lock.js';
-import { ONLINE_DAYS, promote } from '../../broker/trust/ceremony.js';
+import { ONLINE_DAYS, promote, signStaged } from '../../broker/trust/ceremony.js';
 import { type Description, describe } from '../../broker/trust/describe.js';
 import { readSigningKey } from '../../broker/trust/key_files.js';
 import { metadataBytes, type SigningKeyLike, sign } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
-import { type MetadataFolder, parseFileName, parseMetadata, stored } from '../../broker/trust/trust_folder.js';
+import { parseFileName, parseMetadata } from '../../broker/trust/trust_folder.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { SignFlags } from '../commands/trust.js';
 import { output } from '../output.js';
@@ -24,7 +24,8 @@ export async function signFiles(files: readonly string[], { fleet, key: paths, j
   if (fleet !== undefined) {
     const { waiting, folder } = await withFleetLock(fleet, async () => {
       const repository = await TrustRepository.open(fleet);
-      if (files.length === 0) signed.push(...(await signStaged(repository.staged, keys)));
+      if (files.length === 0)
+        for (const { role, metadata } of await signStaged(repository, keys)) signed.push(describe(role, metadata));
       const left = await promote(repository, Math.floor(Date.now() / 1000), ONLINE_DAYS);
       return { waiting: left, folder: repository.staged.path };
     });
@@ -41,17 +42,6 @@ export async function signFiles(files: readonly string[], { fleet, key: paths, j
 
 function print(signed: readonly Description[]): void {
   for (const one of signed) for (const line of descriptionLines(one)) output.line(line);
-}
-
-async function signStaged(staged: MetadataFolder, keys: readonly SigningKeyLike[]): Promise<Description[]> {
-  const signed: Description[] = [];
-  for (const { role, version } of await staged.list()) {
-    const { metadata } = await staged.read(role, version);
-    for (const key of keys) sign(metadata, key);
-    await staged.write(role, stored(metadata));
-    signed.push(describe(role, metadata));
-  }
-  return signed;
 }
 
 async function signFile(path: string, keys: readonly SigningKeyLike[]): Promise<Description> {

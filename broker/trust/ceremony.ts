@@ -14,6 +14,9 @@ import {
   ROOT_ROLES,
   type RootKeys,
   type SignedRole,
+  type SigningKeyLike,
+  sign,
+  tufKey,
 } from './metadata_edits.js';
 import type { Current, TrustRepository } from './repository.js';
 import { stored } from './trust_folder.js';
@@ -151,6 +154,28 @@ async function promoteBins(repository: TrustRepository, now: number, days: numbe
   for (const { file, role } of staged) if (signed.has(role)) await repository.staged.remove(file);
 }
 
+/**
+ * Signs what is staged, each file with those of the keys that count for it.
+ * @returns the files that were signed @throws E_ARGUMENT where none of the keys counts for any
+ */
+export async function signStaged(
+  repository: TrustRepository,
+  keys: readonly SigningKeyLike[],
+): Promise<readonly { readonly role: string; readonly metadata: Metadata<SignedRole> }[]> {
+  const candidate = await Candidate.read(repository);
+  const signed: { role: string; metadata: Metadata<SignedRole> }[] = [];
+  for (const [role, metadata, signers] of candidate?.staged() ?? []) {
+    const ids = new Set(signers.map(({ keyID }) => keyID));
+    const counting = keys.filter(({ publicKey }) => ids.has(tufKey(publicKey).keyID));
+    for (const key of counting) sign(metadata, key);
+    if (counting.length === 0) continue;
+    await repository.staged.write(role, stored(metadata));
+    signed.push({ role, metadata });
+  }
+  if (signed.length > 0 || candidate === null) return signed;
+  throw new ChunkmeshError('E_ARGUMENT', 'none of the keys counts for any file that is staged');
+}
+
 /** What is staged, over what counts. */
 class Candidate {
   readonly root: Metadata<Root>;
@@ -188,6 +213,18 @@ class Candidate {
     const root = newRoot ?? before;
     if (root === undefined) throw new ChunkmeshError('E_TRUST_MISMATCH', 'no root is staged, and none is there');
     return new Candidate(before, newRoot, root, changed, await keptOf(repository, before, changed));
+  }
+
+  /** Each file that is staged, and the keys of which some are to sign it. */
+  staged(): [role: string, metadata: Metadata<SignedRole>, signers: readonly Key[]][] {
+    const rows: [string, Metadata<SignedRole>, readonly Key[]][] = [];
+    const { release } = keysOfRoot(this.root);
+    if (this.newRoot !== undefined) {
+      const before = this.#before === undefined ? [] : keysOfRoot(this.#before).root.keys;
+      rows.push([ROOT, this.newRoot, union(before, keysOfRoot(this.newRoot).root.keys)]);
+    }
+    for (const [role, metadata] of this.changed) rows.push([role, metadata, release.keys]);
+    return rows;
   }
 
   waiting(): Waiting[] {

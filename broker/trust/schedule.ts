@@ -66,7 +66,8 @@ export async function releaseArtifact(
     throw new ChunkmeshError('E_ARGUMENT', `${role} has ${MAX_ARTIFACTS_OF_BIN} artifacts already`);
   }
   const next = (current.meta[role]?.version ?? 0) + 1;
-  const metadata = makeTargetList(list, { version: next, expires: now + OFFLINE_DAYS * DAY_SECONDS });
+  const made = makeTargetList(list, { version: next, expires: now + OFFLINE_DAYS * DAY_SECONDS });
+  const metadata = (await sameStaged(repository, role, made)) ?? made;
   const keys = binKeysOf(targets);
   const signatures = repository.signHere(metadata, keys);
   if (signatures >= keys.threshold) return { role, metadata };
@@ -145,6 +146,19 @@ export async function releasedArtifact(
 ): Promise<TargetFile | undefined> {
   const path = artifactPath(name, version);
   return (await repository.targets(current, binRoleOfArtifact(name, version))).find((one) => one.path === path);
+}
+
+/** What waits already and lists the same, with the signatures that it has. */
+async function sameStaged(
+  repository: TrustRepository,
+  role: string,
+  { signed: { version, targets } }: Metadata<Targets>,
+): Promise<Metadata<Targets> | undefined> {
+  const there = (await repository.staged.list()).some((file) => file.role === role && file.version === version);
+  if (!there) return undefined;
+  const { metadata } = await repository.staged.read(role as 'targets', version);
+  const lists = (one: Record<string, TargetFile>): string => JSON.stringify(Object.values(one));
+  return lists(metadata.signed.targets) === lists(targets) ? metadata : undefined;
 }
 
 async function targetsOf(repository: TrustRepository, current: Current): Promise<Metadata<Targets>> {
