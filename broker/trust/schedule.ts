@@ -49,25 +49,29 @@ export async function releaseArtifact(
   artifact: NewArtifact,
   now: number,
 ): Promise<{ role: string; metadata: Metadata<Targets> } | null> {
-  const { name, version, index, audience = {} } = artifact;
+  const { name, version, index, audience } = artifact;
   const role = binRoleOfArtifact(name, version);
   const custom: ArtifactCustom = { artifact: index.artifact, chunks: index.chunkCount, ...audience };
   const sha256 = Buffer.from(index.sha256).toString('hex');
   const target = makeTarget(artifactPath(name, version), index.size, sha256, custom);
   const before = await repository.targets(current, role);
   const there = before.find(({ path }) => path === target.path);
-  if (there !== undefined && isSame(there, target, artifact.audience !== undefined)) return null;
+  if (there !== undefined && isSame(there, target, audience !== undefined)) return null;
   const targets = await targetsOf(repository, current);
   if ((await repository.staged.list()).some((file) => file.role === TARGETS)) {
     throw new ChunkmeshError('E_TRUST_SIGNATURE', `a change of keys waits in ${repository.staged.path}: sign it first`);
   }
-  const list = [...before.filter(({ path }) => path !== target.path), target];
+  const next = (current.meta[role]?.version ?? 0) + 1;
+  const waiting = await stagedBin(repository, role, next);
+  const listed = waiting === undefined ? before : Object.values(waiting.signed.targets);
+  const list = [...listed.filter(({ path }) => path !== target.path), target];
   if (list.length > MAX_ARTIFACTS_OF_BIN) {
     throw new ChunkmeshError('E_ARGUMENT', `${role} has ${MAX_ARTIFACTS_OF_BIN} artifacts already`);
   }
-  const next = (current.meta[role]?.version ?? 0) + 1;
+  const waits = listed.some((one) => one.path === target.path && isSame(one, target, audience !== undefined));
   const made = makeTargetList(list, { version: next, expires: now + OFFLINE_DAYS * DAY_SECONDS });
-  const metadata = (await sameStaged(repository, role, made)) ?? made;
+  // What waits already, with the signatures that it has.
+  const metadata = waits && waiting !== undefined ? waiting : made;
   const keys = binKeysOf(targets);
   const signatures = repository.signHere(metadata, keys);
   if (signatures >= keys.threshold) return { role, metadata };
@@ -148,17 +152,14 @@ export async function releasedArtifact(
   return (await repository.targets(current, binRoleOfArtifact(name, version))).find((one) => one.path === path);
 }
 
-/** What waits already and lists the same, with the signatures that it has. */
-async function sameStaged(
+/** The next version of a bin, where it waits for signatures: what it lists is not lost to what comes after it. */
+async function stagedBin(
   repository: TrustRepository,
   role: string,
-  { signed: { version, targets } }: Metadata<Targets>,
+  version: number,
 ): Promise<Metadata<Targets> | undefined> {
   const there = (await repository.staged.list()).some((file) => file.role === role && file.version === version);
-  if (!there) return undefined;
-  const { metadata } = await repository.staged.read(role as 'targets', version);
-  const lists = (one: Record<string, TargetFile>): string => JSON.stringify(Object.values(one));
-  return lists(metadata.signed.targets) === lists(targets) ? metadata : undefined;
+  return there ? (await repository.staged.read(role as 'targets', version)).metadata : undefined;
 }
 
 async function targetsOf(repository: TrustRepository, current: Current): Promise<Metadata<Targets>> {
