@@ -115,14 +115,18 @@ function scheduled(set: TrustedSet, group: string): readonly string[] {
   if (paths.length > MAX_ROLLOUTS) {
     throw new ChunkmeshError('E_TRUST_MALFORMED', `${role} has ${paths.length} rollouts, more than ${MAX_ROLLOUTS}`);
   }
+  // P-4.1: of two versions of one name a device would not know which to keep.
+  const names = paths.flatMap((path) => parseRolloutPath(path)?.name ?? []);
+  if (new Set(names).size < names.length)
+    throw new ChunkmeshError('E_TRUST_MALFORMED', `${role} has two rollouts of one name`);
   return paths;
 }
 
 function rolloutAt(set: TrustedSet, path: string, group: string): Rollout {
   const named = parseRolloutPath(path);
-  const rollout = set.find(path);
+  const rollout = named?.group === group ? set.find(path) : undefined;
   // P-12.7: by the delegations' own patterns, so that a group's director schedules for no other.
-  if (named === null || named.group !== group || rollout?.role !== directorRole(group)) {
+  if (named === null || rollout?.role !== directorRole(group)) {
     throw new ChunkmeshError('E_TRUST_ARTIFACT', `${path} is not the director's of group ${group} to schedule`);
   }
   const { name, version } = named;
