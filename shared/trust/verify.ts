@@ -115,10 +115,6 @@ function scheduled(set: TrustedSet, group: string): readonly string[] {
   if (paths.length > MAX_ROLLOUTS) {
     throw new ChunkmeshError('E_TRUST_MALFORMED', `${role} has ${paths.length} rollouts, more than ${MAX_ROLLOUTS}`);
   }
-  // P-4.1: of two versions of one name a device would not know which to keep.
-  const names = paths.flatMap((path) => parseRolloutPath(path)?.name ?? []);
-  if (new Set(names).size < names.length)
-    throw new ChunkmeshError('E_TRUST_MALFORMED', `${role} has two rollouts of one name`);
   return paths;
 }
 
