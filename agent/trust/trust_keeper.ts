@@ -79,9 +79,11 @@ export class TrustKeeper {
   }
 
   #verify(group: string, bundle: Uint8Array): Verdict {
-    this.#clock.look();
-    return verifyBundle(this.#state, unpackBundle(bundle), group, (signedAt, keys) =>
-      this.#clock.bundleAt(signedAt, keys),
-    );
+    return verifyBundle(this.#state, unpackBundle(bundle), group, (signedAt, keys) => {
+      const time = this.#clock.bundleAt(signedAt, keys);
+      // After it: how far the own clock may be ahead is told from what was signed, and other keys forget what it showed.
+      this.#clock.look();
+      return time;
+    });
   }
 }

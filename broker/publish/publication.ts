@@ -49,12 +49,16 @@ export class Publication {
     const { group } = this.#options;
     await this.#topic(group).retained(RETAINED_WAIT_MS);
     let replaced: string | undefined;
+    const others = new Set<string>();
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      if (attempt > 0) await sleep(randomInt(BACKOFF_MS * 2 ** attempt));
+      if (attempt > 0) await backOff(attempt);
       const made = await this.#change(change);
       replaced ??= made.replaced;
-      if (!(await this.#bring(group))) continue;
-      for (const other of made.others) await this.#bring(other);
+      for (const other of made.others) others.add(other);
+      let stands = await this.#bring(group);
+      // Who was first on another group's topic made it without this change: it is made again, on top of that.
+      for (const other of others) stands = stands && (await this.#bring(other));
+      if (!stands) continue;
       return { timestamp: await this.#timestamp(), replaced };
     }
     throw new ChunkmeshError('E_TIMEOUT', `other publishers changed group ${group} ${MAX_ATTEMPTS} times meanwhile`);
@@ -103,6 +107,11 @@ export class Publication {
       });
       if (adopted) return false;
       if (seen?.own !== true) {
+        // Where it holds something else, another process of this folder may have sent that at the same moment.
+        if (seen !== undefined && attempt + 1 < MAX_ATTEMPTS) {
+          await backOff(attempt + 1);
+          continue;
+        }
         const { broker } = this.#link;
         throw new ChunkmeshError('E_BROKER_REFUSED', `${broker} does not hold what was published on ${topic.topic}`);
       }
@@ -124,6 +133,10 @@ export class Publication {
     this.#topics.set(group, made);
     return made;
   }
+}
+
+function backOff(attempt: number): Promise<void> {
+  return sleep(randomInt(BACKOFF_MS * 2 ** attempt));
 }
 
 async function filesByGroup(repository: TrustRepository): Promise<Map<string, string>> {

@@ -117,7 +117,9 @@ export function makeTargetList(targets: readonly TargetFile[], at: Head): Metada
 }
 
 export function makeTarget(path: string, length: number, sha256: string, custom: object): TargetFile {
-  return TargetFile.fromJSON(path, { length, hashes: { sha256 }, custom: { chunkmesh: { ...custom } } });
+  // What is undefined has no canonical form, to be signed.
+  const chunkmesh = Object.fromEntries(Object.entries(custom).filter(([, value]) => value !== undefined));
+  return TargetFile.fromJSON(path, { length, hashes: { sha256 }, custom: { chunkmesh } });
 }
 
 /** @param files by role, of every role but the top ones: their bytes as they lie there */

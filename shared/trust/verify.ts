@@ -120,9 +120,9 @@ function scheduled(set: TrustedSet, group: string): readonly string[] {
 
 function rolloutAt(set: TrustedSet, path: string, group: string): Rollout {
   const named = parseRolloutPath(path);
-  const rollout = set.find(path);
+  const rollout = named?.group === group ? set.find(path) : undefined;
   // P-12.7: by the delegations' own patterns, so that a group's director schedules for no other.
-  if (named === null || named.group !== group || rollout?.role !== directorRole(group)) {
+  if (named === null || rollout?.role !== directorRole(group)) {
     throw new ChunkmeshError('E_TRUST_ARTIFACT', `${path} is not the director's of group ${group} to schedule`);
   }
   const { name, version } = named;

@@ -7,7 +7,7 @@ import { shardOf, topics } from '../../shared/control/topics.js';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../../shared/mqtt/control_link.js';
-import { codeOf, FLEET, Issuer, type Member, NOW, PREFIX } from '../support/members.js';
+import { codeOf, Issuer, type Member, NOW, PREFIX } from '../support/members.js';
 
 const ARTIFACT = 'ab'.repeat(32);
 const HAVE: HaveMessage = { t: 'have', at: NOW, held: 0, room: 1, digest: Uint8Array.of(0) };
@@ -147,7 +147,8 @@ describe('Control', () => {
     const cameras = topics.trust(PREFIX, 'cameras');
     expect(again('E_MESSAGE_TIME')).toEqual([cameras]);
     expect(again('E_CERT_EXPIRED')).toEqual([cameras]);
-    expect(again('E_MANIFEST_ROLLBACK')).toEqual([]);
+    expect(again('E_TRUST_EXPIRED')).toEqual([cameras]);
+    expect(again('E_TRUST_ROLLBACK')).toEqual([]);
     expect(again('E_MESSAGE_SIGNATURE')).toEqual([]);
     asked.refused(topics.signal(PREFIX, 'north', 'cam-1', 'cameras'), null, 'E_MESSAGE_TIME', START);
     subscribed.length = 0;
@@ -158,17 +159,18 @@ describe('Control', () => {
   it('P-3.6: takes a trust message at last that came before its clock was right', () => {
     const { control: asked, subscribed } = control();
     const topic = topics.trust(PREFIX, 'cameras');
-    const said = { ...{ t: 'trust' as const, v: 1 as const, fleet: FLEET, group: 'cameras', seq: 1 }, rollouts: [] };
-    const message = encodeMessage({ ...said, at: NOW, expires: NOW + 100 });
+    const message = encodeMessage({ t: 'trust', v: 2, bundle: Uint8Array.of(1) });
     const heard = { topic, payload: sealEnvelope(topic, message, publisher), retained: true };
     asked.heardOf('cameras', true);
-    // Before the publisher's certificate begins.
-    expect(codeOf(() => asked.open(heard, START, NOW - 86_500))).toBe('E_CERT_EXPIRED');
+    // After the publisher's certificate ends.
+    expect(codeOf(() => asked.open(heard, START, NOW + 86_500))).toBe('E_CERT_EXPIRED');
     asked.refused(topic, null, 'E_CERT_EXPIRED', START);
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toContain(topic);
     expect(asked.open(heard, START, NOW)).not.toBeNull();
+    // Before it begins it is this clock that is behind: 1970, at boot.
+    expect(asked.open(heard, START, 0)).not.toBeNull();
   });
 });
 
@@ -251,7 +253,7 @@ describe('P-3.7 a device that floods', () => {
   it('is told of anew, by its group, once that said something new', () => {
     const { control: asked } = control();
     const topic = topics.trust(PREFIX, 'cameras');
-    const told = (): number | null => asked.refused(topic, null, 'E_MANIFEST_ROLLBACK', START);
+    const told = (): number | null => asked.refused(topic, null, 'E_TRUST_ROLLBACK', START);
     expect([told(), told(), told()]).toEqual([1, 2, null]);
     asked.heardOf('all', true);
     asked.heardOf('cameras', false);

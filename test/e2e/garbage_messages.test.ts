@@ -12,7 +12,7 @@ const DEVICES = ['cam-1', 'cam-2'];
 const HELD_BEFORE = 10;
 /** What a device says of garbage; anything else, E_INTERNAL above all, would be a fault. */
 const REFUSAL =
-  /^E_(MESSAGE_(MALFORMED|SIGNATURE|UNTRUSTED|TIME|RATE|TOO_LARGE)|MANIFEST_(VERSION|ROLLBACK)|CERT_\w+)$/;
+  /^E_(MESSAGE_(MALFORMED|SIGNATURE|UNTRUSTED|TIME|RATE|TOO_LARGE)|TRUST_(VERSION|ROLLBACK|MALFORMED|MISMATCH)|CERT_\w+)$/;
 
 it('garbage on every topic, random or nearly right, from members with valid certificates: agents live on and complete (P-2.1, P-3.4)', async () => {
   const mesh = await Mesh.create();
@@ -58,7 +58,7 @@ it('garbage on every topic, random or nearly right, from members with valid cert
     }
   }
   for (const device of devices) {
-    await device.warning('E_MANIFEST_VERSION');
+    await device.warning('E_TRUST_VERSION');
     await device.warning('E_MESSAGE_MALFORMED');
     await device.warning('E_MESSAGE_TIME');
     await device.warning('E_MESSAGE_RATE');

@@ -1,19 +1,22 @@
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { Aedes } from 'aedes';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { memberOfFolder } from '../../bin/fleet_folder.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../../broker/embedded/embedded_broker.js';
 import { type PublishOptions, publish } from '../../broker/publish/publish.js';
-import { openTrust } from '../../broker/publish/trust_topic.js';
+import { TrustRepository } from '../../broker/trust/repository.js';
 import { indexFile } from '../../shared/artifact_file.js';
-import type { TrustMessage } from '../../shared/control/messages.js';
+import { openEnvelope } from '../../shared/control/envelope.js';
+import { decodeMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
+import { unpackBundle } from '../../shared/trust/bundle.js';
+import type { TrustState } from '../../shared/trust/trusted_set.js';
+import { type Verdict, verifyBundle } from '../../shared/trust/verify.js';
 import { streamBytes } from '../support/artifact_bytes.js';
 import { connectMember } from '../support/broker_client.js';
 import { chunkmesh } from '../support/command.js';
@@ -28,19 +31,16 @@ let broker: EmbeddedBroker;
 const start = (): Promise<EmbeddedBroker> =>
   EmbeddedBroker.start({ fleetDir: fleet.folder, host: '127.0.0.1', port: 0, logger: pino({ level: 'silent' }) });
 
-beforeAll(async () => {
+beforeEach(async () => {
   fleet = await TestFleet.create();
   publisher = await fleet.credential('publisher');
-  file = join(fleet.folder, 'firmware.img');
+  file = join(fleet.root, 'firmware.img');
   await writeFile(file, streamBytes('publish', 300_000));
-});
-afterAll(() => fleet.remove());
-beforeEach(async () => {
   broker = await start();
 });
 afterEach(async () => {
   await broker.close();
-  await rm(join(fleet.folder, 'published'), { recursive: true, force: true });
+  await fleet.remove();
 });
 
 const options = (over: Partial<PublishOptions> = {}): PublishOptions => ({
@@ -55,19 +55,39 @@ const options = (over: Partial<PublishOptions> = {}): PublishOptions => ({
   ...over,
 });
 
-/** What the broker retains for the group, as an auditor reads it. */
-async function retained(group = 'cams'): Promise<TrustMessage> {
+/** What a device that trusts so far makes of what the broker retains for the group, as an auditor reads it. */
+async function retained(group = 'cams', state: TrustState = { root: publisher.root }): Promise<Verdict> {
   const client = await connectMember(await fleet.credential('auditor'), broker.address.port);
+  const topic = topics.trust(fleet.prefix, group);
+  const now = Date.now() / 1000;
   try {
-    const arrived = new Promise<Buffer>((resolve) => client.once('message', (_topic, payload) => resolve(payload)));
+    const arrived = new Promise<Buffer>((resolve) => {
+      client.on('message', (on, payload) => on === topic && resolve(payload));
+    });
     await client.subscribeAsync(`${fleet.prefix}/#`, { qos: 1 });
-    return openTrust(publisher, group, await arrived, Date.now() / 1000);
+    const { payload } = openEnvelope(fleet.prefix, topic, await arrived, publisher.verifier, now);
+    const files = unpackBundle(decodeMessage('trust', payload).bundle);
+    const verdict = verifyBundle(state, files, group, () => now);
+    expect([verdict.error, verdict.refused]).toEqual([undefined, []]);
+    return verdict;
   } finally {
     await client.endAsync();
   }
 }
 
-const names = ({ rollouts }: TrustMessage): string[] => rollouts.map(({ name, version }) => `${name} ${version}`);
+const names = ({ rollouts }: Verdict): string[] => rollouts.map(({ name, version }) => `${name} ${version}`);
+
+/** A copy of what the folder has for publishing, with its keys. */
+async function backup(): Promise<string> {
+  const folder = await temporaryFolder();
+  await cp(join(fleet.folder, 'trust'), join(folder, 'trust'), { recursive: true });
+  return folder;
+}
+
+async function restore(from: string): Promise<void> {
+  await rm(join(fleet.folder, 'trust'), { recursive: true });
+  await cp(join(from, 'trust'), join(fleet.folder, 'trust'), { recursive: true });
+}
 
 describe('publish', () => {
   it('leaves a retained, signed trust message that names the artifact (P-4.1)', async () => {
@@ -80,20 +100,39 @@ describe('publish', () => {
       artifact: index.artifact,
       size: 300_000,
       chunks: index.chunkCount,
-      seq: 1,
+      timestamp: expect.any(Number),
     });
     const message = await retained();
-    expect(message).toMatchObject({ fleet: 'acme', group: 'cams', seq: 1 });
-    expect(message.expires - message.at).toBe(2 * 86_400);
+    expect(message.timestampVersion).toBe(published.timestamp);
+    expect(message.expires - (message.signedAt ?? 0)).toBe(2 * 86_400);
     expect(message.rollouts[0]).toMatchObject({ size: 300_000, chunks: index.chunkCount, shards: 16 });
     expect(Buffer.from(message.rollouts[0]?.artifact ?? []).toString('hex')).toBe(index.artifact);
   });
 
   it('replaces the rollout of that name, keeps others, and counts up (P-4.3)', async () => {
     await publish(options({ name: 'model' }));
-    await publish(options());
-    expect((await publish(options({ version: '2.0.0' }))).seq).toBe(3);
+    const { timestamp } = await publish(options());
+    expect((await publish(options({ version: '2.0.0' }))).timestamp).toBeGreaterThan(timestamp);
     expect(names(await retained())).toEqual(['model 1.0.0', 'firmware 2.0.0']);
+  });
+
+  it('P-12.3: signs an audience by group, by site or by both, as an option and as a command', async () => {
+    const audience = async () => (await retained()).rollouts[0]?.audience;
+    await publish(options({ audience: { groups: ['cams'] } }));
+    expect(await audience()).toEqual({ groups: ['cams'] });
+    const about = ['--name', 'firmware', '--version', '1.0.0', '--group', 'cams'];
+    const address = `mqtts://localhost:${broker.address.port}`;
+    const args = ['publish', file, '--fleet', fleet.folder, ...about, '--broker', address, '--json'];
+    await chunkmesh([...args, '--only-site', 'north', '--only-site', 'south']);
+    expect(await audience()).toEqual({ sites: ['north', 'south'] });
+    await chunkmesh([...args, '--only-group', 'cams', '--only-site', 'north']);
+    expect(await audience()).toEqual({ groups: ['cams'], sites: ['north'] });
+    for (const bad of [{ groups: ['robots'] }, { groups: [] }]) {
+      await expect(publish(options({ audience: bad }))).rejects.toThrow(coded('E_ARGUMENT') as Error);
+    }
+    for (const bad of [{ groups: ['cams', 'a/b'] }, { sites: [''] }]) {
+      await expect(publish(options({ audience: bad }))).rejects.toThrow(coded('E_ID') as Error);
+    }
   });
 
   it('P-4.1: names URLs, and writes the index that is to lie beside them', async () => {
@@ -109,7 +148,7 @@ describe('publish', () => {
 
   it('P-4.1: signs a priority, keeps it as others are published, and says nothing of that which none is', async () => {
     await publish(options({ name: 'model', priority: 9 }));
-    await publish(options({ priority: 5 }));
+    const { timestamp } = await publish(options({ priority: 5 }));
     const { rollouts } = await retained();
     expect(rollouts.map(({ name, priority }) => [name, priority])).toEqual([
       ['model', 9],
@@ -119,7 +158,7 @@ describe('publish', () => {
     for (const priority of [-1, 10, 0.5, Number.NaN]) {
       await expect(publish(options({ priority }))).rejects.toThrow(coded('E_ARGUMENT') as Error);
     }
-    expect((await retained()).seq).toBe(2);
+    expect((await retained()).timestampVersion).toBe(timestamp);
   });
 
   it('refuses URLs that break P-4.1, and an index that cannot be written, before anything is sent', async () => {
@@ -128,8 +167,11 @@ describe('publish', () => {
       await expect(publish(options({ urls }))).rejects.toThrow(coded('E_ARGUMENT') as Error);
     }
     const indexFile = join(fleet.folder, 'no-such-folder', 'x.cmix');
+    const before = await numberOfFolder();
     await expect(publish(options({ indexFile }))).rejects.toThrow(coded('E_STORE_IO') as Error);
-    expect((await publish(options())).seq).toBe(1);
+    expect(await numberOfFolder()).toBe(before);
+    await publish(options());
+    expect(names(await retained())).toEqual(['firmware 1.0.0']);
   });
 
   it('says what the same name and version was before, where it was other bytes', async () => {
@@ -162,47 +204,79 @@ describe('publish', () => {
   it('keeps number and rollouts when the broker has lost them', async () => {
     await publish(options({ name: 'model' }));
     await publish(options());
+    const { state, timestampVersion } = await retained();
     await broker.close();
     broker = await start();
-    expect((await publish(options({ version: '2.0.0' }))).seq).toBe(3);
-    expect(names(await retained())).toEqual(['model 1.0.0', 'firmware 2.0.0']);
+    expect((await publish(options({ version: '2.0.0' }))).timestamp).toBeGreaterThan(timestampVersion);
+    expect(names(await retained('cams', state))).toEqual(['model 1.0.0', 'firmware 2.0.0']);
   });
 
-  it('keeps them when the fleet folder has lost them and the broker has not', async () => {
+  it('keeps them when the fleet folder was put back from an old backup and the broker was not (P-12.5)', async () => {
+    const old = await backup();
     await publish(options({ name: 'model' }));
-    await rm(join(fleet.folder, 'published'), { recursive: true });
-    expect((await publish(options())).seq).toBe(2);
-    expect(names(await retained())).toEqual(['model 1.0.0', 'firmware 1.0.0']);
+    const { timestamp } = await publish(options({ name: 'other' }));
+    const { state } = await retained();
+    await restore(old);
+    expect((await publish(options())).timestamp).toBeGreaterThan(timestamp);
+    expect(names(await retained('cams', state))).toEqual(['model 1.0.0', 'other 1.0.0', 'firmware 1.0.0']);
   });
 
   it('does not spend a number twice, although the publish before did not get through', async () => {
-    await publish(options());
-    const path = join(fleet.folder, 'published/cams.json');
-    const state = JSON.parse(await readFile(path, 'utf8')) as { seq: number };
-    await writeFile(path, JSON.stringify({ ...state, seq: 41 }));
-    expect((await publish(options())).seq).toBe(42);
+    const { timestamp } = await publish(options());
+    const deaf = await deafBroker();
+    try {
+      await expect(publish(options({ broker: `mqtts://localhost:${deaf.port}` }))).rejects.toThrow();
+    } finally {
+      await deaf.close();
+    }
+    const spent = await numberOfFolder();
+    expect(spent).toBeGreaterThan(timestamp);
+    expect((await publish(options())).timestamp).toBeGreaterThan(spent);
+  });
+
+  it('publishes other groups anew where a file that they share is another, so that their devices still believe it', async () => {
+    await publish(options({ name: 'model' }));
+    const before = await retained();
+    // A new group changes what the director delegates, which is in every bundle.
+    await publish(options({ group: 'robots' }));
+    const robots = await retained('robots');
+    expect(names(robots)).toEqual(['firmware 1.0.0']);
+    const after = await retained('cams', robots.state);
+    expect(names(after)).toEqual(['model 1.0.0']);
+    expect(after.timestampVersion).toBeGreaterThan(before.timestampVersion);
+    // And where nothing is, leaves them alone.
+    await publish(options({ group: 'robots', version: '2.0.0' }));
+    expect((await retained()).timestampVersion).toBe(after.timestampVersion);
+    expect(names(await retained('cams', (await retained('robots')).state))).toEqual(['model 1.0.0']);
   });
 
   it('is not misled by what does not verify', async () => {
     const client = await connectMember(publisher, broker.address.port);
     await client.publishAsync(topics.trust(fleet.prefix, 'cams'), 'garbage', { qos: 1, retain: true });
     await client.endAsync();
-    expect((await publish(options())).seq).toBe(1);
+    await publish(options());
     expect(names(await retained())).toEqual(['firmware 1.0.0']);
   });
 
   it('merges what two publishers do at the same moment', async () => {
-    await fleet.fleet.enroll('publisher-2', { role: 'publisher', groups: [] });
-    const { publishers } = await memberOfFolder(fleet.folder, 'publisher');
-    expect(publishers).toHaveLength(2);
-    const second = { ...(await fleet.credential('publisher-2')), publishers };
+    const second = await fleet.enroll('publisher-2', { role: 'publisher', groups: [] });
+    const copy = await backup();
     await Promise.all([
-      publish(options({ credential: { ...publisher, publishers }, name: 'model' })),
-      publish(options({ credential: second, fleetFolder: await temporaryFolder() })),
+      publish(options({ name: 'model' })),
+      publish(options({ credential: second, fleetFolder: copy })),
     ]);
-    const auditor = { ...publisher, publishers };
-    publisher = auditor;
     expect(names(await retained()).sort()).toEqual(['firmware 1.0.0', 'model 1.0.0']);
+  });
+
+  it('merges what three publishers of one folder do at the same moment, for two groups', async () => {
+    await Promise.all([
+      publish(options({ name: 'a' })),
+      publish(options({ name: 'b', group: 'robots' })),
+      publish(options({ name: 'c' })),
+    ]);
+    const cams = await retained();
+    expect(names(cams).sort()).toEqual(['a 1.0.0', 'c 1.0.0']);
+    expect(names(await retained('robots', cams.state))).toEqual(['b 1.0.0']);
   });
 
   it('says of a broker that denies in silence that it refused', async () => {
@@ -220,6 +294,10 @@ describe('publish', () => {
     await expect(publish(options({ credential: operator }))).rejects.toThrow(coded('E_MESSAGE_UNTRUSTED') as Error);
   });
 });
+
+async function numberOfFolder(): Promise<number> {
+  return (await (await TrustRepository.open(fleet.folder)).current()).timestampVersion;
+}
 
 /** One that acknowledges everything and retains nothing. */
 async function deafBroker(): Promise<{ port: number; close: () => Promise<void> }> {

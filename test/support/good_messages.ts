@@ -17,7 +17,7 @@ function golden(name: string): Fields {
 }
 
 export const GOOD: Record<MessageType, Fields> = {
-  trust: golden('trust of one rollout'),
+  trust: golden('trust of a bundle of one file'),
   have: golden('have, 9 chunks, some held'),
   offer: golden('offer of two candidates'),
   answer: golden('answer'),
@@ -27,9 +27,9 @@ export const verdict = (type: MessageType, fields: Fields): string =>
   codeOf(() => decodeMessage(type, encodeMap(fields)));
 export const changed = (type: MessageType, over: Fields): string => verdict(type, { ...GOOD[type], ...over });
 
-/** The first rollout of a trust or status message, changed. */
-export function changedRollout(type: 'trust' | 'status', over: Fields): string {
-  const { rollouts } = GOOD[type];
+/** The first rollout of a status message, changed. */
+export function changedRollout(over: Fields): string {
+  const { rollouts } = GOOD.status;
   const first = Array.isArray(rollouts) ? rollouts[0] : {};
-  return changed(type, { rollouts: [{ ...first, ...over }] });
+  return changed('status', { rollouts: [{ ...first, ...over }] });
 }

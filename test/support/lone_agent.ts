@@ -9,6 +9,7 @@ import { encodeMessage, type Rollout } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { TestFleet } from './test_fleet.js';
+import { TrustMaker } from './trust_maker.js';
 
 /** An agent with a real store and a real socket that meets nobody: the broker is the test's hand, and there are no peers. */
 
@@ -34,11 +35,13 @@ class HandOfTheTest extends EventEmitter {
 export class LoneFleet {
   readonly #device: Credential;
   readonly #publisher: Credential;
-  #seq = 0;
+  readonly #trust: TrustMaker;
+  #number = 0;
   #retained: Uint8Array | null = null;
 
   private constructor(device: Credential, publisher: Credential) {
-    this.#device = device;
+    this.#trust = new TrustMaker(Math.floor(Date.now() / 1000));
+    this.#device = { ...device, root: this.#trust.root };
     this.#publisher = publisher;
   }
 
@@ -71,11 +74,9 @@ export class LoneFleet {
   /** The group's rollouts from now on, for every agent that is online and any that comes. */
   publish(...rollouts: Rollout[]): void {
     const at = Math.floor(Date.now() / 1000);
-    const { prefix, identity } = this.#publisher;
-    const message = encodeMessage({
-      ...{ t: 'trust', v: 1, fleet: identity.fleet, group: GROUP },
-      ...{ seq: ++this.#seq, at, expires: at + 3600, rollouts },
-    });
+    const { prefix } = this.#publisher;
+    const bundle = this.#trust.bundle(GROUP, rollouts, { version: ++this.#number, at });
+    const message = encodeMessage({ t: 'trust', v: 2, bundle });
     this.#retained = sealEnvelope(topics.trust(prefix, GROUP), message, this.#publisher);
     for (const mqtt of this.#agents) this.#deliver(mqtt);
   }

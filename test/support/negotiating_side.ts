@@ -3,6 +3,7 @@ import type { MeshPeer } from '../../agent/transfer/host.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
 import { type AnswerMessage, decodeMessage, type OfferMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
+import type { Asker } from '../../shared/trust/audience.js';
 import { codeOf, Issuer, type Member, NOW, opened, PREFIX } from './members.js';
 
 /** A device that negotiates, without a broker: what it sends and agrees is kept, and its clocks are the test's. */
@@ -29,8 +30,8 @@ export class FakeTransfer {
   get mayAgree(): number {
     return this.room;
   }
-  isAudience(groups: readonly string[]): boolean {
-    return groups.some((group) => this.groups.includes(group));
+  isAudience(peer: Asker): boolean {
+    return peer.groups.some((group) => this.groups.includes(group));
   }
   isBanned(device: string): boolean {
     return this.banned.has(device);

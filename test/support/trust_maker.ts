@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Metadata, MetaFile } from '@tufjs/models';
+import { type Metadata, MetaFile } from '@tufjs/models';
 import {
   type KeysOfRole,
   makeDirector,
@@ -20,6 +20,8 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { packBundle } from '../../shared/trust/bundle.js';
 import {
   artifactPath,
+  BINS,
+  binRole,
   binRoleOfArtifact,
   DIRECTOR,
   directorRole,
@@ -92,7 +94,9 @@ export class TrustMaker {
     ];
     for (const [role, list] of bins) roles.push([role, makeTargetList(list.map(released), head), 'release']);
     const files = new Map<string, Uint8Array>();
+    // A snapshot may lose no file (TUF 5.5.5): every bin is there from the first.
     const meta: Record<string, MetaFile> = {};
+    for (const bin of BINS) meta[`${binRole(bin)}.json`] = new MetaFile({ version });
     for (const [role, metadata, by] of roles) {
       const bytes = this.#signed(metadata, by);
       files.set(fileName(role, version), bytes);

@@ -9,13 +9,13 @@ import { parseTopic, topics } from '../../../shared/control/topics.js';
 import { SeededRandom, simulationSeed } from '../../sim/random.js';
 import type { Said } from '../../support/captive_broker.js';
 import { CaptiveFleet, TRUST_TOPIC, type Watched } from '../../support/captive_fleet.js';
-import { FLEET, NOW, PREFIX } from '../../support/members.js';
+import { NOW, PREFIX, TRUST } from '../../support/members.js';
 import { Sample } from '../../support/store_fixture.js';
 
 /** What a broker can do to a mesh with what it has heard: drop it, delay it, and nothing else (P-3, P-4.3, P-5). */
 
 /** What a device may say of what it is sent. Anything else, E_INTERNAL above all, would be a fault. */
-const REFUSAL = /^E_(MESSAGE_(MALFORMED|SIGNATURE|UNTRUSTED|TIME|RATE)|MANIFEST_ROLLBACK|CERT_\w+)$/;
+const REFUSAL = /^E_(MESSAGE_(MALFORMED|SIGNATURE|UNTRUSTED|TIME|RATE)|TRUST_ROLLBACK|CERT_\w+)$/;
 const IDS = ['seed-1', 'cam-1', 'cam-2'];
 
 interface Stage {
@@ -154,7 +154,7 @@ describe('a broker that is hostile', () => {
     expect(there.all.flatMap(({ warnings }) => warnings.map(({ code }) => code))).toContain('E_MESSAGE_SIGNATURE');
   });
 
-  it('P-4.3: brings no device back to an older rollout, nor to that of another group, not after a restart either', async () => {
+  it('P-12.5: brings no device back to an older rollout, nor to that of another group, not after a restart either', async () => {
     const [first, second] = await Promise.all([Sample.make('first'), Sample.make('second')]);
     const { fleet, devices } = await stage(first, second);
     const [older, newer] = [fleet.trust(1, first, '1.0.0'), fleet.trust(2, second, '2.0.0')];
@@ -163,11 +163,15 @@ describe('a broker that is hostile', () => {
     fleet.publish(newer);
     await expectRight(devices, '2.0.0', second);
     const robots = topics.trust(PREFIX, 'robots');
-    const message = { ...{ t: 'trust' as const, v: 1 as const, fleet: FLEET, seq: 9 }, at: NOW, rollouts: [] };
-    const ofRobots = encodeMessage({ ...message, group: 'robots', expires: NOW + 100 });
+    const ofRobots = encodeMessage({ t: 'trust', v: 2, bundle: TRUST.bundle('robots', []) });
+    // Signed by a member that may say nothing here, with a bundle that is good.
+    const member = await fleet.member('cam-9');
+    const bundle = TRUST.bundle('cameras', [], { version: 3 });
+    const ofDevice = sealEnvelope(TRUST_TOPIC, encodeMessage({ t: 'trust', v: 2, bundle }), member);
     const hostile = (id: string): void => {
       for (const retained of [true, false]) {
         fleet.broker.tell(id, TRUST_TOPIC, older, retained);
+        fleet.broker.tell(id, TRUST_TOPIC, ofDevice, retained);
         fleet.broker.tell(id, robots, sealEnvelope(robots, ofRobots, fleet.publisher), retained);
         fleet.broker.tell(id, TRUST_TOPIC, sealEnvelope(robots, ofRobots, fleet.publisher), retained);
         fleet.broker.tell(id, TRUST_TOPIC, sealEnvelope(TRUST_TOPIC, ofRobots, fleet.publisher), retained);
@@ -183,7 +187,7 @@ describe('a broker that is hostile', () => {
     hostile('cam-1');
     await delay(200);
     const codes = (by: Watched): string[] => [...new Set(by.warnings.map(({ code }) => code))].sort();
-    expect(codes(device)).toEqual(['E_MANIFEST_ROLLBACK', 'E_MESSAGE_SIGNATURE', 'E_MESSAGE_UNTRUSTED']);
+    expect(codes(device)).toEqual(['E_MESSAGE_SIGNATURE', 'E_MESSAGE_UNTRUSTED', 'E_TRUST_ROLLBACK']);
     expect(codes(again)).toEqual(codes(device));
     expect(again.agent.status().rollouts).toEqual([]);
     fleet.publish(newer);

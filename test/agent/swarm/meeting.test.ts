@@ -11,7 +11,7 @@ import {
   seeksPeers,
   shardsToListenIn,
 } from '../../../agent/swarm/meeting.js';
-import { shardCount } from '../../../broker/publish/manifest.js';
+import { shardCount } from '../../../broker/publish/shards.js';
 import { shardOf } from '../../../shared/control/topics.js';
 import { SeededRandom } from '../../sim/random.js';
 

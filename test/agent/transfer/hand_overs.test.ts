@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HandOvers, type NamedRollout } from '../../../agent/transfer/hand_overs.js';
+import { HandOvers, type NamedRollout, type NamedRollouts } from '../../../agent/transfer/hand_overs.js';
+import type { Audience } from '../../../shared/trust/audience.js';
 
 const COUNTERS = { fromSeed: 600, fromPeers: 250, fromDisk: 100, fromHttp: 50, wasted: 7 };
 const SHARED = { state: 'fetching', held: 3, error: 'E_STORE_IO', counters: COUNTERS } as const;
@@ -54,11 +55,43 @@ describe('HandOvers', () => {
     handOvers.follow([{ ...one, groups: ['c'] }, three], 2000, false);
     expect([handOvers.next, handOvers.done(two.rollout, 3000)]).toEqual([three.rollout, false]);
     expect(handOvers.progress(SHARED, 3000)).toMatchObject([{ seconds: 1, state: 'complete' }, { seconds: 1 }]);
-    expect([handOvers.isAudience(['a']), handOvers.isAudience(['b']), handOvers.isAudience(['c'])]).toEqual([
-      true,
-      false,
-      true,
-    ]);
+    const isAudience = (group: string): boolean => handOvers.isAudience({ groups: [group], site: 'north' });
+    expect(['a', 'b', 'c'].map(isAudience)).toEqual([true, false, true]);
+  });
+
+  const released = (what: NamedRollout, audience: Audience): NamedRollout => ({
+    ...what,
+    rollout: { ...what.rollout, audience },
+  });
+  const audienceOf = (...all: NamedRollouts) => {
+    const handOvers = new HandOvers();
+    handOvers.follow(all, 0, false);
+    return (site: string, ...groups: string[]): boolean => handOvers.isAudience({ groups, site });
+  };
+
+  it('P-5.4, P-12.3: leaves out who is of another site than release signed it for', () => {
+    const isAudience = audienceOf(released(one, { sites: ['north', 'south'] }));
+    expect([isAudience('north', 'a'), isAudience('south', 'a')]).toEqual([true, true]);
+    expect([isAudience('east', 'a'), isAudience('', 'a'), isAudience('north', 'b')]).toEqual([false, false, false]);
+  });
+
+  it('P-5.4, P-12.3: leaves out who is in no group that release signed it for, whatever it was scheduled for', () => {
+    const isAudience = audienceOf(released(one, { groups: ['b', 'c'] }));
+    expect([isAudience('north', 'a'), isAudience('north', 'b'), isAudience('north')]).toEqual([false, false, false]);
+    expect([isAudience('north', 'a', 'b'), isAudience('north', 'c', 'a')]).toEqual([true, true]);
+  });
+
+  it('P-5.4, P-12.3: asks for group and site together, and for nobody where a list is empty', () => {
+    const both = audienceOf(released(one, { groups: ['a'], sites: ['north'] }));
+    expect([both('north', 'a'), both('south', 'a'), both('north', 'b')]).toEqual([true, false, false]);
+    expect(audienceOf(released(one, { groups: [] }))('north', 'a')).toBe(false);
+    expect(audienceOf(released(one, { sites: [] }))('north', 'a')).toBe(false);
+  });
+
+  it('P-5.4: takes who is in the audience under one name, and no mixture of two', () => {
+    const isAudience = audienceOf(released(one, { sites: ['north'] }), released(two, { sites: ['south'] }));
+    expect([isAudience('north', 'a'), isAudience('south', 'b')]).toEqual([true, true]);
+    expect([isAudience('south', 'a'), isAudience('north', 'b')]).toEqual([false, false]);
   });
 
   it('hands over anew what was undone', () => {

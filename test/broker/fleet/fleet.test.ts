@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Fleet } from '../../../broker/fleet/fleet.js';
+import { type AllKeys, changeKeys } from '../../../broker/trust/ceremony.js';
+import { tufKey } from '../../../broker/trust/metadata_edits.js';
+import { TrustRepository } from '../../../broker/trust/repository.js';
+import { SigningKey } from '../../../shared/crypto/signature.js';
 import { loadCredential } from '../../../shared/identity/bundle.js';
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
@@ -19,15 +23,18 @@ describe('Fleet.init', () => {
     const fleet = await Fleet.init(join(root, 'acme'), { fleet: 'acme', hosts: ['broker.example'], port: 1884 });
     expect(fleet.prefix).toBe('chunkmesh/acme');
     expect(await modeOf(fleet.folder)).toBe(0o700);
-    for (const name of ['ca.key', 'broker/server.key', 'publisher.json', 'operator.json', 'auditor.json']) {
+    const keys = (await readdir(join(fleet.folder, 'trust/keys'))).map((name) => join('trust/keys', name));
+    expect(keys).toHaveLength(10);
+    const others = ['ca.key', 'broker/server.key', 'publisher.json', 'operator.json', 'auditor.json'];
+    for (const name of [...others, ...keys]) {
       expect(await modeOf(join(fleet.folder, name)), name).toBe(0o600);
     }
-    const publisher = await loadCredential(join(fleet.folder, 'publisher.json'), seconds());
+    const pinned = await readFile(join(fleet.folder, 'trust/metadata/1.root.json'), 'utf8');
     for (const role of Fleet.bundles) {
       const credential = await loadCredential(fleet.bundlePath(role), seconds());
       expect(credential.identity).toEqual({ fleet: 'acme', id: role, role, site: 'default', groups: [] });
       expect(credential.broker).toBe('mqtts://broker.example:1884');
-      expect(credential.publishers).toEqual([publisher.key.publicKey]);
+      expect(credential.root).toBe(pinned);
     }
     expect(await readdir(root)).toEqual(['acme']);
   });
@@ -102,21 +109,26 @@ describe('Fleet.enroll', () => {
     const path = await fleet.enroll('cam-1', { role: 'seed', site: 'north', groups: ['a', 'b', 'a'], days: 7 });
     expect(path).toBe(join(fleet.folder, 'devices/cam-1.json'));
     expect(await modeOf(path)).toBe(0o600);
-    const { identity, publishers, notAfter } = await loadCredential(path, seconds());
+    const { identity, root: pinned, notAfter } = await loadCredential(path, seconds());
     expect(identity).toEqual({ fleet: 'acme', id: 'cam-1', role: 'seed', site: 'north', groups: ['a', 'b'] });
-    expect(publishers).toHaveLength(1);
+    expect(pinned).toBe(await readFile(join(fleet.folder, 'trust/metadata/1.root.json'), 'utf8'));
     expect(Math.abs(notAfter - seconds() - 7 * 86_400)).toBeLessThan(60);
     const { roster } = await Fleet.open(fleet.folder);
     expect(roster.map(({ id }) => id)).toEqual(['publisher', 'operator', 'auditor', 'cam-1']);
     expect(roster[3]).toMatchObject({ role: 'seed', site: 'north', groups: ['a', 'b'], notAfter });
   });
 
-  it('pins a second publisher in later bundles', async () => {
+  it('P-12.1: pins the newest root that is signed in later bundles, and none that waits for signatures', async () => {
     const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
-    const second = await loadCredential(await fleet.enroll('night', { role: 'publisher', groups: [] }), seconds());
-    const device = await loadCredential(await fleet.enroll('cam-1'), seconds());
-    expect(device.publishers).toHaveLength(2);
-    expect(device.publishers[1]).toEqual(second.key.publicKey);
+    const before = await loadCredential(await fleet.enroll('cam-1'), seconds());
+    const repository = await TrustRepository.open(fleet.folder);
+    expect(await changeKeys(repository, (keys) => keys, seconds())).toEqual([]);
+    const after = await loadCredential(await fleet.enroll('cam-2'), seconds());
+    expect([before, after].map(({ root: text }) => JSON.parse(text).signed.version)).toEqual([1, 2]);
+    const missing = tufKey(SigningKey.generate().publicKey);
+    const both = (keys: AllKeys): AllKeys => ({ ...keys, root: { keys: [...keys.root.keys, missing], threshold: 2 } });
+    expect(await changeKeys(repository, both, seconds())).not.toEqual([]);
+    expect((await loadCredential(await fleet.enroll('cam-3'), seconds())).root).toBe(after.root);
   });
 
   it.each([
@@ -153,11 +165,13 @@ describe('Fleet.enroll', () => {
     expect(moved.identity).toMatchObject({ role: 'seed', site: 'north', groups: ['b'] });
   });
 
-  it('pins the key of a renewed publisher instead of its old one', async () => {
+  it('leaves what devices trust as it is where a publisher is renewed or added', async () => {
     const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
-    const { key } = await loadCredential(await fleet.enroll('publisher', { renew: true }), seconds());
-    const { publishers } = await loadCredential(await fleet.enroll('cam-1'), seconds());
-    expect(publishers).toEqual([key.publicKey]);
+    const before = await loadCredential(await fleet.enroll('cam-1'), seconds());
+    await fleet.enroll('publisher', { renew: true });
+    await fleet.enroll('night', { role: 'publisher', groups: [] });
+    const after = await loadCredential(await fleet.enroll('cam-2'), seconds());
+    expect(after.root).toBe(before.root);
   });
 
   it('does not renew who is not there', async () => {

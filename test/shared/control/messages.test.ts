@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { decodeMessage, encodeMessage, messageType } from '../../../shared/control/messages.js';
 import { ERROR_TABLE } from '../../../shared/errors.js';
-import { MAX_MESSAGE_BYTES } from '../../../shared/limits.js';
+import { unpackBundle } from '../../../shared/trust/bundle.js';
 import { changed, changedRollout, type Fields, GOOD, REFUSED, TYPES, verdict } from '../../support/good_messages.js';
 import { codeOf } from '../../support/members.js';
 import { messageVectors } from '../../support/vectors.js';
@@ -41,7 +41,7 @@ describe('P-1.5 keys', () => {
   it.each(TYPES)('%s is refused without any one of its fields', (type) => {
     for (const field of Object.keys(GOOD[type])) {
       const rest = Object.fromEntries(Object.entries(GOOD[type]).filter(([name]) => name !== field));
-      const expected = type === 'trust' && field === 'v' ? 'E_MANIFEST_VERSION' : REFUSED;
+      const expected = type === 'trust' && field === 'v' ? 'E_TRUST_VERSION' : REFUSED;
       expect(verdict(type, rest), field).toBe(expected);
     }
   });
@@ -57,12 +57,12 @@ describe('P-1.5 keys', () => {
     }
   });
 
-  it.each(['trust', 'status'] as const)('a rollout of %s is refused without any one of its fields', (type) => {
-    const { rollouts } = GOOD[type];
+  it('a rollout of status is refused without any one of its fields', () => {
+    const { rollouts } = GOOD.status;
     const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
     for (const field of Object.keys(first)) {
       const rest = Object.fromEntries(Object.entries(first).filter(([name]) => name !== field));
-      expect(changed(type, { rollouts: [rest] }), field).toBe(REFUSED);
+      expect(changed('status', { rollouts: [rest] }), field).toBe(REFUSED);
     }
   });
 });
@@ -75,84 +75,32 @@ function kindOf(value: unknown): string {
 }
 
 describe('P-4.1 trust', () => {
-  it.each([0, 2, 1.5, -1, '1', null, true, [1], { toString: 1, valueOf: 1 }, new Uint8Array(1), 2 ** 40])(
+  it.each([0, 1, 3, 1.5, -1, '2', null, true, [2], { toString: 1, valueOf: 1 }, new Uint8Array(1), 2 ** 40])(
     'of version %j is unknown, whatever else it holds',
     (v) => {
-      expect(changed('trust', { v })).toBe('E_MANIFEST_VERSION');
-      expect(verdict('trust', { t: 'trust', v })).toBe('E_MANIFEST_VERSION');
+      expect(changed('trust', { v })).toBe('E_TRUST_VERSION');
+      expect(verdict('trust', { t: 'trust', v })).toBe('E_TRUST_VERSION');
     },
   );
 
-  it('takes 16 rollouts and refuses 17', () => {
-    const of = (count: number): string => {
-      const { rollouts } = GOOD.trust;
-      const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
-      return changed('trust', { rollouts: Array.from({ length: count }, (_, i) => ({ ...first, name: `n${i}` })) });
-    };
-    expect([0, 16, 17].map(of)).toEqual(['accepted', 'accepted', REFUSED]);
+  it('takes a bundle of one byte and more, and refuses an empty one, and what is no bytes', () => {
+    const of = (bundle: unknown): string => changed('trust', { bundle });
+    expect([1, 300, 100_000].map((length) => of(new Uint8Array(length)))).toEqual(Array(3).fill('accepted'));
+    for (const bad of [new Uint8Array(0), '', 'x', [0], { 0: 1 }, 7, null]) expect(of(bad)).toBe(REFUSED);
   });
 
-  it('refuses two rollouts of one name', () => {
-    const { rollouts } = GOOD.trust;
-    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
-    expect(changed('trust', { rollouts: [first, { ...first, artifact: new Uint8Array(32) }] })).toBe(REFUSED);
+  it('has a bundle past 65,535 bytes as bin 32', () => {
+    const bytes = Buffer.from(encodeMessage({ t: 'trust', v: 2, bundle: new Uint8Array(65_536) }));
+    expect(bytes.subarray(0, -65_536).toString('hex')).toBe('83a174a57472757374a17602a662756e646c65c600010000');
   });
 
-  const limits: [string, string, unknown[], unknown[]][] = [
-    ['P-1.1', 'name', ['a', 'a'.repeat(64)], ['', 'a'.repeat(65), 'a.b', 'a/b', '../a', 'a\0', '\ufffd']],
-    ['P-1.2', 'version', ['1.2.3', 'v'.repeat(64)], ['', 'v'.repeat(65), '.1', '../1', '1/2', '1 2']],
-    [
-      'P-4.1',
-      'artifact',
-      [new Uint8Array(32)],
-      [new Uint8Array(31), new Uint8Array(33), 'ab'.repeat(16), Array(32).fill(0)],
-    ],
-    ['P-9.1', 'size', [1, 64 * 2 ** 30], [0, 64 * 2 ** 30 + 1]],
-    ['P-9.2', 'chunks', [1, 16_384], [0, 16_385]],
-    ['P-4.1', 'priority', [0, 5, 9], [-1, 10, 1.5, '5', true, null, [5], 2 ** 32, Number.NaN]],
-    ['P-2.4', 'shards', [1, 2, 512, 32_768], [0, 3, 1023, 32_767, 65_536, 2 ** 31, 2 ** 32]],
-  ];
-  it.each(limits)('%s %s at its limits and one past them', (_rule, field, good, bad) => {
-    for (const value of good) expect(changedRollout('trust', { [field]: value })).toBe('accepted');
-    for (const value of bad) expect(changedRollout('trust', { [field]: value })).toBe(REFUSED);
-  });
-
-  it('takes none to four URLs, and refuses five', () => {
-    const of = (count: number): string =>
-      changedRollout('trust', { urls: Array.from({ length: count }, (_, i) => `http://a.example/${i}`) });
-    expect([0, 1, 4, 5].map(of)).toEqual(['accepted', 'accepted', 'accepted', REFUSED]);
-  });
-
-  it('refuses URLs that are none, and what is no list of them', () => {
-    for (const bad of [
-      '',
-      'a',
-      'ftp://a/',
-      'http://user:word@a/',
-      `http://a/${'x'.repeat(512)}`,
-      1,
-      null,
-      new Uint8Array(9),
-      ['http://a/'],
-    ]) {
-      expect(changedRollout('trust', { urls: ['http://a.example/', bad] }), String(bad)).toBe(REFUSED);
-    }
-    for (const bad of ['http://a.example/', {}, null, 1, true])
-      expect(changedRollout('trust', { urls: bad })).toBe(REFUSED);
-  });
-
-  it('P-2.7: has room for 16 rollouts with four URLs of 512 bytes each', () => {
-    const urls = Array.from({ length: 4 }, (_, i) => `http://a.example/${i}`.padEnd(512, 'x'));
-    const { rollouts } = GOOD.trust;
-    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
-    const all = Array.from({ length: 16 }, (_, i) => ({ ...first, name: `n${i}`.padEnd(64, 'x'), urls }));
-    expect(changed('trust', { rollouts: all })).toBe('accepted');
-    expect(encodeMap({ ...GOOD.trust, rollouts: all }).length).toBeLessThan(MAX_MESSAGE_BYTES / 3);
-  });
-
-  it.each(['fleet', 'group'])('P-1.1 %s is an id', (field) => {
-    expect(changed('trust', { [field]: 'x'.repeat(64) })).toBe('accepted');
-    for (const bad of ['', 'x'.repeat(65), 'a/b', '+', 'a.b']) expect(changed('trust', { [field]: bad })).toBe(REFUSED);
+  it('P-12.4: holds files by name, which a zlib stream of a map unpacks to', () => {
+    const files = messageVectors.flatMap(({ message }) => (message.t === 'trust' ? [message.bundle] : [])).slice(0, 3);
+    const [one, none, two] = files.map((bundle) => codeOf(() => unpackBundle(bundle)));
+    expect([one, none, two]).toEqual(['accepted', 'E_TRUST_MALFORMED', 'accepted']);
+    const text = Buffer.from(unpackBundle(files[0] ?? new Uint8Array()).get('timestamp.json') ?? []).toString();
+    expect(text).toBe('{"signatures":[],"signed":{}}');
+    expect([...unpackBundle(files[2] ?? new Uint8Array()).keys()]).toEqual(['1.root.json', 'timestamp.json']);
   });
 });
 
@@ -213,20 +161,20 @@ describe('P-4.6 answer', () => {
 
 describe('P-4.7 status', () => {
   it.each(['waiting', 'indexing', 'fetching', 'complete', 'blocked', 'failed'])('takes state %s', (state) => {
-    expect(changedRollout('status', { state })).toBe('accepted');
+    expect(changedRollout({ state })).toBe('accepted');
   });
 
   it.each(['', 'done', 'COMPLETE', 'toString', 1, null])('refuses state %j', (state) => {
-    expect(changedRollout('status', { state })).toBe(REFUSED);
+    expect(changedRollout({ state })).toBe(REFUSED);
   });
 
   it('P-10.10: takes a rollout that is held back, a device that says so, and one that says nothing of it', () => {
     for (const good of [true, false]) {
-      expect(changedRollout('status', { state: 'paused', hold: good })).toBe('accepted');
+      expect(changedRollout({ state: 'paused', hold: good })).toBe('accepted');
       expect(changed('have', { hold: good })).toBe('accepted');
     }
     for (const bad of [1, 'true', null, [], {}]) {
-      expect(changedRollout('status', { hold: bad })).toBe(REFUSED);
+      expect(changedRollout({ hold: bad })).toBe(REFUSED);
       expect(changed('have', { hold: bad })).toBe(REFUSED);
     }
   });
@@ -237,28 +185,28 @@ describe('P-4.7 status', () => {
   });
 
   it('takes bytes from HTTP that are a count, or none at all', () => {
-    for (const good of [0, 1, 2 ** 40]) expect(changedRollout('status', { fromHttp: good })).toBe('accepted');
-    for (const bad of [-1, 1.5, '1', null]) expect(changedRollout('status', { fromHttp: bad })).toBe(REFUSED);
+    for (const good of [0, 1, 2 ** 40]) expect(changedRollout({ fromHttp: good })).toBe('accepted');
+    for (const bad of [-1, 1.5, '1', null]) expect(changedRollout({ fromHttp: bad })).toBe(REFUSED);
   });
 
   it('P-4.7: takes an error that is a code and an agent of printable ASCII, and nothing that a terminal would obey', () => {
     for (const code of ['', ...Object.keys(ERROR_TABLE)]) {
-      expect(changedRollout('status', { error: code })).toBe('accepted');
+      expect(changedRollout({ error: code })).toBe('accepted');
     }
     expect(changed('status', { agent: ' 0.1.0-rc.1+build (linux; arm64) ~' })).toBe('accepted');
     const obeyed = ['\u001b[2K', '\r', '\n', '\t', '\0', '\u007f', '\u009b2J', '\u202e', '\u2028', 'é'];
     for (const text of obeyed) {
       expect(changed('status', { agent: `0.1.0${text}` })).toBe(REFUSED);
-      expect(changedRollout('status', { error: `E_INTERNAL${text}` })).toBe(REFUSED);
+      expect(changedRollout({ error: `E_INTERNAL${text}` })).toBe(REFUSED);
     }
     for (const text of ['e_internal', 'E INTERNAL', 'disk full']) {
-      expect(changedRollout('status', { error: text })).toBe(REFUSED);
+      expect(changedRollout({ error: text })).toBe(REFUSED);
     }
   });
 
   it('takes 64 characters of agent and error and refuses 65, and 17 rollouts', () => {
     expect([64, 65].map((n) => changed('status', { agent: 'a'.repeat(n) }))).toEqual(['accepted', REFUSED]);
-    expect([64, 65].map((n) => changedRollout('status', { error: 'E'.repeat(n) }))).toEqual(['accepted', REFUSED]);
+    expect([64, 65].map((n) => changedRollout({ error: 'E'.repeat(n) }))).toEqual(['accepted', REFUSED]);
     const { rollouts } = GOOD.status;
     const first: unknown = Array.isArray(rollouts) ? rollouts[0] : {};
     expect([16, 17].map((n) => changed('status', { rollouts: Array(n).fill(first) }))).toEqual(['accepted', REFUSED]);

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SigningKey } from '../../../shared/crypto/signature.js';
 import { type BundleFile, loadCredential, parseCredential } from '../../../shared/identity/bundle.js';
-import { codeOf, Issuer, type Member, NOW, PREFIX, pemOf } from '../../support/members.js';
+import { codeOf, Issuer, type Member, NOW, PREFIX, pemOf, TRUST } from '../../support/members.js';
 import { temporaryFolder } from '../../support/store_fixture.js';
 
 let fleet: Issuer;
@@ -14,7 +14,7 @@ let good: BundleFile;
 beforeAll(async () => {
   fleet = await Issuer.authority();
   member = await fleet.member({ groups: ['cameras', 'all'] });
-  good = fleet.bundle(member, [await fleet.member({ id: 'pub', role: 'publisher', groups: [] })]);
+  good = fleet.bundle(member);
 });
 
 /** The line of the PEM that holds the key. */
@@ -44,7 +44,7 @@ describe('a credential bundle', () => {
     expect(credential.identity).toEqual(member.identity);
     expect(credential.prefix).toBe(PREFIX);
     expect(Buffer.from(credential.certificateDer)).toEqual(Buffer.from(member.certificateDer));
-    expect(credential.publishers.map((key) => Buffer.from(key).toString('base64'))).toEqual(good.publishers);
+    expect(credential.root).toBe(TRUST.root);
     expect(credential.notAfter).toBe(NOW + 86_400);
   });
 
@@ -101,23 +101,16 @@ describe('a credential bundle', () => {
   });
 
   it.each<[string, Partial<Record<keyof BundleFile, unknown>>]>([
-    ['another version', { v: 2 }],
+    ['the version before', { v: 1 }],
+    ['another version', { v: 3 }],
     ['P-1.4 a prefix of five segments', { prefix: 'a/b/c/d/e' }],
     ['P-1.4 a prefix with a wildcard', { prefix: 'chunkmesh/+' }],
     ['P-1.4 a prefix that ends in a slash', { prefix: 'chunkmesh/' }],
     ['a broker that is not MQTT', { broker: 'https://broker.example' }],
-    ['a publisher key of 31 bytes', { publishers: [Buffer.alloc(31).toString('base64')] }],
-    ['a publisher key of 33 bytes', { publishers: [Buffer.alloc(33).toString('base64')] }],
-    ['a publisher key in hex', { publishers: [Buffer.alloc(32).toString('hex')] }],
-    ['17 publisher keys', { publishers: Array(17).fill(Buffer.alloc(32).toString('base64')) }],
+    ['an empty root', { root: '' }],
+    ['a root that is a map', { root: { signed: {}, signatures: [] } }],
   ])('is refused for %s', (_what, over) => {
     expect(codeOf(() => parse({ ...good, ...over }))).toBe('E_BUNDLE');
-  });
-
-  it('takes 16 publisher keys, and none', () => {
-    const publishers = Array(16).fill(Buffer.alloc(32).toString('base64'));
-    expect(codeOf(() => parse({ ...good, publishers }))).toBe('accepted');
-    expect(codeOf(() => parse({ ...good, publishers: [] }))).toBe('accepted');
   });
 
   it('is refused where the key is not the certificate’s', () => {
@@ -139,7 +132,7 @@ describe('a credential bundle', () => {
       whole.slice(0, -1),
       whole.slice(1),
       `${whole}x`,
-      whole.replace('"v":1', '"v":"1"'),
+      whole.replace('"v":2', '"v":"2"'),
       key,
       JSON.stringify(key),
       JSON.stringify({ ...good, certificate: key }),
@@ -147,7 +140,7 @@ describe('a credential bundle', () => {
       JSON.stringify({ ...good, fleet: key }),
       JSON.stringify({ ...good, prefix: key }),
       JSON.stringify({ ...good, broker: key }),
-      JSON.stringify({ ...good, publishers: [key] }),
+      JSON.stringify({ ...good, root: [key] }),
       JSON.stringify({ ...good, v: key }),
       JSON.stringify({ ...good, key: certificate, certificate: key }),
       JSON.stringify({ ...good, key: key.slice(5) }),

@@ -1,7 +1,13 @@
 import { webcrypto, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SigningKey } from '../../../shared/crypto/signature.js';
-import { CertificateVerifier, identityUris, parseX509, readCertificate } from '../../../shared/identity/certificate.js';
+import {
+  CertificateVerifier,
+  checkValidity,
+  identityUris,
+  parseX509,
+  readCertificate,
+} from '../../../shared/identity/certificate.js';
 import { MAX_CERTIFICATE_BYTES } from '../../../shared/limits.js';
 import {
   codeOf,
@@ -217,10 +223,23 @@ describe('P-3.4 whose word a certificate is', () => {
 });
 
 describe('P-3.4 RFC 5280 §6.1.3 validity', () => {
-  it('takes the first and the last second and refuses one before and one after', async () => {
+  it('takes the last second and refuses one after; before the first, it is the clock that is wrong', async () => {
     const verifier = fleet.verifier();
     const der = await fleet.leaf(identity, key, { notBefore: NOW, notAfter: NOW + 100 });
     const at = (now: number): string => codeOf(() => verifier.verify(der, now));
+    expect([0, NOW - 1, NOW, NOW + 100, NOW + 101].map(at)).toEqual([
+      'accepted',
+      'accepted',
+      'accepted',
+      'accepted',
+      'E_CERT_EXPIRED',
+    ]);
+  });
+
+  it('of who is to be admitted begins with the first second', async () => {
+    const der = await fleet.leaf(identity, key, { notBefore: NOW, notAfter: NOW + 100 });
+    const holder = fleet.verifier().verify(der, NOW);
+    const at = (now: number): string => codeOf(() => checkValidity(holder, now));
     expect([NOW - 1, NOW, NOW + 100, NOW + 101].map(at)).toEqual([
       'E_CERT_EXPIRED',
       'accepted',
@@ -233,7 +252,7 @@ describe('P-3.4 RFC 5280 §6.1.3 validity', () => {
     const verifier = fleet.verifier();
     const der = await fleet.leaf(identity, key);
     const at = (now: number): string => codeOf(() => verifier.verify(der, now));
-    expect([NOW, NOW + 10 ** 6, 0, NOW].map(at)).toEqual(['accepted', 'E_CERT_EXPIRED', 'E_CERT_EXPIRED', 'accepted']);
+    expect([NOW, NOW + 10 ** 6, NOW].map(at)).toEqual(['accepted', 'E_CERT_EXPIRED', 'accepted']);
   });
 
   it('refuses a clock that is not a number', async () => {

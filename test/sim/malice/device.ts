@@ -13,6 +13,7 @@ import type { TransferHost } from '../../../agent/transfer/host.js';
 import { Transfer } from '../../../agent/transfer/transfer.js';
 import type { Session } from '../../../agent/transport/session.js';
 import type { SessionEvents } from '../../../agent/transport/session_types.js';
+import { TrustedClock } from '../../../agent/trust/trusted_clock.js';
 import type { Credential } from '../../../shared/identity/bundle.js';
 import { ControlLink } from '../../../shared/mqtt/control_link.js';
 import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
@@ -201,7 +202,8 @@ export class VirtualDevice {
   #hear(): void {
     const rollouts = { get: (artifact: string) => (artifact === this.transfer.artifact ? this.transfer : undefined) };
     // No trust message comes.
-    const parts = { control: this.control, announcements: this.#announcements, negotiation: this.negotiation };
+    const clock = new TrustedClock({ wall: () => this.seconds, now: () => this.#ground.world.now });
+    const parts = { control: this.control, announcements: this.#announcements, negotiation: this.negotiation, clock };
     const none = { rollouts: rollouts as unknown as Rollouts, trust: null as never, store: null as never };
     const hearing = new Hearing(
       { ...parts, ...none },
