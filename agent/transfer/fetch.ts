@@ -32,6 +32,8 @@ export interface Surroundings {
   gained(): void;
   /** Bytes that may be asked for and not yet here; Infinity where no other transfer comes before this one (P-10.12). */
   allowance(): number;
+  /** P-10.13: neither a ceiling nor a link that costs money holds it back. */
+  emergency(): boolean;
 }
 
 export interface FetchEvents {
@@ -102,7 +104,7 @@ export class Fetch {
       verifying: this.#settling.verifying,
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
-      frugal: () => host.metered(),
+      frugal: () => this.#isFrugal,
       ...{ self: host.self, twins },
       allowance: () => surroundings.allowance(),
       misbehaved: (peer, how) => host.misbehaved(peer, how),
@@ -252,6 +254,11 @@ export class Fetch {
     return this.#stored.index !== undefined && this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
+  /** P-10.4: over a metered link nothing is asked for twice that may yet come. */
+  get #isFrugal(): boolean {
+    return this.#host.metered() && !this.#surroundings.emergency();
+  }
+
   get #mayAsk(): boolean {
     return !this.#paused && this.#blockedUntil === 0 && (this.#begun || this.#stored.index === undefined);
   }
@@ -263,7 +270,7 @@ export class Fetch {
     const open = [...this.#links.opened()]
       .sort((a, b) => Number(b.peer.seed) - Number(a.peer.seed))
       .map((link) => link.peer.device);
-    const actions = this.#index.schedule(open, now, this.#host.metered());
+    const actions = this.#index.schedule(open, now, this.#isFrugal);
     for (const { kind, peer } of actions) if (kind === 'cancel') this.#host.misbehaved(peer, 'stalled');
     return actions;
   }

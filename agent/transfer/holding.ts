@@ -143,6 +143,11 @@ export class Holding {
     return this.#handOvers.urgent;
   }
 
+  /** P-10.13 */
+  get emergency(): boolean {
+    return this.#handOvers.emergency;
+  }
+
   /** P-10.12 */
   get contender(): Contender {
     const { rank } = this.#handOvers;
@@ -226,8 +231,9 @@ export class Holding {
     return fetch === null || !this.#condition.waitsForPeers || fetch.isFed ? '' : fetch.http.trouble;
   }
 
+  /** P-10.13: an emergency is held back by nobody. */
   get #isCovered(): boolean {
-    return this.#handOvers.areAll((name) => this.#options.hold.covers(name));
+    return !this.emergency && this.#handOvers.areAll((name) => this.#options.hold.covers(name));
   }
 
   async #open(): Promise<void> {
@@ -251,6 +257,7 @@ export class Holding {
       devices: this.#options.devices,
       gained: () => this.#events.gained(),
       allowance: this.#options.allowance ?? (() => Number.POSITIVE_INFINITY),
+      emergency: () => this.emergency,
     };
     const fetch = new Fetch(stock, this.#rollout, this.#links, this.#host, surroundings, {
       indexed,

@@ -7,7 +7,7 @@ import type { RecheckedSource } from '../io/store/chunk_source.js';
 import type { TransferTotals } from '../metrics.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
-import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
+import { devicesOf, emergencyWindowMs, joinWindowMs } from '../swarm/meeting.js';
 import type { Contender } from '../swarm/precedence.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
@@ -53,7 +53,7 @@ export class Transfer {
     this.artifact = artifact;
     this.#host = host;
     this.#options = options;
-    this.announcer = this.#join(options.rollouts[0].rollout);
+    this.announcer = this.#join(options.rollouts[0].rollout, isEmergency(options.rollouts));
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
@@ -104,9 +104,11 @@ export class Transfer {
 
   /** @param rollouts that name the artifact from now on. They agree on its size, and each gets a file of its own. */
   follow(rollouts: NamedRollouts): void {
+    const { emergency } = this;
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
-    if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
+    if (this.emergency !== emergency) this.#onEmergency();
+    else if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout, emergency);
     this.onHold();
   }
 
@@ -129,6 +131,11 @@ export class Transfer {
     return this.#holding.urgent;
   }
 
+  /** P-10.13: any rollout that names it is one. */
+  get emergency(): boolean {
+    return this.#holding.emergency;
+  }
+
   /** P-10.12 */
   get contender(): Contender {
     const { contender } = this.#holding;
@@ -142,7 +149,7 @@ export class Transfer {
     this.#paused = pausing;
     this.#rest();
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
-    else this.announcer = this.#join(this.rollout);
+    else this.announcer = this.#join(this.rollout, this.emergency);
     this.#host.wake();
     this.#host.changed();
   }
@@ -334,9 +341,20 @@ export class Transfer {
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time, and many have the same hours. */
-  #join({ shards }: Rollout): Announcer {
+  #join({ shards }: Rollout, emergency: boolean): Announcer {
     const { host, joinWindowMs: wanted } = this.#options;
-    return new Announcer(host.now(), wanted ?? joinWindowMs(shards), () => host.random());
+    const usual = wanted ?? joinWindowMs(shards);
+    const windowMs = emergency ? Math.min(usual, emergencyWindowMs(shards)) : usual;
+    return new Announcer(host.now(), windowMs, () => host.random());
+  }
+
+  /** P-10.13: how a session shares the link, and which ceilings hold it, is settled when it begins. All begin anew. */
+  #onEmergency(): void {
+    this.#mesh.links.closeAll(CLOSE.superseded);
+    this.announcer = this.#join(this.rollout, this.emergency);
+    this.#options.news();
+    this.#host.changed();
+    this.#host.wake();
   }
 
   async #stop(reason: CloseReason): Promise<void> {
@@ -363,3 +381,5 @@ export class Transfer {
     this.#left(true);
   }
 }
+
+const isEmergency = (named: NamedRollouts): boolean => named.some(({ rollout }) => rollout.emergency === true);

@@ -41,6 +41,7 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     devices: size.devices + size.seeds,
     expiresDays,
     urgent: flags.urgent === true,
+    emergency: flags.emergency === true,
     priority: flags.priority,
     ...(urls !== undefined && { urls }),
     ...(index !== undefined && { indexFile: index }),

@@ -46,6 +46,8 @@ export interface PublishOptions {
   readonly expiresDays?: number;
   /** P-4.1 */
   readonly urgent?: boolean;
+  /** P-10.13; it is urgent too. */
+  readonly emergency?: boolean;
   /** P-4.1. Default 5. */
   readonly priority?: number;
   /** P-4.1 */
@@ -86,6 +88,7 @@ export async function publish(options: PublishOptions): Promise<Published> {
     group,
     devices,
     urgent = false,
+    emergency = false,
     priority = DEFAULT_PRIORITY,
     urls = [],
     indexFile: into,
@@ -100,7 +103,8 @@ export async function publish(options: PublishOptions): Promise<Published> {
     size: index.size,
     chunks: index.chunkCount,
     shards: shardCount(devices),
-    ...(urgent && { urgent }),
+    ...((urgent || emergency) && { urgent: true }),
+    ...(emergency && { emergency }),
     ...(priority !== DEFAULT_PRIORITY && { priority }),
     ...(urls.length > 0 && { urls: [...urls] }),
   };

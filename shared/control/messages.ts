@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
 import {
+  INDEX_CHUNK,
   MAX_ARTIFACT_BYTES,
   MAX_CANDIDATES,
   MAX_CHUNKS,
   MAX_DIGEST_BITS,
   MAX_OFFER_SECONDS,
   MAX_PRIORITY,
+  MAX_REPORTS,
   MAX_ROLLOUTS,
   MAX_SHARDS,
   MAX_URLS,
@@ -39,6 +41,7 @@ const rollout = z.object({
     .max(MAX_SHARDS)
     .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
   urgent: z.boolean().optional(),
+  emergency: z.boolean().optional(),
   priority: z.int().min(0).max(MAX_PRIORITY).optional(),
   urls: z.array(z.string().refine(isSourceUrl, 'no URL of P-4.1')).max(MAX_URLS).optional(),
 });
@@ -108,6 +111,20 @@ const progress = z.object({
   error: code,
 });
 
+/** P-15.2: of one device, what it sent last that was wrong. */
+const report = z.object({
+  device: id,
+  artifact: bin(32),
+  chunk: z
+    .int()
+    .min(0)
+    .refine((chunk) => chunk < MAX_CHUNKS || chunk === INDEX_CHUNK, 'neither a chunk nor the index'),
+  expected: bin(32),
+  found: bin(32),
+  at: seconds,
+  count: count.min(1),
+});
+
 const status = z.object({
   t: z.literal('status'),
   at: seconds,
@@ -116,6 +133,11 @@ const status = z.object({
   peers: count,
   metered: z.enum(['fetch', 'urgent']).optional(),
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
+  reports: z
+    .array(report)
+    .max(MAX_REPORTS)
+    .refine((list) => new Set(list.map((entry) => entry.device)).size === list.length, 'two reports of one device')
+    .optional(),
 });
 
 const SCHEMAS = { trust, have, offer, answer, status } as const;
@@ -128,6 +150,7 @@ export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
+export type WrongChunkReport = z.infer<typeof report>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

@@ -42,6 +42,10 @@ export interface StageOptions {
   readonly own?: readonly ChunkSource[];
   readonly metered?: boolean;
   readonly allowance?: number;
+  /** P-10.13 */
+  readonly emergency?: boolean;
+  /** Where not 0. */
+  readonly joinWindowMs?: number;
 }
 
 async function* each(files: readonly ChunkSource[]): AsyncGenerator<ChunkSource, void, undefined> {
@@ -73,13 +77,16 @@ export class TransferStage {
 
   private constructor(sample: Sample, options: StageOptions) {
     const { seed = 1, urls = [], rules = NO_HTTP, seeding = {}, hold = NO_HOLD, own = [], metered = false } = options;
+    const { emergency = false, joinWindowMs = 0 } = options;
     this.metered = metered;
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
     this.transfer = new Transfer({
       artifact: sample.index.artifact,
-      rollouts: [{ rollout: { ...sample.rollout, urls: [...urls] }, groups: ['cameras'] }],
+      rollouts: [
+        { rollout: { ...sample.rollout, urls: [...urls], ...(emergency && { emergency }) }, groups: ['cameras'] },
+      ],
       host: {
         ...{ self: 'self', site: 'default' },
         now: () => this.now,
@@ -98,7 +105,7 @@ export class TransferStage {
         },
         warning: (error) => this.warnings.push(error),
       },
-      joinWindowMs: 0,
+      joinWindowMs,
       seeding,
       isSeed: false,
       seeds: [],

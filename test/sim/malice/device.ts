@@ -217,9 +217,9 @@ export class VirtualDevice {
   #begin(agreed: AgreedSession): void {
     const { transfer, endpoint } = this;
     const { twist = (events: SessionEvents) => events } = this.#options;
-    const seen: Pick<Transfer, 'connect' | 'rollout' | 'urgent'> = {
+    const seen: Pick<Transfer, 'connect' | 'rollout' | 'urgent' | 'emergency'> = {
       rollout: transfer.rollout,
-      urgent: false,
+      ...{ urgent: false, emergency: false },
       connect: (peer, make) =>
         transfer.connect(peer, (events) => {
           const session: Session = make(twist(this.#promising(events), peer.device, () => session));
