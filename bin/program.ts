@@ -5,6 +5,7 @@ import { addAgent } from './commands/agent.js';
 import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
+import { addEvidence } from './commands/evidence.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
 import { addStatus } from './commands/status.js';
@@ -12,7 +13,7 @@ import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
 import { type Output, READER_LEFT } from './output.js';
 
-/** The `chunkmesh` command: seven verbs, one way of ending. */
+/** The `chunkmesh` command: its verbs, one way of ending. */
 
 const EXIT_STATUSES = `
 Exit status:
@@ -47,7 +48,8 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addDemo]) add(program);
+  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addEvidence, addDemo])
+    add(program);
   for (const command of program.commands) addCommonOptions(command);
   return program;
 }

@@ -85,6 +85,7 @@ export function statusJson({ device, site, row }: Listed): object {
       peers: 0,
       at: null,
       rollouts: [],
+      reports: [],
       bytesPerSecond: 0,
     };
   }

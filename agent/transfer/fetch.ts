@@ -1,5 +1,5 @@
 import type { Rollout } from '../../shared/control/messages.js';
-import { ChunkmeshError } from '../../shared/errors.js';
+import type { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
@@ -9,7 +9,7 @@ import type { Contender } from '../swarm/precedence.js';
 import { isSpare } from '../swarm/refusals.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import { Assembling } from './assembling.js';
-import type { TransferHost } from './host.js';
+import type { SentWrong, TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
 import { type Author, type FetchCounters, Settling, type Stock } from './settling.js';
@@ -21,6 +21,9 @@ import { Twins } from './twins.js';
 const STORE_RETRY_MS = 5_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
+const NO_HASH = new Uint8Array(32);
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** What the device knows of the artifact's sources besides its sessions. */
 export interface Surroundings {
@@ -41,8 +44,8 @@ export interface FetchEvents {
   indexed(): void;
   /** A chunk was verified, or storage failed (`error`), or works again. */
   changed(error: ChunkmeshError | null): void;
-  /** P-10.4 */
-  wrongBytes(link: Link, error: ChunkmeshError): void;
+  /** P-10.4, P-15.1. @param bytes as they came, good until the call returns */
+  wrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void;
   /** No retry will help: the index is not what P-9 allows. */
   failed(error: ChunkmeshError): void;
 }
@@ -52,6 +55,7 @@ export class Fetch {
   readonly counters: FetchCounters;
   readonly http: HttpFetch;
   readonly #stored: Stock;
+  readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
   readonly #surroundings: Surroundings;
@@ -79,6 +83,7 @@ export class Fetch {
     events: FetchEvents,
   ) {
     this.#stored = stored;
+    this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
@@ -339,10 +344,11 @@ export class Fetch {
         );
       },
       dropped: (chunk) => this.#drop(link, chunk),
-      wrong: (chunk) => {
+      wrong: (chunk, bytes) => {
         this.#drop(link, chunk);
-        const what = chunk === INDEX_CHUNK ? 'index' : `chunk ${chunk}`;
-        this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `${what} from ${device}`));
+        const artifact = hex(this.#rollout.artifact);
+        const expected = chunk === INDEX_CHUNK ? artifact : hex(this.#stored.index?.chunkHash(chunk) ?? NO_HASH);
+        this.#events.wrongBytes(link, { artifact, chunk, expected }, bytes);
       },
     };
   }

@@ -9,7 +9,7 @@ import { Condition, waitsForPeers } from './condition.js';
 import { Copying } from './copying.js';
 import { Fetch } from './fetch.js';
 import { HandOvers, type NamedRollouts } from './hand_overs.js';
-import type { TransferHost } from './host.js';
+import type { SentWrong, TransferHost } from './host.js';
 import type { Link, Links } from './link.js';
 import { Opened, type OpenedOptions } from './opened.js';
 import type { Shelf } from './serving.js';
@@ -40,8 +40,8 @@ export interface HoldingEvents {
   released(): void;
   /** No retry will help. */
   failed(): void;
-  /** P-10.4 */
-  wrongBytes(link: Link, error: ChunkmeshError): void;
+  /** As FetchEvents. */
+  wrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void;
 }
 
 export class Holding {
@@ -262,7 +262,7 @@ export class Holding {
     const fetch = new Fetch(stock, this.#rollout, this.#links, this.#host, surroundings, {
       indexed,
       changed: (error) => this.#onFetchChanged(error),
-      wrongBytes: (link, error) => this.#events.wrongBytes(link, error),
+      wrongBytes: (link, wrong, bytes) => this.#events.wrongBytes(link, wrong, bytes),
       failed: (error) => this.#fail(error),
     });
     fetch.http.pause(this.#paused);

@@ -1,6 +1,7 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
-import type { ChunkmeshError } from '../../shared/errors.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
 import type { RecheckedSource } from '../io/store/chunk_source.js';
@@ -14,7 +15,7 @@ import type { SessionEvents } from '../transport/session_types.js';
 import { waitsForPeers } from './condition.js';
 import type { NamedRollouts } from './hand_overs.js';
 import { Holding, type HoldingOptions } from './holding.js';
-import type { MeshPeer, TransferHost } from './host.js';
+import type { MeshPeer, SentWrong, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
 import { Places } from './places.js';
@@ -86,7 +87,7 @@ export class Transfer {
       heldBack: (known) => this.#onHeldBack(known),
       released: () => this.#onReleased(),
       failed: () => links.closeAll(CLOSE.done),
-      wrongBytes: (link, error) => this.#onWrongBytes(link, error),
+      wrongBytes: (link, wrong, bytes) => this.#onWrongBytes(link, wrong, bytes),
     });
   }
 
@@ -374,10 +375,12 @@ export class Transfer {
     this.#host.wake();
   }
 
-  /** P-10.4 */
-  #onWrongBytes(link: Link, error: ChunkmeshError): void {
+  /** P-10.4, P-15.1: what was on its way when the first was found is evidence too. */
+  #onWrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void {
+    this.#host.sentWrong(link.peer, wrong, bytes);
     if (!this.#mesh.ban(link)) return;
-    this.#host.warning(error);
+    const what = wrong.chunk === INDEX_CHUNK ? 'index' : `chunk ${wrong.chunk}`;
+    this.#host.warning(new ChunkmeshError('E_CHUNK_WRONG', `${what} from ${link.peer.device}`));
     this.#left(true);
   }
 }

@@ -10,6 +10,22 @@ export interface RolloutRow extends Omit<RolloutProgress, 'artifact'> {
   readonly artifact: string;
 }
 
+/** P-15.2: what the device says of another. */
+export interface ReportRow {
+  readonly device: string;
+  /** Hex (P-1.3). */
+  readonly artifact: string;
+  /** INDEX_CHUNK for the index. */
+  readonly chunk: number;
+  /** SHA-256, hex. */
+  readonly expected: string;
+  readonly found: string;
+  /** Seconds since the epoch, by the clock of who reports. */
+  readonly at: number;
+  /** How many wrong chunks came of it. */
+  readonly count: number;
+}
+
 interface Sample {
   readonly receivedMs: number;
   readonly bytes: number;
@@ -27,6 +43,8 @@ export interface DeviceRow {
   /** When the newest report was signed, seconds since the epoch. */
   readonly at: number;
   readonly rollouts: readonly RolloutRow[];
+  /** Of at most 16 devices. */
+  readonly reports: readonly ReportRow[];
   /** From the network, between the last two reports; 0 while nothing is fetched. */
   readonly bytesPerSecond: number;
   readonly sample: Sample;
@@ -39,6 +57,8 @@ export interface StatusReport {
   /** Any monotonic clock, ms. */
   readonly receivedMs: number;
 }
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const fetched = (rollouts: readonly RolloutProgress[]): number =>
   rollouts.reduce((sum, { fromSeed, fromPeers, fromHttp = 0 }) => sum + fromSeed + fromPeers + fromHttp, 0);
@@ -71,9 +91,10 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
     peers: message.peers,
     ...(message.metered !== undefined && { metered: message.metered }),
     at: message.at,
-    rollouts: message.rollouts.map((rollout) => ({
-      ...rollout,
-      artifact: Buffer.from(rollout.artifact).toString('hex'),
+    rollouts: message.rollouts.map((rollout) => ({ ...rollout, artifact: hex(rollout.artifact) })),
+    reports: (message.reports ?? []).map((report) => ({
+      ...report,
+      ...{ artifact: hex(report.artifact), expected: hex(report.expected), found: hex(report.found) },
     })),
     bytesPerSecond,
     sample,

@@ -4,6 +4,7 @@ import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
 import type { Misbehaviour } from '../../agent/swarm/misbehaviour.js';
 import type { Lesson } from '../../agent/swarm/peer_book.js';
 import type { HoldOptions } from '../../agent/transfer/held_back.js';
+import type { SentWrong } from '../../agent/transfer/host.js';
 import type { SeedingLimits } from '../../agent/transfer/retirement.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
@@ -61,6 +62,8 @@ export class TransferStage {
   readonly worths = new Map<string, number>();
   readonly lessons: [device: string, lesson: Lesson][] = [];
   readonly misbehaved: [device: string, how: Misbehaviour][] = [];
+  /** As they came. */
+  readonly sentWrong: (SentWrong & { device: string; bytes: Buffer })[] = [];
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -97,6 +100,7 @@ export class TransferStage {
         worth: (device) => this.worths.get(device) ?? 1,
         learned: (device, lesson) => this.lessons.push([device, lesson]),
         misbehaved: (device, how) => this.misbehaved.push([device, how]),
+        sentWrong: ({ device }, wrong, bytes) => this.sentWrong.push({ device, ...wrong, bytes: Buffer.from(bytes) }),
         metered: () => this.metered,
         wake: () => this.wakes++,
         ...{ due() {}, changed() {} },

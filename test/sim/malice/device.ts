@@ -186,7 +186,7 @@ export class VirtualDevice {
       worth: (device) => this.#book.worth(device, this.seconds),
       learned: (device, lesson) => this.#book.learn(device, lesson, this.seconds),
       misbehaved: (device, how) => this.misbehaviour.add(device, how),
-      metered: () => false,
+      ...{ sentWrong() {}, metered: () => false },
       wake: () => this.endpoint.wake(),
       due: (at) => this.#alarm(at),
       changed() {},
