@@ -6,6 +6,7 @@ import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
 import { addEvidence } from './commands/evidence.js';
+import { addGuard } from './commands/guard.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
 import { addStatus } from './commands/status.js';
@@ -48,7 +49,7 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addEvidence, addDemo])
+  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addEvidence, addGuard, addDemo])
     add(program);
   for (const command of program.commands) addCommonOptions(command);
   return program;
