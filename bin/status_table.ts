@@ -79,6 +79,7 @@ export function statusJson({ device, site, row }: Listed): object {
     return {
       device,
       site,
+      certificate: null,
       seen: false,
       online: false,
       agent: null,

@@ -85,7 +85,10 @@ export class Guard extends EventEmitter<GuardEvents> {
     const peers = (await roster()).filter(({ role }) => role === 'device' || role === 'seed');
     const members = new Map(peers.map(({ id, site }) => [id, site]));
     let known = remember(await this.#memory.read(), await quarantine.standing(), rules.windowSeconds, now());
-    const judgement = judge(rows(), members, standingOf(known), rules, now());
+    const certificates = new Map(peers.map(({ id, fingerprint }) => [id, fingerprint]));
+    // Who was enrolled anew does not speak by the certificate that it had: that may be why.
+    const said = rows().filter(({ device, certificate }) => certificates.get(device) === certificate);
+    const judgement = judge(said, members, standingOf(known), rules, now());
     const braked: Accusation[] = [];
     for (const one of judgement.guilty) {
       if (known.thrownOut.length >= MAX_QUARANTINES_PER_DAY) braked.push(one);

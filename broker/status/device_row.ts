@@ -34,6 +34,8 @@ interface Sample {
 export interface DeviceRow {
   readonly device: string;
   readonly site: string;
+  /** SHA-256 of the certificate that signed the newest report, hex: a roster knows which is the device's. */
+  readonly certificate: string;
   readonly online: boolean;
   /** Version of the agent. */
   readonly agent: string;
@@ -53,6 +55,7 @@ export interface DeviceRow {
 export interface StatusReport {
   readonly device: string;
   readonly site: string;
+  readonly certificate: string;
   readonly message: StatusMessage;
   /** Any monotonic clock, ms. */
   readonly receivedMs: number;
@@ -78,7 +81,7 @@ function throughput(before: DeviceRow | undefined, { message, receivedMs }: Stat
  * so it is older than what the device said since: it takes the device offline and leaves the rest as it was.
  */
 export function nextRow(before: DeviceRow | undefined, report: StatusReport): DeviceRow {
-  const { device, site, message } = report;
+  const { device, site, certificate, message } = report;
   if (before !== undefined && message.at < before.at) {
     return message.online ? before : { ...before, online: false, peers: 0, bytesPerSecond: 0 };
   }
@@ -86,6 +89,7 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
   return {
     device,
     site,
+    certificate,
     online: message.online,
     agent: message.agent,
     peers: message.peers,

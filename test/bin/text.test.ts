@@ -59,6 +59,7 @@ const row: DeviceRow = {
   device: 'cam-1',
   site: 'hall',
   online: true,
+  certificate: 'cd'.repeat(32),
   agent: '0.1.0',
   peers: 2,
   at: 1000,

@@ -13,6 +13,7 @@ const HASH = 'ab'.repeat(32);
 
 function row(device: string, ...accused: string[]): DeviceRow {
   return {
+    certificate: HASH,
     ...{ device, site: 'hall', online: true, agent: '0.1.0', peers: 1, at: NOW, rollouts: [], bytesPerSecond: 0 },
     sample: { receivedMs: 0, bytes: 0 },
     reports: accused.map((one) => ({
@@ -89,6 +90,13 @@ describe('P-15.4 a guard', () => {
     await stage.guard.look();
     expect(stage.list.asked).toEqual(['m: wrong bytes by report of a, b and 1 more (threshold 2)']);
     expect(stage.said).toEqual(['quarantined m']);
+  });
+
+  it('P-15.3: hears nobody who signs with another certificate than the one that the roster has', async () => {
+    const stage = new Stage(IDS);
+    stage.rows = [row('a', 'm'), { ...row('b', 'm'), certificate: 'cd'.repeat(32) }];
+    await stage.guard.look();
+    expect(stage.said).toEqual(['accused m']);
   });
 
   it('tells once who is accused by fewer, and again when there is one more', async () => {
