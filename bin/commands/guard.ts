@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_WINDOW_DAYS, LEAST_THRESHOLD, MAX_ACCUSED_BY_ONE } from '../../broker/guard/verdict.js';
-import { brokerAddress, integer } from '../arguments.js';
+import { brokerAddress, integer, path } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const MOST_REPORTERS = 1000;
@@ -13,12 +13,17 @@ Devices report who sent them bytes that are not what their hash says. Any one of
 attacker may have in hand. Who accuses more than ${MAX_ACCUSED_BY_ONE} devices at a time is not counted. Whoever is thrown out is told on stderr, loudly,
 and with --json as {"event": "quarantine", ...}; what is below the threshold too, as "accused". SIGTERM or Ctrl-C ends it.
 
+A broker lets an id be connected once, and each new connection ends the one before. So a guard that watches takes a bundle of
+its own: with the fleet's operator.json every \`chunkmesh status\` would throw it off.
+
 Examples:
-  $ chunkmesh guard --fleet ./plant --threshold 3 --sites 2
+  $ chunkmesh enroll guard --fleet ./plant --role operator
+  $ chunkmesh guard --fleet ./plant --bundle ./plant/devices/guard.json --threshold 3 --sites 2
   $ chunkmesh guard --fleet ./plant --threshold 3 --once --dry-run --json`;
 
 export interface GuardFlags {
   fleet: string;
+  bundle?: string;
   threshold: number;
   sites: number;
   days: number;
@@ -34,6 +39,11 @@ export function addGuard(program: Command): void {
     .command('guard')
     .description('quarantine by itself a device that enough others report for wrong bytes')
     .addOption(fleetOption())
+    .option(
+      '--bundle <file>',
+      "watch by this operator's bundle, which `enroll --role operator` makes (default: the fleet's operator.json)",
+      path('--bundle'),
+    )
     .requiredOption(
       '--threshold <devices>',
       `how many have to report it, ${LEAST_THRESHOLD} at least`,

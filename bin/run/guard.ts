@@ -5,6 +5,7 @@ import { FolderMemory, ShortMemory } from '../../broker/guard/remembered.js';
 import type { Accusation } from '../../broker/guard/verdict.js';
 import { FleetStatus } from '../../broker/status/fleet_status.js';
 import { ChunkmeshError } from '../../shared/errors.js';
+import { type Credential, loadCredential } from '../../shared/identity/bundle.js';
 import type { GuardFlags } from '../commands/guard.js';
 import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
@@ -22,6 +23,15 @@ const DAY_SECONDS = 86_400;
 function quarantineOf({ dryRun }: GuardFlags): Quarantine {
   if (dryRun) return new NoQuarantine();
   throw new ChunkmeshError('E_ARGUMENT', 'give --dry-run: without it there is nothing to throw a device out with yet');
+}
+
+/** @throws E_ARGUMENT, and as loadCredential does */
+async function watcher(fleet: string, bundle: string | undefined): Promise<Credential> {
+  if (bundle === undefined) return memberOfFolder(fleet, 'operator');
+  const credential = await loadCredential(bundle);
+  const { id, role } = credential.identity;
+  if (role === 'operator') return credential;
+  throw new ChunkmeshError('E_ARGUMENT', `--bundle is of ${id}, role ${role}; a guard is an operator`);
 }
 
 const by = ({ reporters, sites }: Accusation): string =>
@@ -71,10 +81,10 @@ async function noteOn({ fleet, threshold, sites }: GuardFlags): Promise<void> {
 }
 
 export async function runGuard(flags: GuardFlags): Promise<void> {
-  const { fleet, threshold, sites, days, broker, once } = flags;
+  const { fleet, bundle, threshold, sites, days, broker, once } = flags;
   const stop = once ? undefined : stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
   const quarantine = quarantineOf(flags);
-  const credential = await memberOfFolder(fleet, 'operator');
+  const credential = await watcher(fleet, bundle);
   const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
   const guard = new Guard({
     rules: { threshold, sites, windowSeconds: days * DAY_SECONDS },
@@ -92,6 +102,8 @@ export async function runGuard(flags: GuardFlags): Promise<void> {
     await status.start();
     await noteOn(flags);
     await status.settle(QUIET_MS);
+    // Who quarantines connects by the same id, perhaps, and a broker lets that be connected once (P-2.5).
+    if (once) await status.close();
     await guard.look();
     if (stop !== undefined) await watch(status, guard, flags, stop);
   } finally {

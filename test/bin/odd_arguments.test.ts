@@ -138,6 +138,7 @@ describe('an empty path, as an unset variable of a script makes one', () => {
     ['publish', [...(WHOLE.publish ?? []), '--index', ''], '--index'],
     ['agent', [...(WHOLE.agent ?? []), '--http-ca', ''], '--http-ca'],
     ['evidence', ['evidence', '--store', ''], '--store'],
+    ['guard', [...(WHOLE.guard ?? []), '--bundle', ''], '--bundle'],
     ['demo', ['demo', '--file', ''], '--file'],
   ] as const)('%s %j', async (_verb, args, what) => {
     expect(await refused(args)).toEqual({ ...BAD_ARGUMENT, message: `${what} is empty` });

@@ -4,7 +4,7 @@ import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type WrongChunkReport } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import { connectMember } from '../support/broker_client.js';
-import { type Command, chunkmesh, type Event } from '../support/command.js';
+import { type Command, chunkmesh, type Event, refused } from '../support/command.js';
 import { Member } from './support/member.js';
 import { Mesh, MIB, sha256Of } from './support/mesh.js';
 import { GatedSource } from './support/source.js';
@@ -74,8 +74,11 @@ it('a member that serves wrong bytes to three devices is named by all of them, a
   wrong.allowAll();
   await Member.join(await mesh.enroll('mallory'), wrong, broker);
   for (const id of HONEST) await mesh.enroll(id);
-  const watching = guard(mesh, broker, '--threshold', '3');
+  // By an id of its own: a status that is asked for meanwhile does not throw it off.
+  await mesh.enroll('guard', { role: 'operator' });
+  const watching = guard(mesh, broker, '--threshold', '3', '--bundle', mesh.fleet.bundlePath('guard'));
   await watching.event('watching');
+  await chunkmesh(['status', '--fleet', mesh.folder, '--broker', broker]);
   const devices = HONEST.map((id) => mesh.agent(id, { broker }));
   const out = await watching.event('quarantine');
   expect(out).toMatchObject({ device: 'mallory', reporters: HONEST, sites: ['default'], dryRun: true });
@@ -83,6 +86,7 @@ it('a member that serves wrong bytes to three devices is named by all of them, a
   expect(watching.events.filter(({ event }) => event === 'quarantine')).toHaveLength(1);
   const { status, stderr } = await watching.stop();
   expect([status, stderr]).toEqual([0, expect.stringContaining('WOULD QUARANTINE mallory')]);
+  expect(stderr).not.toContain('lost');
 
   await mesh.seed(broker, artifact);
   for (const device of devices) {
@@ -99,6 +103,8 @@ it('nobody is thrown out by a liar, by two below the threshold, by a flood, by o
   const liar = await Accuser.join(mesh, 'liar-1', port, 'hall');
   await liar.accuse('victim');
   expect(await once(mesh, broker, '--threshold', '2')).toMatchObject([{ event: 'accused', device: 'victim' }]);
+  const asDevice = ['--bundle', mesh.fleet.bundlePath('victim'), '--threshold', '2', '--once', '--dry-run'];
+  expect(await refused(['guard', '--fleet', mesh.folder, ...asDevice])).toMatchObject({ code: 'E_ARGUMENT', exit: 2 });
 
   const second = await Accuser.join(mesh, 'liar-2', port, 'hall');
   await second.accuse('victim', 'nobody', 'liar-2');
