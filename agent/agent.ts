@@ -6,6 +6,7 @@ import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
+import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import { TurnBudget } from './io/turn_budget.js';
@@ -67,6 +68,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #reads = new TurnBudget(MAX_READ_AT_ONCE_BYTES);
   readonly #ended = new AbortController();
   #running: Running | null = null;
+  #evidence: Evidence | undefined;
   /** The host's own, as of the last look. */
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
@@ -155,7 +157,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
       flowed: (flow) => this.#throttle.watch(now(), HTTP_PEER, flow),
+      warned: (error) => this.#warn(error),
     });
+    this.#evidence = parts.evidence;
     let link: ControlLink | null = null;
     try {
       const learning = await Learning.open(parts.store, (error) => this.#warn(error));
@@ -294,6 +298,9 @@ export class Agent extends EventEmitter<AgentEvents> {
       worth: (device) => running.learning.worth(device, seconds()),
       learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
       misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
+      sentWrong: ({ device: accused, certificate = NO_CERTIFICATE }, wrong, bytes) => {
+        if (running.evidence.add({ ...wrong, accused, certificate, at: seconds() }, bytes)) this.#changed();
+      },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       due: (at) => {
@@ -385,8 +392,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
     const { metered } = this.#throttle;
+    const at = seconds();
     return statusMessage({
-      ...{ at: seconds(), online, agent: VERSION, peers, rollouts },
+      ...{ at, online, agent: VERSION, peers, rollouts, reports: this.#evidence?.reports(at) ?? [] },
       ...(metered !== 'off' && { metered }),
     });
   }

@@ -5,6 +5,8 @@ import { addAgent } from './commands/agent.js';
 import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
+import { addEvidence } from './commands/evidence.js';
+import { addGuard } from './commands/guard.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
 import { addStatus } from './commands/status.js';
@@ -48,7 +50,19 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addTrust, addDemo]) add(program);
+  const commands = [
+    addInit,
+    addEnroll,
+    addBroker,
+    addPublish,
+    addAgent,
+    addStatus,
+    addTrust,
+    addEvidence,
+    addGuard,
+    addDemo,
+  ];
+  for (const add of commands) add(program);
   for (const command of program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))) {
     addCommonOptions(command);
   }

@@ -79,12 +79,14 @@ export function statusJson({ device, site, row }: Listed): object {
     return {
       device,
       site,
+      certificate: null,
       seen: false,
       online: false,
       agent: null,
       peers: 0,
       at: null,
       rollouts: [],
+      reports: [],
       bytesPerSecond: 0,
     };
   }

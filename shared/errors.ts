@@ -114,6 +114,11 @@ export const ERROR_TABLE = {
     true,
     'A peer served wrong bytes; it is refused for this artifact and others are asked.',
   ),
+  E_EVIDENCE: row(
+    EXIT.failed,
+    false,
+    'What is kept of a peer that sent wrong bytes is not what came any more: do not rely on it, and look at the disk.',
+  ),
   E_STORE_LOCKED: row(
     EXIT.world,
     false,

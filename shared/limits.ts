@@ -24,6 +24,8 @@ export const MAX_URLS = 4;
 export const MAX_URL_BYTES = 512;
 /** P-4.4: 64 bytes of digest. */
 export const MAX_DIGEST_BITS = 512;
+/** P-15.2: with every id at its longest they add less than 5 KiB to a status. More devices that send wrong bytes have a fault in common. */
+export const MAX_REPORTS = 16;
 /** P-5.2: longer than any answer takes, short enough to bound what replay needs to be remembered. */
 export const MAX_OFFER_SECONDS = 60;
 /** P-5.7 */

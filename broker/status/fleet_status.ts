@@ -92,7 +92,9 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
       const message = decodeMessage('status', inner);
       checkNotFromFuture(message.at, now);
       const { id: device, site } = signer.identity;
-      const row = nextRow(this.#rows.get(device), { device, site, message, receivedMs: nowMs });
+      const { fingerprint: certificate } = signer;
+      const report = { device, site, certificate, message, receivedMs: nowMs };
+      const row = nextRow(this.#rows.get(device), report);
       this.#rows.set(device, row);
       this.emit('row', row);
     } catch (error) {

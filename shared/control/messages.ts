@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
-import { MAX_CANDIDATES, MAX_CHUNKS, MAX_DIGEST_BITS, MAX_OFFER_SECONDS, MAX_ROLLOUTS } from '../limits.js';
+import {
+  INDEX_CHUNK,
+  MAX_CANDIDATES,
+  MAX_CHUNKS,
+  MAX_DIGEST_BITS,
+  MAX_OFFER_SECONDS,
+  MAX_REPORTS,
+  MAX_ROLLOUTS,
+} from '../limits.js';
 import type { Audience } from '../trust/audience.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
@@ -75,6 +83,20 @@ const progress = z.object({
   error: code,
 });
 
+/** P-15.2: of one device, what it sent last that was wrong. */
+const report = z.object({
+  device: id,
+  artifact: bin(32),
+  chunk: z
+    .int()
+    .min(0)
+    .refine((chunk) => chunk < MAX_CHUNKS || chunk === INDEX_CHUNK, 'neither a chunk nor the index'),
+  expected: bin(32),
+  found: bin(32),
+  at: seconds,
+  count: count.min(1),
+});
+
 const status = z.object({
   t: z.literal('status'),
   at: seconds,
@@ -83,6 +105,11 @@ const status = z.object({
   peers: count,
   metered: z.enum(['fetch', 'urgent']).optional(),
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
+  reports: z
+    .array(report)
+    .max(MAX_REPORTS)
+    .refine((list) => new Set(list.map((entry) => entry.device)).size === list.length, 'two reports of one device')
+    .optional(),
 });
 
 const SCHEMAS = { trust, have, offer, answer, status } as const;
@@ -101,6 +128,8 @@ export interface Rollout {
   /** P-2.4 */
   readonly shards: number;
   readonly urgent?: true;
+  /** P-10.13 */
+  readonly emergency?: true;
   readonly priority?: number;
   /** P-11 */
   readonly urls?: readonly string[];
@@ -112,6 +141,7 @@ export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
+export type WrongChunkReport = z.infer<typeof report>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

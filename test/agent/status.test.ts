@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { StatusClock, statesOf, statusMessage } from '../../agent/status.js';
-import { decodeMessage, encodeMessage, type RolloutProgress } from '../../shared/control/messages.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type RolloutProgress,
+  type WrongChunkReport,
+} from '../../shared/control/messages.js';
 
 const HEARTBEAT_MS = 60_000;
 
@@ -154,6 +159,17 @@ describe('P-4.7 statesOf', () => {
       { version: '2' },
     ];
     for (const other of others) expect(states(other)).not.toBe(states({}));
+  });
+
+  it('P-15.2: differs by a report that is new, and by what is new of a device that was reported before', () => {
+    const bytes = new Uint8Array(32);
+    const report = { device: 'mallory', artifact: bytes, chunk: 3, expected: bytes, found: bytes, at: 9, count: 1 };
+    const of = (...reports: WrongChunkReport[]): string =>
+      statesOf(statusMessage({ at: 1, online: true, agent: '0.1.0', peers: 2, rollouts: [], reports }), new Set());
+    const all = [of(), of(report), of({ ...report, at: 10 }), of({ ...report, count: 2 })];
+    expect(new Set([...all, of({ ...report, device: 'other' }), of(report, { ...report, device: 'other' })]).size).toBe(
+      6,
+    );
   });
 
   it('leaves out a rollout that waits to be joined', () => {

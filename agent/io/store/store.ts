@@ -10,7 +10,7 @@ import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
 import { addToWanted, type ReadyName, readyPath } from './ready.js';
 import type { ReadyFile } from './ready_file.js';
-import { type Evicted, type InForceByGroup, inForceSchema, Room, type StorePlace } from './room.js';
+import { type Beside, type Evicted, type InForceByGroup, inForceSchema, Room, type StorePlace } from './room.js';
 import type { SeedFile } from './seed_file.js';
 import { badName, storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
@@ -39,6 +39,7 @@ const IN_FORCE_DOCUMENT = 'in_force';
  * What a device keeps on its disk. One agent at a time:
  *
  *     <dir>/state/<name>.json          small documents
+ *     <dir>/evidence/<number>.bin      what came and was wrong, see EvidenceFiles
  *     <dir>/artifacts/<hex>/..         see StoredArtifact
  *     <dir>/ready/<name>/<version>     complete artifacts
  */
@@ -153,6 +154,16 @@ export class Store {
   /** Bytes that all artifacts take of the disk, those that are handed over among them. @throws ChunkmeshError E_STORE_IO */
   usedBytes(): Promise<number> {
     return storing(this.dir, () => this.#room.used(this.#granted));
+  }
+
+  /** As Room.beside: evidence is, which counts with the artifacts and makes room for them. */
+  beside(beside: Beside): void {
+    this.#room.beside(beside);
+  }
+
+  /** As Room.writeBeside. @throws ChunkmeshError as `write` does, E_STORE_IO */
+  writeBeside(bytes: number, write: () => Promise<void>): Promise<boolean> {
+    return storing(this.dir, () => this.#room.writeBeside(bytes, this.#granted, write));
   }
 
   /**
