@@ -4,11 +4,13 @@ import { asError, ChunkmeshError } from '../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import type { ControlMessage } from '../shared/mqtt/control_link.js';
 import type { Announcements } from './announcements.js';
+import { openCommand } from './commands.js';
 import type { Control, Heard } from './control.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
 import type { Rollouts } from './rollouts.js';
+import type { Standing } from './standing.js';
 import type { InForce } from './store/eviction.js';
 import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
 import type { TrustedClock } from './trust/trusted_clock.js';
@@ -29,6 +31,7 @@ export interface HearingParts {
   readonly trust: TrustKeeper;
   readonly clock: TrustedClock;
   readonly store: Store;
+  readonly standing: Pick<Standing, 'carryOut'>;
 }
 
 export interface HearingHost {
@@ -82,6 +85,7 @@ export class Hearing {
     const { topic, opened } = heard;
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
+    else if (topic.name === 'command') this.#parts.standing.carryOut(openCommand(opened, this.#host.seconds()));
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
   }
 

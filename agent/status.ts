@@ -105,17 +105,23 @@ export interface StatusParts {
   readonly rollouts: readonly RolloutProgress[];
   /** P-15.2 */
   readonly reports?: readonly WrongChunkReport[];
+  readonly integrity?: StatusMessage['integrity'];
+  readonly alerts?: StatusMessage['alerts'];
+  readonly moreAlerts?: StatusMessage['moreAlerts'];
 }
 
 /** P-4.7: what an operator is to see soon. @param joining hex of artifacts whose rollouts wait to be joined (P-10.1): nothing of these */
 export function statesOf(
-  { online, metered, rollouts, reports = [] }: StatusMessage,
+  { online, metered, rollouts, integrity = [], alerts = [], reports = [] }: StatusMessage,
   joining: ReadonlySet<string>,
 ): string {
   const told = rollouts.filter(({ artifact }) => !joining.has(Buffer.from(artifact).toString('hex')));
   return JSON.stringify([
     online,
     metered,
+    // When it was looked at last is no news.
+    integrity.map(({ at: _, ...row }) => row),
+    alerts.map(({ n }) => n),
     told.map(({ name, version, state, hold, error }) => [name, version, state, hold, error]),
     reports.map(({ device, at, count }) => [device, at, count]),
   ]);

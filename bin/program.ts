@@ -1,7 +1,9 @@
 import { Command, CommanderError, Help, Option } from 'commander';
 import { EXIT } from '../shared/errors.js';
 import { VERSION } from '../shared/version.js';
+import { addAcknowledge } from './commands/acknowledge.js';
 import { addAgent } from './commands/agent.js';
+import { addAlert } from './commands/alert.js';
 import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
@@ -57,6 +59,8 @@ export function createProgram(): Command {
     addPublish,
     addAgent,
     addStatus,
+    addAcknowledge,
+    addAlert,
     addTrust,
     addEvidence,
     addGuard,

@@ -47,6 +47,12 @@ export interface DeviceRow {
   readonly rollouts: readonly RolloutRow[];
   /** Of at most 16 devices. */
   readonly reports: readonly ReportRow[];
+  /** Whether what is installed is right (P-15.5). */
+  readonly integrity?: NonNullable<StatusMessage['integrity']>;
+  /** What nobody has acknowledged, the newest, in their order (P-15.8). */
+  readonly alerts?: NonNullable<StatusMessage['alerts']>;
+  /** How many there are beside these. */
+  readonly moreAlerts?: number;
   /** From the network, between the last two reports; 0 while nothing is fetched. */
   readonly bytesPerSecond: number;
   readonly sample: Sample;
@@ -100,6 +106,9 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
       ...report,
       ...{ artifact: hex(report.artifact), expected: hex(report.expected), found: hex(report.found) },
     })),
+    ...(message.integrity !== undefined && { integrity: message.integrity }),
+    ...(message.alerts !== undefined && { alerts: message.alerts }),
+    ...(message.moreAlerts !== undefined && { moreAlerts: message.moreAlerts }),
     bytesPerSecond,
     sample,
   };

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { checkNotFromFuture, openEnvelope } from '../../shared/control/envelope.js';
-import { decodeMessage } from '../../shared/control/messages.js';
-import { parseTopic, topics } from '../../shared/control/topics.js';
+import { checkNotFromFuture, openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { type CommandMessage, decodeMessage, encodeMessage } from '../../shared/control/messages.js';
+import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlLinkOptions, ControlMessage } from '../../shared/mqtt/control_link.js';
@@ -74,6 +74,13 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
       if (left <= 0) return;
       await new Promise((resolve) => setTimeout(resolve, left));
     }
+  }
+
+  /** P-4.8: says it to a device, once; whether it heard shows in what it says. @throws E_MESSAGE_TOO_LARGE */
+  command(device: string, command: CommandMessage): void {
+    const topic = topics.command(this.#credential.prefix, device);
+    const { qos } = TOPICS.command;
+    this.#link?.publish(topic, sealEnvelope(topic, encodeMessage(command), this.#credential), { qos, retain: false });
   }
 
   async close(): Promise<void> {

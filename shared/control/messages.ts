@@ -2,9 +2,15 @@ import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
 import {
   INDEX_CHUNK,
+  MAX_ALERT_TEXT,
+  MAX_ALERTS,
+  MAX_ARTIFACT_BYTES,
   MAX_CANDIDATES,
   MAX_CHUNKS,
+  MAX_COMMAND_SECONDS,
   MAX_DIGEST_BITS,
+  MAX_INSTALLED,
+  MAX_INTEGRITY_RANGES,
   MAX_OFFER_SECONDS,
   MAX_REPORTS,
   MAX_ROLLOUTS,
@@ -97,6 +103,36 @@ const report = z.object({
   count: count.min(1),
 });
 
+export const INTEGRITY_STATES = ['ok', 'mismatch', 'unreadable', 'other'] as const;
+
+const position = z.int().min(0).max(MAX_ARTIFACT_BYTES);
+
+/** P-15.5 */
+const integrity = z.object({
+  name: id,
+  version: version.optional(),
+  state: z.enum(INTEGRITY_STATES),
+  at: seconds,
+  ranges: z
+    .array(z.tuple([position, position]))
+    .max(MAX_INTEGRITY_RANGES)
+    .optional(),
+  more: z.boolean().optional(),
+  repaired: count.optional(),
+});
+
+/** P-15.8 */
+const alert = z.object({
+  n: count,
+  kind: id,
+  text: z
+    .string()
+    .regex(/^[ -~]*$/, 'not printable ASCII')
+    .max(MAX_ALERT_TEXT),
+  at: seconds,
+  count: z.int().min(1),
+});
+
 const status = z.object({
   t: z.literal('status'),
   at: seconds,
@@ -110,9 +146,25 @@ const status = z.object({
     .max(MAX_REPORTS)
     .refine((list) => new Set(list.map((entry) => entry.device)).size === list.length, 'two reports of one device')
     .optional(),
+  integrity: z.array(integrity).max(MAX_INSTALLED).optional(),
+  alerts: z.array(alert).max(MAX_ALERTS).optional(),
+  moreAlerts: count.optional(),
 });
 
-const SCHEMAS = { trust, have, offer, answer, status } as const;
+/** P-4.8 */
+const command = z
+  .object({
+    t: z.literal('command'),
+    v: z.literal(1),
+    do: z.literal('acknowledge'),
+    from: count.optional(),
+    upto: count,
+    at: seconds,
+    expires: seconds,
+  })
+  .refine(({ at, expires }) => expires >= at && expires - at <= MAX_COMMAND_SECONDS, 'breaks P-4.8');
+
+const SCHEMAS = { trust, have, offer, answer, status, command } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
@@ -142,6 +194,9 @@ export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
 export type WrongChunkReport = z.infer<typeof report>;
+export type CommandMessage = Message<'command'>;
+export type IntegrityRow = z.infer<typeof integrity>;
+export type AlertRow = z.infer<typeof alert>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

@@ -14,6 +14,8 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   status: ['status', '--fleet', 'nowhere'],
   evidence: ['evidence', '--store', 'nowhere/store'],
   guard: ['guard', '--fleet', 'nowhere', '--threshold', '2'],
+  acknowledge: ['acknowledge', 'cam-1', '--fleet', 'nowhere', '--upto', '3'],
+  alert: ['alert', 'tamper', '--socket', 'nowhere/alerts'],
   demo: ['demo'],
 };
 const NO_NUMBERS = ['', ' ', '-1', 'NaN', 'Infinity', '1e3', '0x10', '1.5', '９', ' 50', '9'.repeat(400), '\u001b[31m'];
@@ -118,6 +120,7 @@ describe('what is none of the choices', () => {
     ['enroll', '--role'],
     ['broker', '--kind'],
     ['agent', '--http'],
+    ['agent', '--repair'],
     ['demo', '--broker'],
   ])('%s %s', async (verb, option) => {
     for (const value of ['', ' ', 'DEVICE', 'constructor', '__proto__', 'x'.repeat(400)]) {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { ExpectedArtifact } from '../../../shared/artifact/index.js';
+import type { ArtifactIndex, ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { isArtifactName, isId } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
 import type { InForce } from '../../store/eviction.js';
 import type { ChunkSource } from './chunk_source.js';
 import { makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
-import { handedOverAs, readyFilesAs, unfinishedAs } from './kin.js';
+import { handedOverAs, indexIn, type KnownVersion, knownAs, readyFilesAs, unfinishedAs } from './kin.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
 import { addToWanted, type ReadyName, readyPath } from './ready.js';
@@ -130,6 +130,21 @@ export class Store {
     const before = JSON.stringify(this.#inForce);
     this.#inForce = { ...this.#inForce, [group]: rollouts };
     if (JSON.stringify(this.#inForce) !== before) await this.writeState(IN_FORCE_DOCUMENT, this.#inForce);
+  }
+
+  /** What all groups name, as of their last trust messages; heard of since the start or before it. */
+  get inForce(): readonly InForce[] {
+    return Object.values(this.#inForce).flat();
+  }
+
+  /** Versions of the name of which the store has the index, those that were used last first. @throws ChunkmeshError E_STORE_IO */
+  known(name: string): Promise<KnownVersion[]> {
+    return knownAs(this.#place, name);
+  }
+
+  /** The index of an artifact that need not be open. @throws ChunkmeshError E_STORE_IO */
+  indexOf(artifact: string): Promise<ArtifactIndex | undefined> {
+    return indexIn(this.#place, artifact);
   }
 
   /**
