@@ -5,6 +5,7 @@ import { asError, ChunkmeshError } from '../shared/errors.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
+import { type FleetClock, signingTime, systemClock } from './clock.js';
 import { Control, sealStatus } from './control.js';
 import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
 import { Hearing } from './hearing.js';
@@ -43,7 +44,6 @@ const RANDOM_RANGE = 2 ** 47;
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const now = (): number => performance.now();
-const seconds = (): number => Math.floor(Date.now() / 1000);
 const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
 
 /** What an agent holds while it runs. */
@@ -69,6 +69,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #ended = new AbortController();
   #running: Running | null = null;
   #evidence: Evidence | undefined;
+  #clock: FleetClock = systemClock;
   /** The host's own, as of the last look. */
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
@@ -150,6 +151,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       datagrams: endpoint?.stats ?? NO_DATAGRAMS,
       storeBytes,
       online: control?.link.online ?? false,
+      replayed: control?.replayed ?? 0,
     };
   }
 
@@ -160,6 +162,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       warned: (error) => this.#warn(error),
     });
     this.#evidence = parts.evidence;
+    this.#clock = parts.clock;
     let link: ControlLink | null = null;
     try {
       const learning = await Learning.open(parts.store, (error) => this.#warn(error));
@@ -181,11 +184,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
-    const { credential, endpoint } = parts;
+    const { clock, credential, endpoint } = parts;
+    const seconds = () => this.#seconds();
     const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
     const announcements = new Announcements(credential, control, random);
     const negotiation = new Negotiation(credential.identity.id, {
-      ...{ now, seconds, candidates: () => endpoint.candidates },
+      ...{ now, clock, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
       signal: (to, payload) => control.signal(to, payload),
       agreed: (transfer, agreed) => {
@@ -196,7 +200,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const hearing = new Hearing(
       { ...parts, ...speaking, rollouts: this.#rollouts },
       {
-        ...{ now, seconds, self: credential.identity.id },
+        ...{ now, clock, self: credential.identity.id },
         changed: () => this.#changed(),
         refused: (error, times) => this.#warn(error, times),
       },
@@ -295,11 +299,11 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...{ self: running.credential.identity.id, site: running.credential.identity.site },
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
       ...{ http: running.http, httpRules: httpRules(this.#options) },
-      worth: (device) => running.learning.worth(device, seconds()),
-      learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
+      worth: (device) => running.learning.worth(device, this.#seconds()),
+      learned: (device, lesson) => running.learning.learned(device, lesson, now(), this.#seconds()),
       misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
       sentWrong: ({ device: accused, certificate = NO_CERTIFICATE }, wrong, bytes) => {
-        if (running.evidence.add({ ...wrong, accused, certificate, at: seconds() }, bytes)) this.#changed();
+        if (running.evidence.add({ ...wrong, accused, certificate, at: this.#seconds() }, bytes)) this.#changed();
       },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
@@ -318,6 +322,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       },
       warning: (error) => this.#warn(error),
     };
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#clock.now());
   }
 
   #changed(): void {
@@ -351,7 +359,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);
       if (transfer.nextDeadline() <= at) transfer.tick();
-      announcements.tick(transfer, at, seconds());
+      announcements.tick(transfer, at, signingTime(this.#clock));
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
     recheck?.tick();
@@ -392,9 +400,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
     const { metered } = this.#throttle;
-    const at = seconds();
+    const at = this.#seconds();
     return statusMessage({
-      ...{ at, online, agent: VERSION, peers, rollouts, reports: this.#evidence?.reports(at) ?? [] },
+      ...{
+        at: signingTime(this.#clock),
+        online,
+        agent: VERSION,
+        peers,
+        rollouts,
+        reports: this.#evidence?.reports(at) ?? [],
+      },
       ...(metered !== 'off' && { metered }),
     });
   }
