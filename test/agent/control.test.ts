@@ -327,10 +327,11 @@ describe('P-3.8 what came before', () => {
     expect(heard.replayed).toBe(0);
   });
 
-  it('P-3.6: a device without a clock takes certificates that are newer than the time it knows, and none that ended before it', () => {
+  it('P-3.4: certificates that are newer than the time it knows are taken, and none that ended before it', () => {
     const takes = (now: number, believed: boolean): string =>
       codeOf(() => control().control.open(message(1), START, clock(now, believed)));
-    expect([takes(NOW - 200_000, true), takes(NOW - 200_000, false)]).toEqual(['E_CERT_EXPIRED', 'accepted']);
-    expect([takes(0, false), takes(NOW + 200_000, false)]).toEqual(['accepted', 'E_CERT_EXPIRED']);
+    for (const believed of [true, false]) {
+      expect([takes(NOW - 200_000, believed), takes(NOW + 200_000, believed)]).toEqual(['accepted', 'E_CERT_EXPIRED']);
+    }
   });
 });
