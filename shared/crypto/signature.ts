@@ -63,6 +63,9 @@ export class SigningKey {
     return by.sign(message, { seed: this.#seed, object: this.#key });
   }
 
+  /** It holds nothing of the world: what it shares with keys that do. */
+  close(): void {}
+
   toJSON(): string {
     return '[redacted]';
   }

@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import * as noble from '@noble/ed25519';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -245,6 +246,26 @@ describe('a signing key keeps to itself', () => {
     expect(JSON.stringify({ deep: [{ secret }] })).toBe('{"deep":[{"secret":"[redacted]"}]}');
     expectClean(Object.keys(secret).join());
     expectClean(JSON.stringify({ ...secret }));
+  });
+
+  it('in copies, clones and messages to other threads', () => {
+    for (const value of [structuredClone({ secret: { ...secret } }), Object.assign({}, secret), { ...secret }]) {
+      expectClean(inspect(value, { depth: null, showHidden: true }));
+      expectClean(JSON.stringify(value));
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage(Object.assign({}, secret));
+    const arrived = receiveMessageOnPort(port2);
+    expectClean(inspect(arrived, { depth: null, showHidden: true }));
+    expect(arrived).toBeDefined();
+    port1.close();
+    expectClean(inspect(structuredClone(secret), { depth: null, showHidden: true }));
+  });
+
+  it('as the cause of an error, and in its stack', () => {
+    const error = new Error('why', { cause: secret });
+    expectClean(inspect(error, { depth: null, showHidden: true, getters: true }));
+    expectClean(String(error.stack));
   });
 
   it('in inspection at any depth, hidden properties and getters included', () => {
