@@ -97,7 +97,7 @@ function brokenBundles(bundle: WholeBundle, foreign: string): (string | object)[
     ...[whole.slice(0, -2), whole.slice(1), bundle.key, JSON.stringify(bundle.key), `${whole}${whole}`],
     ...Object.keys(bundle).map((field, at) => ({
       ...bundle,
-      [field]: at % 2 ? bundle.key.slice(3) : { text: bundle.key },
+      [field]: at % 2 ? { text: bundle.key } : bundle.key.slice(3),
     })),
     ...[foreign, bundle.key.slice(5), bundle.key.replace('\n', ''), bundle.ca].map((key) => ({ ...bundle, key })),
     ...['mesh.key', 'open.key', 'cut.key', 'absent.key'].map((file) => ({
