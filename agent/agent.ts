@@ -102,7 +102,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /**
    * Resolves when the agent runs; the broker may still be unreachable, which is a warning and tried again. Once.
-   * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_STORE_*, E_SOCKET; E_ARGUMENT where it was started or stopped
+   * @throws E_FILE_*, E_KEY_*, E_NOT_INSTALLED, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_STORE_*, E_SOCKET; E_ARGUMENT where it was started or stopped
    *   before, or is stopped meanwhile. Nothing is left open then.
    */
   async start(): Promise<void> {

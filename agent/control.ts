@@ -4,7 +4,7 @@ import { SendersHeard } from '../shared/control/replay.js';
 import { allowedFilters, covers, type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
 import { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
-import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
+import type { ControlLink, ControlMessage, PublishOptions } from '../shared/mqtt/control_link.js';
 import { Tally } from '../shared/tally.js';
 import type { FleetClock } from './clock.js';
 import type { Misbehaviour } from './swarm/misbehaviour.js';
@@ -28,6 +28,9 @@ const ASK_OFTEN_MS = 60_000;
 const TELL_SILENT_MS = 30_000;
 /** Refused by this device's clock, which may be what is wrong: the same message may be good later. */
 const BY_THE_CLOCK: readonly ErrorCode[] = ['E_MESSAGE_TIME', 'E_CERT_EXPIRED', 'E_TRUST_EXPIRED'];
+
+/** A token that is gone, or has another key (P-13.3). */
+const OF_THE_KEY: readonly ErrorCode[] = ['E_KEY_TOKEN', 'E_KEY_PIN', 'E_KEY_REFERENCE'];
 
 export interface Heard {
   readonly topic: ParsedTopic;
@@ -56,6 +59,8 @@ export class Control {
   readonly #senders = new SendersHeard();
   #replayed = 0;
   readonly #refusals = new Tally();
+  /** Whether the key did not sign what was last to be said. */
+  #mute = false;
   readonly #misbehaved: (device: string, how: Misbehaviour) => void;
 
   /** @param misbehaved is told of who says more than its share, on the broker's word, or what it signed and nobody can read. */
@@ -163,28 +168,45 @@ export class Control {
   signal(to: MeshPeer, payload: Uint8Array): void {
     const { prefix, identity } = this.#credential;
     const topic = topics.signal(prefix, to.site, to.device, identity.id);
-    this.link.publish(topic, sealEnvelope(topic, payload, this.#credential), { qos: TOPICS.signal.qos, retain: false });
+    this.#publish(topic, payload, { qos: TOPICS.signal.qos, retain: false });
   }
 
   have(artifact: string, shard: number, have: Message): void {
     const { prefix, identity } = this.#credential;
     const topic = topics.have(prefix, artifact, shard, identity.id);
-    const payload = sealEnvelope(topic, encodeMessage(have), this.#credential);
-    this.link.publish(topic, payload, { qos: TOPICS.have.qos, retain: false });
+    this.#publish(topic, encodeMessage(have), { qos: TOPICS.have.qos, retain: false });
   }
 
   status(status: Message): void {
-    const { topic, payload } = sealStatus(this.#credential, status);
-    this.link.publish(topic, payload, { qos: TOPICS.status.qos, retain: true });
+    const { prefix, identity } = this.#credential;
+    this.#publish(topics.status(prefix, identity.id), encodeMessage(status), { qos: TOPICS.status.qos, retain: true });
+  }
+
+  /** P-13.3: where a token is gone nothing can be said, and everything is said anew later. Told once, until it signs again. */
+  #publish(topic: string, payload: Uint8Array, options: PublishOptions): void {
+    let envelope: Uint8Array;
+    try {
+      envelope = sealEnvelope(topic, payload, this.#credential);
+      this.#mute = false;
+    } catch (error) {
+      if (!(error instanceof ChunkmeshError) || !OF_THE_KEY.includes(error.code)) throw error;
+      if (!this.#mute) this.link.emit('failure', error);
+      this.#mute = true;
+      return;
+    }
+    this.link.publish(topic, envelope, options);
   }
 
   /** The last status, then the end of the connection, or of this agent's part in it. */
   async farewell(status: Message, timeoutMs: number): Promise<void> {
-    if (this.link.online) {
+    try {
+      if (!this.link.online) return;
       const { topic, payload } = sealStatus(this.#credential, status);
-      const options = { qos: TOPICS.status.qos, retain: true };
-      await this.link.publishConfirmed(topic, payload, options, timeoutMs).catch(() => {});
+      await this.link.publishConfirmed(topic, payload, { qos: TOPICS.status.qos, retain: true }, timeoutMs);
+    } catch {
+      // The broker has the will, and says that this device is gone.
+    } finally {
+      await this.link.close();
     }
-    await this.link.close();
   }
 }

@@ -23,6 +23,8 @@ export const RECHECK_DOCUMENT = 'recheck';
 export interface Parts {
   /** It counts what it signs by the store (P-3.8). */
   readonly credential: Credential;
+  /** The credential's, where it was loaded here: who gave one that was loaded closes it. */
+  readonly key: { close(): void } | null;
   readonly store: Store;
   readonly evidence: Evidence;
   readonly endpoint: Endpoint;
@@ -47,14 +49,12 @@ const NOBODY: PartsOwner = { believed() {}, flowed() {}, warned() {} };
 
 /**
  * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
- * @throws E_FILE_*, E_KEY_FILE_MODE, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_CONFIG, E_STORE_*, E_SOCKET
+ * @throws E_FILE_*, E_KEY_*, E_NOT_INSTALLED, E_BUNDLE, E_BUNDLE_ROLE, E_CERT_*, E_CONFIG, E_STORE_*, E_SOCKET
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
   const loaded = typeof given === 'string' ? await loadCredential(given) : given;
-  checkRole(loaded);
-  owner.believed(loaded);
-  const ca = await readAuthorities(options.http?.ca);
+  const key = typeof given === 'string' ? loaded.key : null;
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.unshift(part);
@@ -62,6 +62,9 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     return part;
   };
   try {
+    checkRole(loaded);
+    owner.believed(loaded);
+    const ca = await readAuthorities(options.http?.ca);
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, loaded)));
     const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
     const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
@@ -80,6 +83,7 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     }
     return {
       credential,
+      key,
       store,
       evidence,
       endpoint,
@@ -90,14 +94,15 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
       recheckMemory: await recheckMemory(store),
     };
   } catch (error) {
-    await everyStep(opened.map((part) => () => part.close())).catch(() => {});
+    await everyStep([...opened.map((part) => () => part.close()), async () => key?.close()]).catch(() => {});
     throw error;
   }
 }
 
 /** What is left to say is said, then all is given back. @throws E_STORE_IO, E_DISK_FULL */
-export function closeParts({ store, evidence, endpoint, seeds, http }: Parts): Promise<void> {
-  return everyStep([endpoint, http, ...seeds, evidence, store].map((part) => () => part.close()));
+export function closeParts({ key, store, evidence, endpoint, seeds, http }: Parts): Promise<void> {
+  const parts = [endpoint, http, ...seeds, evidence, store].map((part) => () => part.close());
+  return everyStep([...parts, async () => key?.close()]);
 }
 
 /** Takes every step in turn, whatever becomes of the others. @throws the first error, once all were taken */

@@ -15,11 +15,12 @@ import { rates } from './rates.js';
 import { formatJson, formatText, machineName } from './report.js';
 import { runRounds } from './rounds.js';
 import { FLEETS, scale } from './scale.js';
+import { signatures } from './signatures.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 import { swarm } from './swarm.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|signatures|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -170,4 +171,7 @@ bench('scale', 'what a rollout costs fleets of 10 to 100,000 devices, simulated'
   .option('--seed <n>', 'of all that is drawn at random; of each further round one more', whole, 1)
   .option('--plots <folder>', 'draw the curves there', directory)
   .action((options) => run(scale, options));
+bench('signatures', 'what it costs to sign and to verify, by each provider', 5).action((options) =>
+  run(signatures, options),
+);
 await program.parseAsync();

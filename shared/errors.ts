@@ -42,7 +42,18 @@ export const ERROR_TABLE = {
   E_KEY_FILE_MODE: row(
     EXIT.trust,
     false,
-    'Run `chmod 600` on the file; if others could have read it, run `chunkmesh enroll --renew`.',
+    'Run `chown` and `chmod 600` on the file; if others could have read it, run `chunkmesh enroll --renew`.',
+  ),
+  E_KEY_REFERENCE: row(
+    EXIT.input,
+    false,
+    'Mend where the key is said to be: docs/OPERATIONS.md, "Where a key is", has the forms (P-13.2).',
+  ),
+  E_KEY_TOKEN: row(EXIT.world, true, 'Put the token back, or see why its module fails; it is opened again by itself.'),
+  E_KEY_PIN: row(
+    EXIT.trust,
+    false,
+    'Give the right PIN (`pin-source`) and start again; a token locks itself after a few that are wrong.',
   ),
   E_CERT_INVALID: row(
     EXIT.trust,

@@ -29,6 +29,7 @@ SIGUSR2 has it read rates, hours, the metered mode and what is held back anew fr
 
 Examples:
   $ chunkmesh agent --bundle /etc/chunkmesh/cam-1.json --store /var/lib/chunkmesh
+  $ chunkmesh agent --bundle credential:cam-1.json --store /var/lib/chunkmesh
   $ chunkmesh agent --config /etc/chunkmesh/agent.json
   $ CHUNKMESH_LOG_LEVEL=debug chunkmesh agent --config agent.json --json`;
 

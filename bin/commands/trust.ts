@@ -80,6 +80,7 @@ export function addTrust(program: Command): void {
     .command('key')
     .description('make a key pair: <file>, which is secret, and <file>.pub')
     .argument('<file>', 'where; never overwritten', path('<file>'))
+    .option('--from <key>', 'only <file>.pub, of a key that is in a token or elsewhere: pkcs11:<...>')
     .action(async (file, flags) => (await import('../run/trust_keys.js')).makeKey(file, flags));
   trust
     .command('init')
@@ -123,7 +124,7 @@ export function addTrust(program: Command): void {
     )
     .argument('[files...]', 'as from trust/staged')
     .addOption(fleetOption().makeOptionMandatory(false))
-    .requiredOption('--key <file>', 'private key; may be repeated', collect)
+    .requiredOption('--key <file>', 'private key: a file, credential:<name> or pkcs11:<...>; may be repeated', collect)
     .action(async (files, flags) => (await import('../run/trust_sign.js')).signFiles(files, flags));
   trust
     .command('show')

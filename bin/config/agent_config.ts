@@ -3,6 +3,7 @@ import { delimiter, dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { isId } from '../../shared/control/ids.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import { isCredential } from '../../shared/identity/keys/key_reference.js';
 import { nearest } from './nearest.js';
 import { type AgentSettings, SETTINGS, schema } from './settings.js';
 
@@ -53,7 +54,7 @@ function resolvePaths(settings: AgentSettings, folder: string): AgentSettings {
   const { bundle, store, installed, alerts, seeds, httpCa } = settings;
   return {
     ...settings,
-    ...(bundle !== undefined && { bundle: resolve(folder, bundle) }),
+    ...(bundle !== undefined && { bundle: isCredential(bundle) ? bundle : resolve(folder, bundle) }),
     ...(store !== undefined && { store: resolve(folder, store) }),
     ...(installed !== undefined && {
       installed: Object.fromEntries(Object.entries(installed).map(([name, path]) => [name, resolve(folder, path)])),

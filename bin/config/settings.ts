@@ -132,7 +132,7 @@ export const SETTINGS: readonly SettingRow[] = [
     key: 'bundle',
     environment: 'CHUNKMESH_BUNDLE',
     flag: '--bundle <file>',
-    meaning: 'credential bundle, made by `chunkmesh enroll`; mode 0600',
+    meaning: 'credential bundle, made by `chunkmesh enroll`; mode 0600; or `credential:<name>`',
   },
   {
     key: 'store',

@@ -31,8 +31,9 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
   const { fleet, name, group, onlyGroup, onlySite, expiresDays, broker, json, url: urls, index } = flags;
   if (flags.untilStdinEnds) void stopRequested({ untilStdinEnds: true }).then(() => process.exit(INTERRUPTED));
   const size = await groupSize(fleet, group);
+  const credential = await memberOfFolder(fleet, 'publisher');
   const published = await publish({
-    credential: await memberOfFolder(fleet, 'publisher'),
+    credential,
     fleetFolder: fleet,
     file,
     name,
@@ -47,7 +48,7 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     ...(urls !== undefined && { urls }),
     ...(index !== undefined && { indexFile: index }),
     ...(broker !== undefined && { broker }),
-  });
+  }).finally(() => credential.key.close());
   const notes = notesOn(published, size, index);
   if (json) {
     output.json({ ...published, notes });

@@ -52,6 +52,7 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
     await Promise.race([show(), ...(stop === undefined ? [] : [stop])]);
   } finally {
     await status.close();
+    credential.key.close();
   }
 }
 

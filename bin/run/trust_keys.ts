@@ -1,7 +1,7 @@
 import type { Key } from '@tufjs/models';
 import { withFleetLock } from '../../broker/fleet/fleet_lock.js';
 import { type AllKeys, changeKeys, initTrust, renew, type Waiting } from '../../broker/trust/ceremony.js';
-import { createKeyFile, readPublicKey } from '../../broker/trust/key_files.js';
+import { createKeyFile, exportPublicKey, readPublicKey } from '../../broker/trust/key_files.js';
 import type { KeyedRole, KeysOfRole } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
 import { ChunkmeshError } from '../../shared/errors.js';
@@ -12,7 +12,13 @@ import { output } from '../output.js';
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
 
-export async function makeKey(file: string, { json }: { json?: true }): Promise<void> {
+export async function makeKey(file: string, { from, json }: { from?: string; json?: true }): Promise<void> {
+  if (from !== undefined) {
+    const { keyID } = await exportPublicKey(file, from);
+    if (json) output.json({ public: `${file}.pub`, id: keyID });
+    else output.line(`key ${keyID}\npublic half ${file}.pub`);
+    return;
+  }
   const { keyID } = await createKeyFile(file);
   if (json) output.json({ key: file, public: `${file}.pub`, id: keyID });
   else output.line(`key ${keyID}\nsecret half ${file}, public half ${file}.pub`);

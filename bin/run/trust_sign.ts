@@ -3,11 +3,12 @@ import { basename } from 'node:path';
 import { withFleetLock } from '../../broker/fleet/fleet_lock.js';
 import { ONLINE_DAYS, promote, signStaged } from '../../broker/trust/ceremony.js';
 import { type Description, describe } from '../../broker/trust/describe.js';
-import { readSigningKey } from '../../broker/trust/key_files.js';
+import { openSigningKey } from '../../broker/trust/key_files.js';
 import { metadataBytes, type SigningKeyLike, sign } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
 import { parseFileName, parseMetadata } from '../../broker/trust/trust_folder.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import type { IdentityKey } from '../../shared/identity/keys/identity_key.js';
 import type { SignFlags } from '../commands/trust.js';
 import { output } from '../output.js';
 import { tellWaiting } from './trust_keys.js';
@@ -15,9 +16,21 @@ import { descriptionLines } from './trust_show.js';
 
 /** Signing by hand: what is signed is shown, in the place where the key is. */
 
-export async function signFiles(files: readonly string[], { fleet, key: paths, json }: SignFlags): Promise<void> {
-  const keys: SigningKeyLike[] = [];
-  for (const path of paths) keys.push(await readSigningKey(path));
+export async function signFiles(files: readonly string[], flags: SignFlags): Promise<void> {
+  const keys: IdentityKey[] = [];
+  try {
+    for (const word of flags.key) keys.push(openSigningKey(word));
+    await signBy(keys, files, flags);
+  } finally {
+    for (const key of keys) key.close();
+  }
+}
+
+async function signBy(
+  keys: readonly SigningKeyLike[],
+  files: readonly string[],
+  { fleet, json }: SignFlags,
+): Promise<void> {
   if (files.length === 0 && fleet === undefined) throw new ChunkmeshError('E_ARGUMENT', 'name the files, or a --fleet');
   const signed: Description[] = [];
   for (const path of files) signed.push(await signFile(path, keys));

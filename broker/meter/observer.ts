@@ -99,9 +99,9 @@ function clientOptions(credential: Credential): IClientOptions {
     protocolVersion: 4,
     clientId: credential.identity.id,
     clean: true,
-    ca: credential.ca,
-    cert: credential.certificate,
-    key: credential.key.exportPem(),
+    ca: credential.tls.ca,
+    cert: credential.tls.certificate,
+    key: credential.tls.exportKey(),
     connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectPeriod: RECONNECT_MS,
   };

@@ -35,9 +35,9 @@ export class ProbeClient {
       protocolVersion: options.protocolVersion ?? 4,
       clientId: options.clientId ?? credential.identity.id,
       clean: true,
-      ca: credential.ca,
-      cert: credential.certificate,
-      key: credential.key.exportPem(),
+      ca: credential.tls.ca,
+      cert: credential.tls.certificate,
+      key: credential.tls.exportKey(),
       reconnectPeriod: 0,
       connectTimeout: CONNECT_TIMEOUT_MS,
     });

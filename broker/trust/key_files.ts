@@ -4,7 +4,8 @@ import type { Key } from '@tufjs/models';
 import { z } from 'zod';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { readPrivateFile } from '../../shared/identity/bundle.js';
+import type { IdentityKey } from '../../shared/identity/keys/identity_key.js';
+import { openKey } from '../../shared/identity/keys/open_key.js';
 import { writePrivateFile } from '../fleet/private_file.js';
 import { type KeyedRole, type SigningKeyLike, tufKey } from './metadata_edits.js';
 
@@ -65,9 +66,28 @@ function jsonOrNull(text: string): unknown {
   }
 }
 
-/** @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE */
-export async function readSigningKey(path: string): Promise<SigningKey> {
-  return SigningKey.fromPem(await readPrivateFile(path));
+/**
+ * @param word a path, `credential:<name>` or `pkcs11:<...>` (P-13.2). Whoever opens it closes it.
+ * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_KEY_REFERENCE; of a token also E_KEY_TOKEN, E_KEY_PIN, E_NOT_INSTALLED
+ */
+export function openSigningKey(word: string): IdentityKey {
+  return openKey(word, '.');
+}
+
+/**
+ * The public half of a key that is elsewhere, for `add-key`: `path`.pub.
+ * @throws as openSigningKey; E_STORE_IO
+ */
+export async function exportPublicKey(path: string, word: string): Promise<Key> {
+  const key = openSigningKey(word);
+  const publicKey = tufKey(key.publicKey);
+  key.close();
+  try {
+    await writePrivateFile(`${path}${PUBLIC}`, `${JSON.stringify(publicKey.toJSON())}\n`);
+  } catch (cause) {
+    throw new ChunkmeshError('E_STORE_IO', `${path}: ${systemCode(cause) ?? 'cannot be written'}`, { cause });
+  }
+  return publicKey;
 }
 
 /** The private keys that a fleet's folder has, by key id. */
@@ -79,10 +99,10 @@ export class KeyRing {
     this.#folder = folder;
   }
 
-  /** @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE */
+  /** @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_KEY_REFERENCE */
   static async open(folder: string): Promise<KeyRing> {
     const ring = new KeyRing(folder);
-    for (const name of await names(folder)) ring.add(await readSigningKey(join(folder, name)));
+    for (const name of await names(folder)) ring.add(openSigningKey(join(folder, name)));
     return ring;
   }
 
@@ -102,7 +122,7 @@ export class KeyRing {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, `${role}-${n}.key`);
     const key = await createKeyFile(path);
-    this.add(await readSigningKey(path));
+    this.add(openSigningKey(path));
     return key;
   }
 }

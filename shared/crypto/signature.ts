@@ -1,68 +1,12 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  verify as verifyByNode,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
-import * as noble from '@noble/ed25519';
 import { ChunkmeshError } from '../errors.js';
-import { isSodiumUnwanted, loadSodium } from './sodium.js';
+import { chooseSignatures, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SignatureProvider } from './signature_provider.js';
 
 /** Ed25519 (RFC 8032): the one door to signing. Private bytes have no accessor and print as redacted. */
 
-export interface SignatureProvider {
-  readonly name: 'sodium-native' | 'noble';
-  sign(message: Uint8Array, seed: Uint8Array): Uint8Array;
-  verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
-}
-
-noble.hashes.sha512 = (message) => new Uint8Array(createHash('sha512').update(message).digest());
-
-export const nobleProvider: SignatureProvider = {
-  name: 'noble',
-  sign: (message, seed) => noble.sign(message, seed),
-  // libsodium refuses more than noble's strict reading does: a small-order R, and what only the cofactor makes valid. Without both
-  // checks a signer could make a message that one half of a fleet believes and the other does not.
-  verify: (signature, message, publicKey) =>
-    noble.verify(signature, message, publicKey, { zip215: false }) &&
-    !noble.Point.fromBytes(signature.subarray(0, PUBLIC_KEY_BYTES)).isSmallOrder() &&
-    verifyByNode(null, message, nodePublicKey(publicKey), signature),
-};
-
-/** RFC 8032 §5.1.7 without the cofactor, as OpenSSL reads it. */
-function nodePublicKey(publicKey: Uint8Array): KeyObject {
-  const x = Buffer.from(publicKey).toString('base64url');
-  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-}
-
-const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-/** Where the native library loads, else null. */
-export function loadSodiumSignatures(): SignatureProvider | null {
-  const sodium = loadSodium();
-  if (sodium === null) return null;
-  return {
-    name: 'sodium-native',
-    sign(message, seed) {
-      const secret = Buffer.alloc(64);
-      const signature = Buffer.alloc(SIGNATURE_BYTES);
-      sodium.crypto_sign_seed_keypair(Buffer.alloc(32), secret, view(seed));
-      sodium.crypto_sign_detached(signature, view(message), secret);
-      secret.fill(0);
-      return new Uint8Array(signature);
-    },
-    verify: (signature, message, publicKey) =>
-      sodium.crypto_sign_verify_detached(view(signature), view(message), view(publicKey)),
-  };
-}
-
-const SIGNATURE_BYTES = 64;
-const PUBLIC_KEY_BYTES = 32;
-
-const provider = (isSodiumUnwanted(process.env.CHUNKMESH_CRYPTO) ? null : loadSodiumSignatures()) ?? nobleProvider;
+/** The provider of this process, chosen once, by the environment variable CHUNKMESH_CRYPTO. */
+const provider = chooseSignatures(process.env.CHUNKMESH_CRYPTO);
 
 /** False for anything that is not a valid signature, malformed keys included; never throws. */
 export function verifySignature(
@@ -116,8 +60,11 @@ export class SigningKey {
 
   /** 64 bytes. */
   sign(message: Uint8Array, by: SignatureProvider = provider): Uint8Array {
-    return by.sign(message, this.#seed);
+    return by.sign(message, { seed: this.#seed, object: this.#key });
   }
+
+  /** It holds nothing of the world: what it shares with keys that do. */
+  close(): void {}
 
   toJSON(): string {
     return '[redacted]';

@@ -1,19 +1,28 @@
 import type { X509Certificate } from 'node:crypto';
-import { constants, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ClockCounter, type MessageCounter } from '../control/counter.js';
 import { isId, isPrefix } from '../control/ids.js';
 import type { Identity } from '../control/topics.js';
 import { SigningKey } from '../crypto/signature.js';
-import { ChunkmeshError, systemCode } from '../errors.js';
+import { ChunkmeshError } from '../errors.js';
 import { CertificateVerifier, parseX509 } from './certificate.js';
+import type { IdentityKey } from './keys/identity_key.js';
+import { credentialReference, fileReference, keyReference, pkcs11Reference } from './keys/key_reference.js';
+import { openKey } from './keys/open_key.js';
+import { readCredentialText, readPrivateFile } from './keys/private_file.js';
+import { credentialPath } from './keys/systemd_credential.js';
+import { ownTlsIdentity, TlsIdentity, tlsSchema } from './tls_identity.js';
 
-/** A credential bundle: the one file that makes a program a member of a fleet. Written by enrolment, read by everyone. */
+export { readPrivateFile };
 
-const MAX_BUNDLE_BYTES = 65_536;
-const GROUP_OR_OTHERS = 0o077;
 /** One for the process, so that two that read the same bundle never count alike. */
 export const wallCounter = new ClockCounter(() => (performance.timeOrigin + performance.now()) * 1000);
+
+/**
+ * A credential bundle: the one file that makes a program a member of a fleet. Written by enrolment, read by everyone. Its key may be
+ * elsewhere (P-13.2), and TLS may have a certificate of its own (P-13.4).
+ */
 
 const schema = z.object({
   v: z.literal(2),
@@ -23,20 +32,26 @@ const schema = z.object({
   broker: z.string().regex(/^mqtts?:\/\/\S+$/, 'not an mqtts:// address'),
   ca: z.string(),
   certificate: z.string(),
-  key: z.string(),
+  /** PEM, or where it is. */
+  key: z.union([z.string(), fileReference, credentialReference, pkcs11Reference]),
+  tls: tlsSchema.optional(),
   /** The root metadata that its holder believes first (P-12.1), as JSON text. */
   root: z.string().min(1),
 });
 
 export type BundleFile = z.infer<typeof schema>;
+/** As enrolment writes it: the key is in it. */
+export type WholeBundle = BundleFile & { readonly key: string };
 
 export interface Credential {
   readonly identity: Identity;
   readonly prefix: string;
   readonly broker: string;
-  readonly key: SigningKey;
+  /** Whoever loaded the credential closes it. */
+  readonly key: IdentityKey;
   /** P-3.8: by the wall clock, until an agent puts that of its store in its place. */
   readonly counter: MessageCounter;
+  readonly tls: TlsIdentity;
   /** PEM, of the fleet's CA. */
   readonly ca: string;
   /** PEM, of this holder. */
@@ -52,21 +67,30 @@ export interface Credential {
 }
 
 /**
+ * @param path of a file, or `credential:<name>` for one that systemd gave to this service
  * @param now seconds since the epoch; this moment where it is left out
- * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED
+ * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED; where a key is elsewhere, as openKey
  */
 export async function loadCredential(path: string, now = Date.now() / 1000): Promise<Credential> {
+  const where = keyReference(path);
+  if ('credential' in where) {
+    const file = credentialPath(where.credential);
+    return parseCredential(readCredentialText(file), file, now);
+  }
   return parseCredential(await readPrivateFile(path), path, now);
 }
 
+/** @param path what the bundle is called in errors, and what its own paths are relative to. @throws as loadCredential */
 export function parseCredential(text: string, path: string, now: number): Credential {
   const bundle = parseBundle(text, path);
   const verifier = new CertificateVerifier(bundle.ca, bundle.fleet);
   const certificate: X509Certificate = parseX509(bundle.certificate);
   const certificateDer = new Uint8Array(certificate.raw);
   const holder = verifier.verify(certificateDer, now);
-  const key = SigningKey.fromPem(bundle.key);
+  const tls = tlsOf(bundle, holder.identity.id, path);
+  const key = typeof bundle.key === 'string' ? SigningKey.fromPem(bundle.key) : openKey(bundle.key, dirname(path));
   if (!Buffer.from(key.publicKey).equals(holder.publicKey)) {
+    key.close();
     throw new ChunkmeshError('E_BUNDLE', `${path}: the private key is not the certificate's`);
   }
   return {
@@ -75,6 +99,7 @@ export function parseCredential(text: string, path: string, now: number): Creden
     broker: bundle.broker,
     key,
     counter: wallCounter,
+    tls: tls ?? meshTlsIdentity(bundle, key),
     ca: bundle.ca,
     certificate: bundle.certificate,
     certificateDer,
@@ -83,6 +108,19 @@ export function parseCredential(text: string, path: string, now: number): Creden
     notBefore: holder.notBefore,
     notAfter: holder.notAfter,
   };
+}
+
+/** P-13.4. Null where the mesh certificate opens TLS. */
+function tlsOf({ tls, key, ca }: BundleFile, device: string, path: string): TlsIdentity | null {
+  if (tls !== undefined) return ownTlsIdentity(tls, device, ca, dirname(path), path);
+  if (typeof key === 'string' || !('pkcs11' in key)) return null;
+  const why = 'a key in a token opens no TLS: the bundle needs `tls`, with a certificate and a key of its own (P-13.4)';
+  throw new ChunkmeshError('E_BUNDLE', `${path}: ${why}`);
+}
+
+function meshTlsIdentity({ ca, certificate }: BundleFile, key: IdentityKey): TlsIdentity {
+  if (key instanceof SigningKey) return new TlsIdentity({ ca, certificate, key: key.exportPem() });
+  throw new ChunkmeshError('E_INTERNAL', 'a key of a token for TLS');
 }
 
 function parseBundle(text: string, path: string): BundleFile {
@@ -97,32 +135,4 @@ function parseBundle(text: string, path: string): BundleFile {
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
   throw new ChunkmeshError('E_BUNDLE', `${path} is not a credential bundle: ${fields}`);
-}
-
-/** Reads a file that holds a key, refusing one that its group or others may read. */
-export async function readPrivateFile(path: string): Promise<string> {
-  let file: Awaited<ReturnType<typeof open>>;
-  try {
-    file = await open(path, constants.O_RDONLY);
-  } catch (cause) {
-    throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be opened'}`, { cause });
-  }
-  try {
-    const found = await file.stat();
-    const { mode, size } = found;
-    if (found.isDirectory()) throw new ChunkmeshError('E_FILE_UNREADABLE', `${path} is a folder`);
-    if ((mode & GROUP_OR_OTHERS) !== 0) {
-      throw new ChunkmeshError(
-        'E_KEY_FILE_MODE',
-        `${path} has mode ${(mode & 0o777).toString(8)}; others may read the key`,
-      );
-    }
-    if (size > MAX_BUNDLE_BYTES) throw new ChunkmeshError('E_BUNDLE', `${path} is too large for a credential`);
-    return await file.readFile('utf8');
-  } catch (cause) {
-    if (cause instanceof ChunkmeshError) throw cause;
-    throw new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be read'}`, { cause });
-  } finally {
-    await file.close();
-  }
 }

@@ -51,14 +51,14 @@ function parseIdentity(subjectAltName: string | undefined, subject: string): Ide
 }
 
 /** P-3.5. A second CN would be another name to a broker that takes the first, or the last. */
-function isOnlyCommonName(id: string, subject: string): boolean {
+export function isOnlyCommonName(id: string, subject: string): boolean {
   const names = subject.split('\n').filter((line) => line.includes('CN='));
   return names.length === 1 && names[0] === `CN=${id}`;
 }
 
-export function parseX509(bytes: Uint8Array | string): X509Certificate {
-  if (bytes.length > 4 * MAX_CERTIFICATE_BYTES)
-    throw new ChunkmeshError('E_CERT_INVALID', 'the certificate is too large');
+/** @param most of PEM a mesh certificate has less than four times what its DER has. @throws E_CERT_INVALID */
+export function parseX509(bytes: Uint8Array | string, most = 4 * MAX_CERTIFICATE_BYTES): X509Certificate {
+  if (bytes.length > most) throw new ChunkmeshError('E_CERT_INVALID', 'the certificate is too large');
   try {
     return new X509Certificate(bytes);
   } catch (cause) {

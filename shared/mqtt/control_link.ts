@@ -289,9 +289,9 @@ function openClient(broker: string, credential: Credential, options: ControlLink
   const { protocol, hostname, port } = new URL(broker);
   if (protocol !== TLS_SCHEME) return connect(broker, settings);
   const to = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? DEFAULT_TLS_PORT : Number(port) };
-  const { ca, cert, key } = { ca: credential.ca, cert: credential.certificate, key: credential.key.exportPem() };
+  const { tls } = credential;
   return new MqttClient((client) => {
-    const stream = openTlsStream({ ...to, ca, cert, key }, options.time);
+    const stream = openTlsStream({ ...to, ca: tls.ca, cert: tls.certificate, key: tls.exportKey() }, options.time);
     // An error before the connection stands is the attempt's; from then on the client listens itself.
     stream.once('error', (error) => client.emit('error', error));
     return stream;

@@ -2,10 +2,11 @@ import { EventEmitter } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { FleetClock } from '../../agent/clock.js';
 import { Control } from '../../agent/control.js';
+import type { MeshPeer } from '../../agent/transfer/host.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
-import { encodeMessage, type HaveMessage } from '../../shared/control/messages.js';
+import { encodeMessage, type HaveMessage, type StatusMessage } from '../../shared/control/messages.js';
 import { shardOf, topics } from '../../shared/control/topics.js';
-import type { ErrorCode } from '../../shared/errors.js';
+import { ChunkmeshError, type ErrorCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../../shared/mqtt/control_link.js';
 import { codeOf, Issuer, type Member, NOW, PREFIX } from '../support/members.js';
@@ -14,6 +15,7 @@ const ARTIFACT = 'ab'.repeat(32);
 const HAVE: HaveMessage = { t: 'have', at: NOW, held: 0, room: 1, digest: Uint8Array.of(0) };
 
 const clock = (now = NOW, believed = true): FleetClock => ({ now: () => now, believed });
+const STATUS: StatusMessage = { t: 'status', at: NOW, online: false, agent: '0', peers: 0, rollouts: [] };
 /** Monotonic ms. */
 const START = 5_000;
 
@@ -333,5 +335,43 @@ describe('P-3.8 what came before', () => {
     for (const believed of [true, false]) {
       expect([takes(NOW - 200_000, believed), takes(NOW + 200_000, believed)]).toEqual(['accepted', 'E_CERT_EXPIRED']);
     }
+  });
+});
+
+describe('P-13.3 Control of a device whose token is away', () => {
+  it('says nothing and tells why, once until it signs again; what is no fault of the key is thrown', async () => {
+    const sent: string[] = [];
+    const told: string[] = [];
+    const link = Object.assign(new EventEmitter(), {
+      online: true,
+      subscribe: () => {},
+      publish: (topic: string) => sent.push(topic),
+      publishConfirmed: async () => {},
+      close: async () => void told.push('closed'),
+    });
+    link.on('failure', ({ code }: ChunkmeshError) => told.push(code));
+    let error: Error | null = new ChunkmeshError('E_KEY_TOKEN', 'token "mesh" is not there');
+    const { key } = credential;
+    const sign = (message: Uint8Array): Uint8Array => {
+      if (error !== null) throw error;
+      return key.sign(message);
+    };
+    const away = { ...credential, key: { publicKey: key.publicKey, sign, close: () => {} } };
+    const speaker = new Control(away, link as unknown as ControlLink);
+    const say = (): void => speaker.have(ARTIFACT, 0, HAVE);
+    for (let i = 0; i < 3; i++) say();
+    speaker.signal({ device: 'seed-1', site: 'north' } as MeshPeer, Uint8Array.of(1));
+    expect([sent, told]).toEqual([[], ['E_KEY_TOKEN']]);
+    error = null;
+    say();
+    expect(sent.length).toBe(1);
+    error = new ChunkmeshError('E_KEY_PIN', 'refused');
+    say();
+    expect(told).toEqual(['E_KEY_TOKEN', 'E_KEY_PIN']);
+    error = new TypeError('a fault');
+    expect(say).toThrow('a fault');
+    // The connection ends all the same.
+    await speaker.farewell({ ...STATUS }, 1);
+    expect(told.at(-1)).toBe('closed');
   });
 });

@@ -11,7 +11,7 @@ import { type ProbeNames, probeFilters, probeTopics, strayTopics } from '../../b
 import { TOPICS, type TopicName } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { allows, matches, readAccessTable, shards } from '../support/access_table.js';
-import { connectRaw, untilClosed } from '../support/broker_client.js';
+import { connectRaw, untilClosed, withTls } from '../support/broker_client.js';
 import { requirement } from '../support/requirement.js';
 import { TestFleet } from '../support/test_fleet.js';
 
@@ -183,11 +183,11 @@ async function refusesStrangers(): Promise<void> {
   const expired = await authority.issueMember(device.identity, device.key.publicKey, past);
   const server = await authority.issueServer('acme', [], device.key.publicKey, validFor(Date.now(), 1));
   for (const [what, stranger] of Object.entries({
-    'another CA': { ...impostor, ca: device.ca },
-    'a foreign broker': { ...device, ca: impostor.ca },
-    'an expired certificate': { ...device, certificate: expired },
-    "a server's certificate": { ...device, certificate: server },
-    "another's key": { ...device, key: member('cam-2').key },
+    'another CA': withTls(impostor, { ca: device.ca }),
+    'a foreign broker': withTls(device, { ca: impostor.ca }),
+    'an expired certificate': withTls(device, { certificate: expired }),
+    "a server's certificate": withTls(device, { certificate: server }),
+    "another's key": withTls(device, { key: member('cam-2').tls.exportKey() }),
   })) {
     await expect(ProbeClient.connect(stranger, stage.url), what).rejects.toThrow();
   }

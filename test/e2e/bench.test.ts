@@ -55,6 +55,18 @@ describe('bench', () => {
     expect(bars.map(({ measured }: { measured: unknown }) => typeof measured)).toEqual(['number', 'number', 'number']);
   });
 
+  it('tells what a signature costs by each provider', async () => {
+    const { code, stdout, stderr } = await bench('signatures', '--rounds', '1', '--json');
+    expect(code, stderr).toBe(0);
+    const { results, bars } = JSON.parse(stdout);
+    for (const subject of ['node', 'noble']) {
+      for (const metric of ['verify', 'sign']) {
+        expect(results).toContainEqual(expect.objectContaining({ subject, metric, unit: 'us' }));
+      }
+    }
+    expect(bars).toContainEqual(expect.objectContaining({ bar: expect.any(Number), measured: expect.any(Number) }));
+  });
+
   it('tells what of an update moves to who has the version before', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'chunkmesh-delta-'));
     onTestFinished(() => rm(folder, { recursive: true }));

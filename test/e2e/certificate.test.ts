@@ -6,8 +6,9 @@ import { Authority } from '../../broker/fleet/authority.js';
 import { Fleet } from '../../broker/fleet/fleet.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ERROR_TABLE, type ErrorCode, EXIT } from '../../shared/errors.js';
-import { type BundleFile, loadCredential } from '../../shared/identity/bundle.js';
+import { loadCredential, type WholeBundle } from '../../shared/identity/bundle.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
+import { withTls } from '../support/broker_client.js';
 import type { Command } from '../support/command.js';
 import { Mesh, MIB, sha256Of } from './support/mesh.js';
 
@@ -23,16 +24,16 @@ beforeEach(async () => {
   broker = await mesh.broker();
 });
 
-const bundleOf = async (path: string): Promise<BundleFile> => JSON.parse(await readFile(path, 'utf8')) as BundleFile;
+const bundleOf = async (path: string): Promise<WholeBundle> => JSON.parse(await readFile(path, 'utf8')) as WholeBundle;
 
-async function writeBundle(name: string, bundle: BundleFile): Promise<string> {
+async function writeBundle(name: string, bundle: WholeBundle): Promise<string> {
   const path = join(mesh.root, `${name}.json`);
   await writeFile(path, JSON.stringify(bundle), { mode: 0o600 });
   return path;
 }
 
 /** A bundle of this fleet whose certificate ended yesterday. */
-async function expiredBundle(id: string): Promise<BundleFile> {
+async function expiredBundle(id: string): Promise<WholeBundle> {
   const { identity } = await mesh.enroll(id);
   const { folder } = mesh;
   const authority = await Authority.fromPem(await readFile(join(folder, 'ca.key'), 'utf8'), mesh.fleet.ca);
@@ -44,12 +45,12 @@ async function expiredBundle(id: string): Promise<BundleFile> {
 }
 
 /** A bundle of another fleet that has a device of the same id. */
-async function foreignBundle(id: string, fleet = 'plant'): Promise<BundleFile> {
+async function foreignBundle(id: string, fleet = 'plant'): Promise<WholeBundle> {
   const other = await Fleet.init(join(mesh.root, 'other'), { fleet });
   return bundleOf(await other.enroll(id));
 }
 
-async function expectRefusedAtStart(bundle: BundleFile, code: ErrorCode): Promise<void> {
+async function expectRefusedAtStart(bundle: WholeBundle, code: ErrorCode): Promise<void> {
   const agent = mesh.agent('cam-1', { broker: broker.url, bundle: await writeBundle('bad', bundle) });
   expect(await agent.ended).toMatchObject({ status: ERROR_TABLE[code].exit, signal: null });
   expect(agent.failure).toMatchObject({ code, remedy: expect.stringMatching(/\w/) });
@@ -68,10 +69,10 @@ async function expectFleetWell(): Promise<void> {
 }
 
 /** Straight to the broker, without the agent's own check of its bundle. */
-async function connectAnyway(bundle: BundleFile, honest: string): Promise<unknown> {
+async function connectAnyway(bundle: WholeBundle, honest: string): Promise<unknown> {
   const credential = await loadCredential(mesh.fleet.bundlePath(honest), Date.now() / 1000);
-  const key = SigningKey.fromPem(bundle.key);
-  const link = new ControlLink({ ...credential, certificate: bundle.certificate, key }, { broker: broker.url });
+  const { certificate, key } = bundle;
+  const link = new ControlLink(withTls(credential, { certificate, key }), { broker: broker.url });
   try {
     const [failure] = await once(link, 'failure', { signal: AbortSignal.timeout(BROKER_WAIT_MS) });
     return failure;

@@ -8,7 +8,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Authority, validFor } from '../../broker/fleet/authority.js';
 import { topics } from '../../shared/control/topics.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
-import { connectMember, connectRaw, untilClosed } from '../support/broker_client.js';
+import { connectMember, connectRaw, untilClosed, withTls } from '../support/broker_client.js';
 import { countingRelay } from '../support/counting_relay.js';
 import { EmbeddedStage } from '../support/embedded_stage.js';
 import { bytes, connectPacket, subscribePacket } from '../support/raw_mqtt.js';
@@ -36,7 +36,9 @@ describe('who comes in', () => {
       const foreign = await TestFleet.create(name);
       const impostor = await foreign.enroll('cam-1');
       await foreign.remove();
-      await expect(stage.member({ ...impostor, ca: stage.credential('cam-1').ca })).rejects.toMatchObject({ code: 5 });
+      await expect(stage.member(withTls(impostor, { ca: stage.credential('cam-1').ca }))).rejects.toMatchObject({
+        code: 5,
+      });
     }
     expect(stage.broker.stats().refused.connections).toBe(2);
     await stage.expectWell();
@@ -53,7 +55,7 @@ describe('who comes in', () => {
       await authority.issueServer('acme', [], key.publicKey, valid),
       await authority.issueMember(identity, key.publicKey, valid),
     ]) {
-      await expect(stage.member({ ...device, certificate })).rejects.toMatchObject({ code: 5 });
+      await expect(stage.member(withTls(device, { certificate }))).rejects.toMatchObject({ code: 5 });
     }
     await stage.expectWell();
   });

@@ -13,7 +13,7 @@ import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
-import { connectMember } from '../support/broker_client.js';
+import { connectMember, withTls } from '../support/broker_client.js';
 import { ownPort } from '../support/own_port.js';
 import { requirement } from '../support/requirement.js';
 import { temporaryFolder } from '../support/store_fixture.js';
@@ -92,7 +92,7 @@ withMosquitto('the mosquitto.conf at the root', () => {
       const foreign = await TestFleet.create();
       const impostor = await foreign.enroll('cam-1');
       await foreign.remove();
-      await expect(member({ ...impostor, ca: device.ca }, port)).rejects.toThrow();
+      await expect(member(withTls(impostor, { ca: device.ca }), port)).rejects.toThrow();
 
       const receiver = await member(operator, port);
       const seen: number[] = [];

@@ -1,13 +1,20 @@
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Credential } from '../../shared/identity/bundle.js';
+import { TlsIdentity, type TlsParts } from '../../shared/identity/tls_identity.js';
 
 /** Clients for tests of a broker: one that speaks MQTT properly, one that writes what it likes. */
 
-type Secrets = Pick<Credential, 'ca' | 'certificate' | 'key'>;
+type Secrets = Pick<Credential, 'tls'>;
 
-export function tlsOptions({ ca, certificate, key }: Secrets): { ca: string; cert: string; key: string } {
-  return { ca, cert: certificate, key: key.exportPem() };
+export function tlsOptions({ tls }: Secrets): { ca: string; cert: string; key: string } {
+  return { ca: tls.ca, cert: tls.certificate, key: tls.exportKey() };
+}
+
+/** The same member, who comes with something else. */
+export function withTls(credential: Credential, over: Partial<TlsParts>): Credential {
+  const { ca, certificate } = credential.tls;
+  return { ...credential, tls: new TlsIdentity({ ca, certificate, key: credential.tls.exportKey(), ...over }) };
 }
 
 /** Rejects where the broker refuses, by CONNACK, by a TLS alert or without a word. */

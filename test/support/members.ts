@@ -6,7 +6,7 @@ import { type Opened, openEnvelope, type Signer, sealEnvelope } from '../../shar
 import { encodeMessage } from '../../shared/control/messages.js';
 import type { Identity } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
-import { type BundleFile, type Credential, parseCredential } from '../../shared/identity/bundle.js';
+import { type Credential, parseCredential, type WholeBundle } from '../../shared/identity/bundle.js';
 import { CertificateVerifier, identityUris } from '../../shared/identity/certificate.js';
 
 import { TrustMaker } from './trust_maker.js';
@@ -143,7 +143,7 @@ export class Issuer {
     };
   }
 
-  bundle({ key, certificateDer }: Member): BundleFile {
+  bundle({ key, certificateDer }: Member): WholeBundle {
     return {
       v: 2,
       fleet: FLEET,

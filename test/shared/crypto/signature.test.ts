@@ -1,15 +1,11 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import * as noble from '@noble/ed25519';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  loadSodiumSignatures,
-  nobleProvider,
-  rawPublicKey,
-  SigningKey,
-  verifySignature,
-} from '../../../shared/crypto/signature.js';
+import { rawPublicKey, SigningKey, verifySignature } from '../../../shared/crypto/signature.js';
+import { loadSodiumSignatures, nobleSignatures, nodeSignatures } from '../../../shared/crypto/signature_provider.js';
 import { requirement } from '../../support/requirement.js';
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
@@ -89,7 +85,7 @@ function bent(A: noble.Point, a: bigint, R: noble.Point, r: bigint, message: Uin
 }
 
 const sodium = loadSodiumSignatures();
-const providers = sodium === null ? [nobleProvider] : [nobleProvider, sodium];
+const providers = [nobleSignatures, nodeSignatures, ...(sodium === null ? [] : [sodium])];
 const message = new TextEncoder().encode('who may say what');
 const key = SigningKey.generate();
 const good = key.sign(message);
@@ -180,16 +176,16 @@ requirement(
   'sodium-native',
   sodium !== null,
   'npm install on a platform that it has a binary for',
-)('both providers', () => {
-  const other = sodium ?? nobleProvider;
+)('every provider', () => {
+  const [first, ...others] = [sodium ?? nobleSignatures, nobleSignatures, nodeSignatures];
 
   it('sign alike, and take each other’s signatures', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 200 }), (seed, text) => {
         const signer = keyOf(toHex(seed));
-        const signature = signer.sign(text, nobleProvider);
-        expect(toHex(signer.sign(text, other))).toBe(toHex(signature));
-        return [nobleProvider, other].every((by) => verifySignature(signature, text, signer.publicKey, by));
+        const signature = signer.sign(text, first);
+        for (const other of others) expect(toHex(signer.sign(text, other))).toBe(toHex(signature));
+        return providers.every((by) => verifySignature(signature, text, signer.publicKey, by));
       }),
       { numRuns: 50 },
     );
@@ -202,8 +198,8 @@ requirement(
       const A = i & 1 ? Point.BASE.multiply(a).add(TORSION) : Point.BASE.multiply(a);
       const R = i & 2 ? Point.BASE.multiply(r).add(TORSION) : Point.BASE.multiply(r);
       const signature = bent(A, a, R, r, text);
-      const [one, two] = [nobleProvider, other].map((by) => verifySignature(signature, text, A.toBytes(), by));
-      expect(one, `message ${i}`).toBe(two);
+      const found = providers.map((by) => verifySignature(signature, text, A.toBytes(), by));
+      expect(new Set(found).size, `message ${i}`).toBe(1);
     }
   });
 
@@ -213,7 +209,7 @@ requirement(
         fc.uint8Array({ minLength: 64, maxLength: 64 }),
         fc.uint8Array({ minLength: 32, maxLength: 32 }),
         (s, k) => {
-          return ![nobleProvider, other].some((by) => verifySignature(s, message, k, by));
+          return !providers.some((by) => verifySignature(s, message, k, by));
         },
       ),
       { numRuns: 100 },
@@ -250,6 +246,26 @@ describe('a signing key keeps to itself', () => {
     expect(JSON.stringify({ deep: [{ secret }] })).toBe('{"deep":[{"secret":"[redacted]"}]}');
     expectClean(Object.keys(secret).join());
     expectClean(JSON.stringify({ ...secret }));
+  });
+
+  it('in copies, clones and messages to other threads', () => {
+    for (const value of [structuredClone({ secret: { ...secret } }), Object.assign({}, secret), { ...secret }]) {
+      expectClean(inspect(value, { depth: null, showHidden: true }));
+      expectClean(JSON.stringify(value));
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage(Object.assign({}, secret));
+    const arrived = receiveMessageOnPort(port2);
+    expectClean(inspect(arrived, { depth: null, showHidden: true }));
+    expect(arrived).toBeDefined();
+    port1.close();
+    expectClean(inspect(structuredClone(secret), { depth: null, showHidden: true }));
+  });
+
+  it('as the cause of an error, and in its stack', () => {
+    const error = new Error('why', { cause: secret });
+    expectClean(inspect(error, { depth: null, showHidden: true, getters: true }));
+    expectClean(String(error.stack));
   });
 
   it('in inspection at any depth, hidden properties and getters included', () => {

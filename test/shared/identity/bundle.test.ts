@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SigningKey } from '../../../shared/crypto/signature.js';
-import { type BundleFile, loadCredential, parseCredential } from '../../../shared/identity/bundle.js';
+import { type BundleFile, loadCredential, parseCredential, type WholeBundle } from '../../../shared/identity/bundle.js';
 import { codeOf, Issuer, type Member, NOW, PREFIX, pemOf, TRUST } from '../../support/members.js';
 import { temporaryFolder } from '../../support/store_fixture.js';
 
 let fleet: Issuer;
 let member: Member;
-let good: BundleFile;
+let good: WholeBundle;
 
 beforeAll(async () => {
   fleet = await Issuer.authority();

@@ -152,8 +152,8 @@ export class HostileFleet {
       scanner.close();
     }
     const secrets = [...this.ledger.secrets].map((secret) => Buffer.from(secret, 'hex'));
-    for (const { key } of this.#credentials.values()) {
-      const { d = '' } = createPrivateKey(key.exportPem()).export({ format: 'jwk' });
+    for (const { tls } of this.#credentials.values()) {
+      const { d = '' } = createPrivateKey(tls.exportKey()).export({ format: 'jwk' });
       secrets.push(Buffer.from(d, 'base64url'));
     }
     for (const secret of secrets) {
