@@ -18,8 +18,9 @@ import { FLEETS, scale } from './scale.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 import { swarm } from './swarm.js';
+import { trust } from './trust.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|swarm|trust`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -170,4 +171,7 @@ bench('scale', 'what a rollout costs fleets of 10 to 100,000 devices, simulated'
   .option('--seed <n>', 'of all that is drawn at random; of each further round one more', whole, 1)
   .option('--plots <folder>', 'draw the curves there', directory)
   .action((options) => run(scale, options));
+bench('trust', 'what a trust bundle weighs, and how long it takes to verify', 3).action((options) =>
+  run(trust, options),
+);
 await program.parseAsync();
