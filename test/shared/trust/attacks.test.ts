@@ -234,7 +234,7 @@ describe('mix and match (TUF 1.5.2)', () => {
     made.publish('opener', '1', 'doors');
     const old = made.files();
     made.next('director-doors');
-    made.publish('opener', '2', 'doors');
+    made.publish('closer', '1', 'doors');
     const now = made.files();
     for (const order of [
       [GROUP, 'doors'],
