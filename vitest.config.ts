@@ -5,7 +5,7 @@ const io = [
   'test/agent/io/**/*.test.ts',
   'test/bin/metrics/metrics_server.test.ts',
   'test/bin/refusals.test.ts',
-  'test/broker/{fleet,meter,mosquitto}/**/*.test.ts',
+  'test/broker/{fleet,meter,mosquitto,trust}/**/*.test.ts',
   'test/shared/control/topics_cost.test.ts',
   'test/shared/lint.test.ts',
 ];

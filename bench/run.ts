@@ -19,8 +19,9 @@ import { signatures } from './signatures.js';
 import { summarise } from './statistics.js';
 import type { Subject } from './subject.js';
 import { swarm } from './swarm.js';
+import { trust } from './trust.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|signatures|swarm`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|signatures|swarm|trust`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -173,5 +174,8 @@ bench('scale', 'what a rollout costs fleets of 10 to 100,000 devices, simulated'
   .action((options) => run(scale, options));
 bench('signatures', 'what it costs to sign and to verify, by each provider', 5).action((options) =>
   run(signatures, options),
+);
+bench('trust', 'what a trust bundle weighs, and how long it takes to verify', 3).action((options) =>
+  run(trust, options),
 );
 await program.parseAsync();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const sources = ['agent', 'bench', 'bin', 'broker', 'shared', 'test/lab'];
+const sources = ['agent', 'bench', 'bin', 'broker', 'shared', 'test/lab', 'test/support'];
 
 function run(command, args) {
   // Everything that a step prints goes to stderr: stdout belongs to the command that follows.

@@ -1,6 +1,7 @@
-import { type Key, type Metadata, MetadataKind, type Root, type TargetFile, type Targets } from '@tufjs/models';
+import { type Key, type Metadata, MetadataKind, type TargetFile, type Targets } from '@tufjs/models';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { BINS, binRole, DIRECTOR, fileName } from '../../shared/trust/names.js';
+import { MAX_KEYS_OF_ROLE } from '../../shared/trust/metadata.js';
+import { BINS, binRole, DIRECTOR } from '../../shared/trust/names.js';
 import {
   binKeysOf,
   directorKeysOf,
@@ -19,7 +20,10 @@ import {
   tufKey,
 } from './metadata_edits.js';
 import type { Current, TrustRepository } from './repository.js';
+import { artifactsOf, Candidate, stage, type Waiting, waitingOf } from './staging.js';
 import { stored } from './trust_folder.js';
+
+export { isSignedBy, stage, type Waiting } from './staging.js';
 
 /** What needs offline signatures: a first root, a change of keys. It is staged, signed here by the keys that are here, and counts when it is whole. */
 
@@ -31,20 +35,13 @@ export const ONLINE_DAYS = 30;
 
 export type AllKeys = RootKeys & { readonly director: KeysOfRole };
 
-/** A file that waits. */
-export interface Waiting {
-  readonly file: string;
-  readonly role: string;
-  readonly signatures: number;
-  readonly threshold: number;
-}
-
 /**
  * A first root, with one key for each role, all made and kept here: `changeKeys` has others take their places.
  * @param now seconds since the epoch @throws E_FLEET_EXISTS, E_STORE_IO
  */
 export async function initTrust(repository: TrustRepository, now: number): Promise<void> {
-  if ((await repository.metadata.list()).length > 0 || (await repository.staged.list()).length > 0) {
+  const isBegun = (await repository.staged.list()).some(({ role }) => role === ROOT);
+  if ((await repository.metadata.list()).length > 0 || isBegun) {
     throw new ChunkmeshError('E_FLEET_EXISTS', 'this fleet has a root already');
   }
   const one = async (role: KeyedRole): Promise<KeysOfRole> => ({
@@ -59,8 +56,9 @@ export async function initTrust(repository: TrustRepository, now: number): Promi
     timestamp: await one('timestamp'),
   };
   const at = { version: 1, expires: now + OFFLINE_DAYS * DAY_SECONDS };
-  await stage(repository, ROOT, makeRoot(keys, at), keys.root);
+  // Root last: it says that all is there.
   await stage(repository, TARGETS, makeTargets(keys.release, keys.director, at), keys.release);
+  await stage(repository, ROOT, makeRoot(keys, at), keys.root);
   await promote(repository, now, ONLINE_DAYS);
 }
 
@@ -128,9 +126,11 @@ async function stageTargets(
   });
   await stage(repository, TARGETS, makeTargets(release, director, at(TARGETS)), release);
   if (!withBins) return;
-  for (const role of BINS.map(binRole).filter((bin) => current.meta[bin] !== undefined)) {
-    const list = makeTargetList(await repository.targets(current, role), at(role));
-    await stage(repository, role, list, release);
+  for (const role of BINS.map(binRole)) {
+    const list = await artifactsOf(repository, current, role);
+    if (list.length > 0 || current.meta[role] !== undefined) {
+      await stage(repository, role, makeTargetList(list, at(role)), release);
+    }
   }
 }
 
@@ -141,31 +141,24 @@ export async function keysNow(repository: TrustRepository, current: Current): Pr
   return { ...keysOfRoot(current.root.metadata), director: targets ? directorKeysOf(targets.metadata) : none };
 }
 
-/** Stages, signed by those of the keys that are here. */
-export async function stage(
-  repository: TrustRepository,
-  role: string,
-  metadata: Metadata<SignedRole>,
-  keys: KeysOfRole,
-): Promise<void> {
-  repository.signHere(metadata, keys);
-  await repository.staged.write(role, stored(metadata));
-}
-
 /**
  * Has what is staged count, once it has its signatures: a bin for itself, a change of keys and all that it touches together, or not at all.
+ * What a crash left half done is done.
  * @returns what waits for signatures
+ * @throws E_TRUST_MISMATCH, E_TRUST_ROLLBACK where what is staged is not of this moment, E_TRUST_SIGNATURE where an online key is not here
  */
 export async function promote(repository: TrustRepository, now: number, days: number): Promise<readonly Waiting[]> {
   await promoteBins(repository, now, days);
-  const candidate = await Candidate.read(repository);
-  if (candidate === null) return [];
+  if ((await repository.staged.list()).length === 0) return [];
+  const candidate = await Candidate.read(repository, now + OFFLINE_DAYS * DAY_SECONDS);
   const waiting = candidate.waiting();
   if (waiting.length > 0) return waiting;
-  if (candidate.newRoot !== undefined) await repository.metadata.write(ROOT, stored(candidate.newRoot));
-  const current = await repository.current();
-  const online = await onlineAnew(repository, current, candidate, now, days);
-  await repository.seal(current, new Map([...candidate.changed, ...online]), now, days);
+  const { newRoot, changed } = candidate;
+  if (newRoot !== undefined || changed.size > 0) {
+    const current = await repository.current(newRoot);
+    const online = await onlineAnew(repository, current, candidate, now, days);
+    await repository.seal(current, new Map([...changed, ...online]), now, days);
+  }
   for (const { file } of await repository.staged.list()) await repository.staged.remove(file);
   return [];
 }
@@ -182,7 +175,7 @@ async function promoteBins(repository: TrustRepository, now: number, days: numbe
   for (const { role, version } of staged) {
     const { metadata } = await repository.staged.read(role as 'targets', version);
     const isNext = version === (current.meta[role]?.version ?? 0) + 1;
-    if (isNext && row(role, metadata, keys).signatures >= keys.threshold) signed.set(role, metadata);
+    if (isNext && waitingOf(role, metadata, keys).signatures >= keys.threshold) signed.set(role, metadata);
   }
   if (signed.size === 0) return;
   await repository.seal(current, signed, now, days);
@@ -196,8 +189,10 @@ async function promoteBins(repository: TrustRepository, now: number, days: numbe
 export async function signStaged(
   repository: TrustRepository,
   keys: readonly SigningKeyLike[],
+  now = Math.floor(Date.now() / 1000),
 ): Promise<readonly { readonly role: string; readonly metadata: Metadata<SignedRole> }[]> {
-  const candidate = await Candidate.read(repository);
+  const expires = now + OFFLINE_DAYS * DAY_SECONDS;
+  const candidate = (await repository.staged.list()).length === 0 ? null : await Candidate.read(repository, expires);
   const signed: { role: string; metadata: Metadata<SignedRole> }[] = [];
   for (const [role, metadata, signers] of candidate?.staged() ?? []) {
     const ids = new Set(signers.map(({ keyID }) => keyID));
@@ -209,102 +204,6 @@ export async function signStaged(
   }
   if (signed.length > 0 || candidate === null) return signed;
   throw new ChunkmeshError('E_ARGUMENT', 'none of the keys counts for any file that is staged');
-}
-
-/** What is staged, over what counts. */
-class Candidate {
-  readonly root: Metadata<Root>;
-  readonly #before: Metadata<Root> | undefined;
-  readonly newRoot: Metadata<Root> | undefined;
-  /** By role. */
-  readonly changed: ReadonlyMap<string, Metadata<Targets>>;
-  /** Bins and `targets` that count and are not staged. */
-  readonly #kept: ReadonlyMap<string, Metadata<Targets>>;
-
-  private constructor(
-    before: Metadata<Root> | undefined,
-    newRoot: Metadata<Root> | undefined,
-    root: Metadata<Root>,
-    changed: ReadonlyMap<string, Metadata<Targets>>,
-    kept: ReadonlyMap<string, Metadata<Targets>>,
-  ) {
-    this.#before = before;
-    this.newRoot = newRoot;
-    this.root = root;
-    this.changed = changed;
-    this.#kept = kept;
-  }
-
-  static async read(repository: TrustRepository): Promise<Candidate | null> {
-    const files = await repository.staged.list();
-    if (files.length === 0) return null;
-    const before = (await repository.roots()).at(-1)?.metadata;
-    const changed = new Map<string, Metadata<Targets>>();
-    let newRoot: Metadata<Root> | undefined;
-    for (const { role, version } of files) {
-      if (role === ROOT) newRoot = (await repository.staged.read(ROOT, version)).metadata;
-      else changed.set(role, (await repository.staged.read(role as 'targets', version)).metadata);
-    }
-    const root = newRoot ?? before;
-    if (root === undefined) throw new ChunkmeshError('E_TRUST_MISMATCH', 'no root is staged, and none is there');
-    return new Candidate(before, newRoot, root, changed, await keptOf(repository, before, changed));
-  }
-
-  /** Each file that is staged, and the keys of which some are to sign it. */
-  staged(): [role: string, metadata: Metadata<SignedRole>, signers: readonly Key[]][] {
-    const rows: [string, Metadata<SignedRole>, readonly Key[]][] = [];
-    const { release } = keysOfRoot(this.root);
-    if (this.newRoot !== undefined) {
-      const before = this.#before === undefined ? [] : keysOfRoot(this.#before).root.keys;
-      rows.push([ROOT, this.newRoot, union(before, keysOfRoot(this.newRoot).root.keys)]);
-    }
-    for (const [role, metadata] of this.changed) rows.push([role, metadata, release.keys]);
-    return rows;
-  }
-
-  waiting(): Waiting[] {
-    const rows: Waiting[] = [];
-    if (this.newRoot !== undefined) {
-      for (const by of [this.#before, this.newRoot]) if (by) rows.push(row(ROOT, this.newRoot, keysOfRoot(by).root));
-    }
-    const { release } = keysOfRoot(this.root);
-    const targets = this.changed.get(TARGETS) ?? this.#kept.get(TARGETS);
-    const bins = targets === undefined ? release : binKeysOf(targets);
-    for (const [role, metadata] of [...this.#kept, ...this.changed]) {
-      rows.push(row(role, metadata, role === TARGETS ? release : bins));
-    }
-    return rows.filter(({ signatures, threshold }) => signatures < threshold);
-  }
-}
-
-async function keptOf(
-  repository: TrustRepository,
-  before: Metadata<Root> | undefined,
-  changed: ReadonlyMap<string, unknown>,
-): Promise<Map<string, Metadata<Targets>>> {
-  const kept = new Map<string, Metadata<Targets>>();
-  if (before === undefined) return kept;
-  const current = await repository.current();
-  for (const role of [TARGETS, ...BINS.map(binRole)]) {
-    if (changed.has(role)) continue;
-    const there = await repository.role(current, role);
-    if (there !== undefined) kept.set(role, there.metadata);
-  }
-  return kept;
-}
-
-function row(role: string, metadata: Metadata<SignedRole>, { keys, threshold }: KeysOfRole): Waiting {
-  const signatures = keys.filter((key) => isSignedBy(metadata, key)).length;
-  return { file: fileName(role, metadata.signed.version), role, signatures, threshold };
-}
-
-export function isSignedBy(metadata: Metadata<SignedRole>, key: Key): boolean {
-  try {
-    key.verifySignature(metadata);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The director's files: signed anew where its keys changed, made where there are none. */
@@ -345,6 +244,12 @@ async function stagedKeys(repository: TrustRepository, current: Current, before:
 /** @throws E_ARGUMENT */
 function checkKeys(keys: AllKeys): void {
   for (const [role, { keys: list, threshold }] of Object.entries(keys) as [KeyedRole, KeysOfRole][]) {
+    if (new Set(list.map(({ keyID }) => keyID)).size < list.length) {
+      throw new ChunkmeshError('E_ARGUMENT', `a key of ${role} is there twice`);
+    }
+    if (list.length > MAX_KEYS_OF_ROLE) {
+      throw new ChunkmeshError('E_ARGUMENT', `${role} has ${list.length} keys, more than ${MAX_KEYS_OF_ROLE}`);
+    }
     if (!Number.isInteger(threshold) || threshold < 1 || threshold > list.length) {
       throw new ChunkmeshError('E_ARGUMENT', `${role} has ${list.length} keys, and ${threshold} of them are to sign`);
     }

@@ -74,8 +74,9 @@ export class TrustRepository {
     );
   }
 
-  async current(): Promise<Current> {
-    const root = await this.root();
+  /** @param newRoot one that is to count with what is there */
+  async current(newRoot?: Stored<Root>): Promise<Current> {
+    const root = newRoot ?? (await this.root());
     const files = await this.metadata.list();
     if (!files.some(({ file }) => file === TIMESTAMP_FILE)) {
       return { root, timestampVersion: 0, snapshotVersion: 0, meta: {} };
@@ -102,7 +103,8 @@ export class TrustRepository {
   }
 
   /**
-   * What was changed counts from now on: its files, a snapshot of them, and last the timestamp.
+   * What was changed counts from now on: its files, a snapshot of them, the root where it is new, and last the timestamp. All is signed
+   * before anything is written, and nothing that counts before is overwritten until the last.
    * @param changed by role, with the signatures that they need
    * @param now seconds since the epoch @param days how long snapshot and timestamp are good
    * @throws E_TRUST_SIGNATURE where the folder has not the online keys, E_STORE_IO
@@ -114,24 +116,21 @@ export class TrustRepository {
     days: number,
   ): Promise<void> {
     const keys = keysOfRoot(current.root.metadata);
+    const files = [...changed].map(([role, metadata]) => [role, stored(metadata)] as const);
     const meta: Record<string, MetaFile> = {};
     for (const [role, one] of Object.entries(current.meta)) meta[`${role}.json`] = one;
-    for (const [role, metadata] of changed) {
-      const one = stored(metadata);
-      await this.metadata.write(role, one);
-      meta[`${role}.json`] = metaFileOf(metadata, one.bytes);
-    }
+    for (const [role, { metadata, bytes }] of files) meta[`${role}.json`] = metaFileOf(metadata, bytes);
     const expires = now + days * DAY_SECONDS;
     const snapshot = makeSnapshot(meta, { version: current.snapshotVersion + 1, expires });
     this.signWith(snapshot, keys.snapshot, 'snapshot');
     const sealed = stored(snapshot);
-    await this.metadata.write(SNAPSHOT, sealed);
-    const timestamp = makeTimestamp(metaFileOf(snapshot, sealed.bytes), {
-      version: current.timestampVersion + 1,
-      expires,
-      now,
-    });
+    const head = { version: current.timestampVersion + 1, expires, now };
+    const timestamp = makeTimestamp(metaFileOf(snapshot, sealed.bytes), head);
     this.signWith(timestamp, keys.timestamp, 'timestamp');
+    for (const [role, file] of files) await this.metadata.write(role, file);
+    await this.metadata.write(SNAPSHOT, sealed);
+    if (!(await this.metadata.has(ROOT, current.root.metadata.signed.version)))
+      await this.metadata.write(ROOT, current.root);
     await this.metadata.write(TIMESTAMP, stored(timestamp));
     await this.metadata.prune();
   }

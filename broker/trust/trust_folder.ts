@@ -80,10 +80,17 @@ export class MetadataFolder {
     return files.sort((a, b) => (a.version ?? 0) - (b.version ?? 0));
   }
 
-  /** @throws E_FILE_UNREADABLE, E_TRUST_MALFORMED */
+  async has(role: string, version: number): Promise<boolean> {
+    return (await this.list()).some(({ file }) => file === fileName(role, version));
+  }
+
+  /** @throws E_FILE_UNREADABLE, E_TRUST_MALFORMED, E_TRUST_MISMATCH where it is of another version than its name */
   async read<R extends string>(role: R, version: number | undefined): Promise<Stored<TypeOf<R>>> {
     const file = version === undefined ? TIMESTAMP_FILE : fileName(role, version);
-    return parseMetadata(role, await this.bytes(file), file);
+    const stored = parseMetadata(role, await this.bytes(file), file);
+    const { version: within } = stored.metadata.signed;
+    if (version === undefined || within === version) return stored;
+    throw new ChunkmeshError('E_TRUST_MISMATCH', `${join(this.path, file)} is version ${within}`);
   }
 
   /** @throws E_FILE_UNREADABLE */
@@ -129,10 +136,12 @@ export class MetadataFolder {
   }
 }
 
-export const stored = <T extends SignedRole>(metadata: Metadata<T>): Stored<T> => ({
-  metadata,
-  bytes: metadataBytes(metadata),
-});
+/** @throws E_TRUST_MALFORMED where it has outgrown its limits: no device would take it, nor this repository read it again */
+export function stored<T extends SignedRole>(metadata: Metadata<T>): Stored<T> {
+  const bytes = metadataBytes(metadata);
+  checkShape(metadata.signed.type, bytes, `${metadata.signed.type} of version ${metadata.signed.version}`);
+  return { metadata, bytes };
+}
 
 function unreadable(path: string, cause: unknown): ChunkmeshError {
   return new ChunkmeshError('E_FILE_UNREADABLE', `${path}: ${systemCode(cause) ?? 'cannot be read'}`, { cause });

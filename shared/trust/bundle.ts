@@ -8,7 +8,7 @@ import { ChunkmeshError } from '../errors.js';
  */
 
 /** 50 roots, 256 bins and a thousand groups are 0.5 MB. */
-export const MAX_BUNDLE_BYTES = 1_048_576;
+export const MAX_BUNDLE_BYTES = 786_432;
 /** As many rotations as a device follows at once, and the rest of a bundle. */
 export const MAX_BUNDLE_FILES = 512;
 

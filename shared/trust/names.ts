@@ -35,11 +35,11 @@ export function parseRolloutPath(path: string): { group: string; name: string; v
 export const fileName = (role: string, version: number): string => `${version}.${role}.json`;
 export const TIMESTAMP_FILE = 'timestamp.json';
 
-const ROLE_NAME = /^(?!__proto__$)[A-Za-z0-9_.-]{1,80}$/;
+const ROLE_NAME = /^[A-Za-z0-9_.-]{1,80}$/;
 
-/** `director-` and an id of 64 are 73. */
+/** `director-` and an id of 64 are 73. The library keeps roles in plain objects, which have a `constructor` already. */
 export function isRoleName(value: string): boolean {
-  return ROLE_NAME.test(value);
+  return ROLE_NAME.test(value) && !(value in Object.prototype);
 }
 
 /** The role of the bin that the artifact of a rollout is in. */

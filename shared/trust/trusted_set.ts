@@ -5,6 +5,7 @@ import { ChunkmeshError } from '../errors.js';
 import type { Files } from './bundle.js';
 import { checkShape, kindOf, type Shaped } from './metadata.js';
 import { fileName, TIMESTAMP_FILE } from './names.js';
+import { SoughtPath } from './patterns.js';
 import { trustError } from './trust_errors.js';
 
 /**
@@ -15,7 +16,9 @@ import { trustError } from './trust_errors.js';
 
 const { Root, Snapshot } = MetadataKind;
 /** What may be between a path and the role that has it; this fleet's own layout has three. */
-const MAX_ROLES_VISITED = 32;
+const MAX_ROLES_VISITED = 8;
+/** What a Date holds, in seconds (ECMA-262 21.4.1.1). */
+const MAX_TIME = 8.64e12;
 
 /** What is trusted, as it is kept across restarts: JSON texts of metadata files. */
 export interface TrustState {
@@ -32,6 +35,8 @@ export interface FoundTarget {
 /** The library's store at a time of ours (TUF 5.1: fixed for one update). */
 class StoreAt extends TrustedMetadataStore {
   set time(seconds: number) {
+    // Against a time that is none nothing would be expired.
+    if (!(Math.abs(seconds) <= MAX_TIME)) throw new ChunkmeshError('E_INTERNAL', `${seconds} is no time`);
     Object.assign(this, { referenceTime: new Date(seconds * 1000) });
   }
 }
@@ -39,6 +44,8 @@ class StoreAt extends TrustedMetadataStore {
 export class TrustedSet {
   readonly #store: StoreAt;
   readonly #files: Files;
+  /** Who delegated to whom, of what was verified. */
+  readonly #delegations = new Set<string>();
   #state: TrustState;
   /** Seconds since the epoch: the earliest end of what was used. */
   #expires = Number.POSITIVE_INFINITY;
@@ -106,7 +113,9 @@ export class TrustedSet {
       const metadata = Metadata.fromJSON(MetadataKind.Timestamp, JSON.parse(shaped.bytes.toString('utf8')));
       this.#store.root.verifyDelegate(MetadataKind.Timestamp, metadata);
       const { at } = metadata.signed.unrecognizedFields;
-      return typeof at === 'number' && Number.isSafeInteger(at) && at >= 0 && at < shaped.expires ? at : undefined;
+      // Who stole this key alone moves no clock past the end of what was signed offline.
+      const end = Math.min(shaped.expires, secondsOf(this.#store.root.signed.expires));
+      return typeof at === 'number' && Number.isSafeInteger(at) && at >= 0 && at < end ? at : undefined;
     } catch {
       return undefined;
     }
@@ -115,8 +124,10 @@ export class TrustedSet {
   /** TUF 5.4, 5.5, and 5.6 for the top-level role. @param time seconds since the epoch @throws E_TRUST_* */
   takeTop(time: number): void {
     this.#store.time = time;
+    this.#until(secondsOf(this.#store.root.signed.expires));
     this.#recall(this.#state.timestamp, 'timestamp', (bytes) => this.#store.updateTimestamp(bytes));
     this.#takeTimestamp();
+    this.#until(secondsOf(this.#store.timestamp?.signed.expires ?? ''));
     this.#recall(this.#state.snapshot, 'snapshot', (bytes) => this.#store.updateSnapshot(bytes, true));
     this.#takeSnapshot();
     this.#role(MetadataKind.Targets, Root);
@@ -137,8 +148,13 @@ export class TrustedSet {
     return this.#store.snapshot?.signed.meta[`${role}.json`] !== undefined;
   }
 
-  /** TUF 5.6.7: the delegations in their order, depth first. @throws E_TRUST_* where a role that leads there does not verify */
-  find(path: string): FoundTarget | undefined {
+  /**
+   * TUF 5.6.7: the delegations in their order, depth first.
+   * @param path as SoughtPath has it @param barred a role that has no say here, nor who it delegates to
+   * @throws E_TRUST_* where a role that leads there does not verify
+   */
+  find(path: string, barred?: string): FoundTarget | undefined {
+    const sought = new SoughtPath(path);
     const toVisit: [role: string, delegator: string][] = [[MetadataKind.Targets, Root]];
     const visited = new Set<string>();
     for (let next = toVisit.pop(); next !== undefined; next = toVisit.pop()) {
@@ -146,13 +162,14 @@ export class TrustedSet {
       if (visited.has(role)) continue; // 5.6.7.1
       if (visited.size >= MAX_ROLES_VISITED) break;
       visited.add(role);
-      if (!this.hasRole(role)) continue;
+      if (role === barred || !this.hasRole(role)) continue;
       const { targets, delegations } = this.#role(role, delegator);
       const target = Object.hasOwn(targets, path) ? targets[path] : undefined;
       if (target !== undefined) return { target, role };
       const children: [string, string][] = [];
-      for (const child of delegations?.rolesForTarget(path) ?? []) {
-        children.push([child.role, role]);
+      for (const child of Object.values(delegations?.roles ?? {})) {
+        if (!sought.isReachedBy(child)) continue;
+        children.push([child.name, role]);
         if (!child.terminating) continue;
         toVisit.length = 0; // 5.6.7.2.1
         break;
@@ -176,17 +193,18 @@ export class TrustedSet {
   }
 
   #takeTimestamp(): void {
-    const { bytes, expires } = this.#read('timestamp', TIMESTAMP_FILE);
+    const { bytes, version } = this.#read('timestamp', TIMESTAMP_FILE);
     try {
       this.#store.updateTimestamp(bytes);
     } catch (error) {
       // TUF 5.4.3.1: what is trusted stays. Its snapshot may well name the very files that this bundle of a group has, if it was
       // another group that changed since; where it does not, this is a rollback.
-      if (!(error instanceof BadVersionError)) throw trustError(error, TIMESTAMP_FILE);
+      // A newer one that names an older snapshot is no other group's (TUF 5.4.3.2).
+      const isOlder = error instanceof BadVersionError && version <= (this.timestampVersion ?? 0);
+      if (!isOlder) throw trustError(error, TIMESTAMP_FILE);
       this.#older = trustError(error, TIMESTAMP_FILE);
       return;
     }
-    this.#until(expires);
     this.#state = { ...this.#state, timestamp: bytes.toString('utf8') };
   }
 
@@ -202,7 +220,7 @@ export class TrustedSet {
 
   #role(role: string, delegator: string): Targets {
     const known = this.#store.getRole(role);
-    if (known !== undefined) return known.signed;
+    if (known !== undefined) return this.#alsoBy(known, role, delegator);
     const version = this.#store.snapshot?.signed.meta[`${role}.json`]?.version;
     if (version === undefined) throw new ChunkmeshError('E_TRUST_MISMATCH', `the snapshot knows no ${role}.json`);
     const name = fileName(role, version);
@@ -211,7 +229,21 @@ export class TrustedSet {
     this.#until(expires);
     const taken = this.#store.getRole(role);
     if (taken === undefined) throw new ChunkmeshError('E_INTERNAL', `${name} is nowhere`);
+    this.#delegations.add(`${delegator}/${role}`);
     return taken.signed;
+  }
+
+  /**
+   * TUF 5.6.3, for each who delegates: whoever may delegate anything could else have a file of its own keys believed under the name of a
+   * role that another delegates to others.
+   */
+  #alsoBy(known: Metadata<Targets>, role: string, delegator: string): Targets {
+    const delegation = `${delegator}/${role}`;
+    if (!this.#delegations.has(delegation)) {
+      attempt(role, () => this.#store.getRole(delegator)?.verifyDelegate(role, known));
+      this.#delegations.add(delegation);
+    }
+    return known.signed;
   }
 
   /** A file that is not what its name says is of another snapshot (TUF 5.5.4, 5.6.4). */
@@ -225,6 +257,8 @@ export class TrustedSet {
     return shaped;
   }
 }
+
+const secondsOf = (expires: string): number => Math.floor(Date.parse(expires) / 1000);
 
 function attempt<T>(what: string, step: () => T): T {
   try {

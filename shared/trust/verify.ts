@@ -128,7 +128,7 @@ function rolloutAt(set: TrustedSet, path: string, group: string): Rollout {
     throw new ChunkmeshError('E_TRUST_ARTIFACT', `${path} is not the director's of group ${group} to schedule`);
   }
   const { name, version } = named;
-  const released = set.find(artifactPath(name, version));
+  const released = set.find(artifactPath(name, version), DIRECTOR);
   if (released === undefined) {
     throw new ChunkmeshError('E_TRUST_ARTIFACT', `${name} ${version} is scheduled and was never signed by release`);
   }
@@ -157,7 +157,7 @@ function rolloutAt(set: TrustedSet, path: string, group: string): Rollout {
   };
 }
 
-/** Both name SHA-256, and all that both name are equal. */
+/** Of other hashes neither side asks anything. */
 function sameBytes(a: TargetFile, b: TargetFile): boolean {
   const [one, two] = [a.hashes, b.hashes];
   return a.length === b.length && one.sha256 !== undefined && one.sha256 === two.sha256;

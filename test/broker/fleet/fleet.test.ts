@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Fleet } from '../../../broker/fleet/fleet.js';
-import { type AllKeys, changeKeys } from '../../../broker/trust/ceremony.js';
+import { type AllKeys, changeKeys, renew } from '../../../broker/trust/ceremony.js';
 import { tufKey } from '../../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../../broker/trust/repository.js';
 import { SigningKey } from '../../../shared/crypto/signature.js';
@@ -122,7 +122,7 @@ describe('Fleet.enroll', () => {
     const fleet = await Fleet.init(join(root, 'f'), { fleet: 'acme' });
     const before = await loadCredential(await fleet.enroll('cam-1'), seconds());
     const repository = await TrustRepository.open(fleet.folder);
-    expect(await changeKeys(repository, (keys) => keys, seconds())).toEqual([]);
+    expect(await renew(repository, 'root', seconds())).toEqual([]);
     const after = await loadCredential(await fleet.enroll('cam-2'), seconds());
     expect([before, after].map(({ root: text }) => JSON.parse(text).signed.version)).toEqual([1, 2]);
     const missing = tufKey(SigningKey.generate().publicKey);
