@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { StatusMessage } from '../shared/control/messages.js';
+import type { Standing } from '../shared/control/revocation.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
@@ -18,9 +19,10 @@ import { lastingFiles, ownFiles } from './own_files.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
+import { resumeWipe, wipe, wipedStatus, wipeStore } from './revocation/wiping.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
-import { StatusClock, statesOf, statusMessage } from './status.js';
+import { StatusClock, standingOf, statesOf, statusMessage } from './status.js';
 import { ChunkBuffers } from './swarm/chunk_buffers.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
@@ -71,6 +73,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
+  #wiping = false;
 
   constructor(options: AgentOptions) {
     super();
@@ -152,6 +155,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #start(): Promise<void> {
+    await resumeWipe(this.#options);
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
       flowed: (flow) => this.#throttle.watch(now(), HTTP_PEER, flow),
@@ -167,6 +171,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
         'agent runs',
       );
+      if (parts.revocation.isIsolated) this.#onStanding(parts.revocation.standing);
       this.#alarm.now();
     } catch (error) {
       this.#running = null;
@@ -183,6 +188,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, seconds, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
+      revocation: parts.revocation,
       signal: (to, payload) => control.signal(to, payload),
       agreed: (transfer, agreed) => {
         if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
@@ -205,13 +211,23 @@ export class Agent extends EventEmitter<AgentEvents> {
     return { ...parts, ...speaking, hearing, recheck, learning };
   }
 
-  #openLink({ credential, clock }: Parts): ControlLink {
+  #openLink({ credential, clock, revocation }: Parts): ControlLink {
     const { broker, mqtt } = this.#options;
     const link = new ControlLink(credential, {
       will: sealStatus(credential, this.#statusNow(false)),
       time: clock,
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
+    });
+    revocation.attach(link, {
+      now,
+      enforce: (isNamed) => {
+        this.#running?.negotiation.drop(isNamed);
+        for (const transfer of this.#rollouts.all()) transfer.dropRevoked(isNamed);
+      },
+      standing: (standing) => this.#onStanding(standing),
+      replay: (message) => this.#running?.hearing.onMessage(message),
+      warn: (error) => this.#warn(error),
     });
     link.on('message', (message) => {
       if (this.#stopping === null) this.#running?.hearing.onMessage(message);
@@ -233,6 +249,21 @@ export class Agent extends EventEmitter<AgentEvents> {
     return link;
   }
 
+  /** P-14.7 */
+  #onStanding(standing: Standing): void {
+    if (standing !== 'good') this.#warn(new ChunkmeshError('E_REVOKED', `this device is ${standing}`));
+    this.emit('standing', standing);
+    if (standing === 'wiped') void this.#wipe();
+    this.#changed();
+  }
+
+  async #wipe(): Promise<void> {
+    this.#wiping = true;
+    const warn = (error: ChunkmeshError): void => this.#warn(error);
+    const wiped = await wipe(this.#options, this.#running?.credential, { stop: () => this.stop(), warn });
+    if (wiped) this.emit('wiped');
+  }
+
   async #stop(): Promise<void> {
     this.#ended.abort(new ChunkmeshError('E_ARGUMENT', 'the agent was stopped before it ran'));
     await this.#starting?.catch(() => {});
@@ -240,13 +271,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (running === null) return;
     this.#alarm.clear();
     // What the last status says is what there was: nothing is open any more when it is said.
-    const last = this.#statusNow(false);
+    const last = this.#wiping ? wipedStatus(seconds(), running.revocation.version) : this.#statusNow(false);
     try {
       await everyStep([
         async () => running.recheck?.stop(),
         () => this.#rollouts.stop(),
         () => running.learning.save(),
         () => running.endpoint.close(),
+        async () => this.#wiping && wipeStore(this.#options),
         () => running.control.farewell(last, FAREWELL_MS),
         () => closeParts(running),
       ]);
@@ -281,7 +313,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         negotiation.seek(transfer, { device, site, seed: false });
       },
     });
-    transfer.pause(!this.#throttle.isOpen(new Date()));
+    transfer.pause(!this.#throttle.isOpen(new Date()), running.revocation.isIsolated);
     this.#status.quiet(transfer.announcer.joinsAt);
     return transfer;
   }
@@ -333,19 +365,21 @@ export class Agent extends EventEmitter<AgentEvents> {
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
-    const { announcements, control, recheck } = running;
+    const { announcements, control, recheck, revocation } = running;
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
     this.#watchAddresses(running, at);
     if (running.endpoint.sessionCount === 0) this.#buffers.clear();
     this.#rollouts.share(at);
-    let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
+    let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline, revocation.tick(at));
     for (const transfer of this.#rollouts.all()) {
-      transfer.pause(paused);
+      transfer.pause(paused, revocation.isIsolated);
       if (transfer.nextDeadline() <= at) transfer.tick();
+      deadline = Math.min(deadline, transfer.nextDeadline());
+      if (!revocation.mayMeet(at)) continue; // P-14.3
       announcements.tick(transfer, at, seconds());
-      deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
+      deadline = Math.min(deadline, announcements.deadline(transfer));
     }
     recheck?.tick();
     deadline = Math.min(deadline, recheck?.deadline ?? deadline);
@@ -388,6 +422,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return statusMessage({
       ...{ at: seconds(), online, agent: VERSION, peers, rollouts },
       ...(metered !== 'off' && { metered }),
+      ...standingOf(this.#running?.revocation),
     });
   }
 

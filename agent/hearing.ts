@@ -8,6 +8,7 @@ import type { Control, Heard } from './control.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
+import type { Revocation } from './revocation/revocation.js';
 import type { Rollouts } from './rollouts.js';
 import type { InForce } from './store/eviction.js';
 import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
@@ -29,6 +30,7 @@ export interface HearingParts {
   readonly trust: TrustKeeper;
   readonly clock: TrustedClock;
   readonly store: Store;
+  readonly revocation: Revocation;
 }
 
 export interface HearingHost {
@@ -55,8 +57,9 @@ export class Hearing {
   }
 
   onMessage(message: ControlMessage): void {
-    const { control } = this.#parts;
+    const { control, revocation } = this.#parts;
     const now = this.#host.now();
+    if (revocation.withholds(message)) return;
     let heard: Heard | null = null;
     try {
       heard = control.open(message, now, this.#host.seconds());
@@ -66,6 +69,10 @@ export class Hearing {
       }
     } catch (error) {
       const refused = asError(error, `message on ${message.topic}`);
+      if (refused.code === 'E_REVOCATION_BEHIND') {
+        revocation.awaitNewer(message);
+        return;
+      }
       const times = control.refused(message.topic, heard, refused.code, now);
       if (times !== null) this.#host.refused(refused, times);
     }
@@ -80,6 +87,11 @@ export class Hearing {
 
   #take(heard: Heard): void {
     const { topic, opened } = heard;
+    if (topic.name === 'revoked') {
+      this.#parts.revocation.onList(opened, this.#host.seconds());
+      return;
+    }
+    this.#parts.revocation.check(opened);
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);

@@ -1,6 +1,7 @@
 import type { MqttClient } from 'mqtt';
 import { z } from 'zod';
 import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
+import type { Standing } from '../shared/control/revocation.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import {
@@ -155,6 +156,10 @@ export interface AgentEvents {
   progress: [RolloutProgress];
   /** For each name and version; also when an agent starts again with what it has, or mended a file: compare with what is installed. Not at a seed for a file of `seeds`. */
   complete: [CompletedArtifact];
+  /** What the fleet's revocation list says of this device is another than before: with any but `good` it meets nobody (P-14.7). */
+  standing: [Standing];
+  /** Its operator wiped this device: store and bundle are gone, and the agent has stopped (P-14.8). */
+  wiped: [];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];
 }

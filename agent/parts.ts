@@ -8,6 +8,7 @@ import type { HttpFlow } from './io/http/http_flow.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
 import type { AgentOptions } from './options.js';
+import { Revocation } from './revocation/revocation.js';
 import { type RecheckMemory, recheckMemorySchema } from './store/recheck_plan.js';
 import { TrustKeeper, trustMemorySchema } from './trust/trust_keeper.js';
 import { TrustedClock } from './trust/trusted_clock.js';
@@ -27,6 +28,7 @@ export interface Parts {
   readonly clock: TrustedClock;
   readonly recheckMemory: RecheckMemory;
   readonly http: HttpClient;
+  readonly revocation: Revocation;
 }
 
 export interface PartsOwner {
@@ -63,13 +65,14 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
     clock.issuedAt(credential.notBefore);
     const trust = new TrustKeeper(credential.identity, credential.root, clock, memory);
+    const revocation = await Revocation.open(store, credential);
     const seeds: SeedFile[] = [];
     for (const path of options.seeds ?? []) {
       // An abort that came before is no event to whoever listens from now on.
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust, clock, http, recheckMemory: await recheckMemory(store) };
+    return { credential, store, endpoint, seeds, trust, revocation, clock, http, recheckMemory: await recheckMemory(store) };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;

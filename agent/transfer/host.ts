@@ -44,6 +44,8 @@ export interface MeshPeer {
   readonly site: string;
   /** Whether its role is `seed`: what it serves counts as the origin's. */
   readonly seed: boolean;
+  /** From when its certificate is valid (P-14.5), seconds since the epoch; not known of one that only PEERS named. */
+  readonly notBefore?: number;
   /** Whether it named an address in a subnet of this device's; not known before an offer or answer. */
   readonly subnet?: boolean;
 }

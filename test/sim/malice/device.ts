@@ -20,6 +20,7 @@ import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { NOW } from '../../support/members.js';
 import { MemoryArtifact, type Sample } from '../../support/memory_artifact.js';
 import { NO_HOLD } from '../../support/no_hold.js';
+import { NO_REVOCATION } from '../../support/no_revocation.js';
 import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 import { SeededRandom } from '../random.js';
 import type { World } from '../world.js';
@@ -132,6 +133,7 @@ export class VirtualDevice {
     this.negotiation = new Negotiation(this.id, {
       ...{ now: () => world.now, seconds: () => this.seconds, candidates: () => endpoint.candidates },
       transfer: (artifact) => (artifact === this.transfer.artifact ? this.transfer : undefined),
+      revocation: NO_REVOCATION,
       signal: (to, payload) => this.control.signal(to, payload),
       agreed: (_transfer, agreed) => this.#begin(agreed),
     });
@@ -206,7 +208,7 @@ export class VirtualDevice {
     const parts = { control: this.control, announcements: this.#announcements, negotiation: this.negotiation, clock };
     const none = { rollouts: rollouts as unknown as Rollouts, trust: null as never, store: null as never };
     const hearing = new Hearing(
-      { ...parts, ...none },
+      { ...parts, ...none, revocation: NO_REVOCATION },
       {
         ...{ now: () => this.#ground.world.now, seconds: () => this.seconds, self: this.id },
         ...{ changed: () => this.#alarm(this.#ground.world.now), refused() {} },
