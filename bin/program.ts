@@ -7,6 +7,7 @@ import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
+import { addQuarantine, addRestore, addRevoke, addRevoked, addWipe } from './commands/revoke.js';
 import { addStatus } from './commands/status.js';
 import { addTrust } from './commands/trust.js';
 import { describeFailure, type FailureOptions } from './failure.js';
@@ -48,7 +49,8 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addTrust, addDemo]) add(program);
+  const verbs = [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addRevoke, addQuarantine, addRestore];
+  for (const add of [...verbs, addWipe, addRevoked, addTrust, addDemo]) add(program);
   for (const command of program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))) {
     addCommonOptions(command);
   }

@@ -26,19 +26,24 @@ export type RevokedMessage = Message<'revoked'>;
 export type Records = Readonly<Record<ListName, Uint8Array>>;
 
 export interface Listed {
-  readonly device: string;
+  /** The member's id; or, where only its record is known, the hash in hex. */
+  readonly device?: string | undefined;
+  readonly name?: string | undefined;
   /** Seconds since the epoch: certificates that are valid from then on or from before are meant. */
   readonly since: number;
 }
 
-const nameOf = (device: string): Buffer => createHash('sha256').update(device).digest().subarray(0, NAME_BYTES);
+const hashOf = (device: string): Buffer => createHash('sha256').update(device).digest().subarray(0, NAME_BYTES);
+
+/** The hash by which a record names a member, in hex. */
+export const recordName = (device: string): string => hashOf(device).toString('hex');
 
 /** P-14.1, in the order of the hashes. @throws RangeError where `since` is no u32 or a device is there twice */
 export function packRecords(entries: readonly Listed[]): Uint8Array {
-  const records = entries.map(({ device, since }) => {
+  const records = entries.map(({ device = '', name = recordName(device), since }) => {
     if (!Number.isInteger(since) || since < 0 || since > MAX_SINCE) throw new RangeError(`since ${since} is no u32`);
     const record = Buffer.alloc(RECORD_BYTES);
-    nameOf(device).copy(record);
+    record.write(name, 'hex');
     record.writeUInt32BE(since, NAME_BYTES);
     return record;
   });
@@ -54,6 +59,15 @@ export function areRecords(bytes: Uint8Array): boolean {
     if (compareNames(bytes, at - RECORD_BYTES, bytes, at) >= 0) return false;
   }
   return true;
+}
+
+/** What `packRecords` packed, by hash. */
+export function unpackRecords(bytes: Uint8Array): { readonly name: string; readonly since: number }[] {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length / RECORD_BYTES }, (_, i) => ({
+    name: view.toString('hex', i * RECORD_BYTES, i * RECORD_BYTES + NAME_BYTES),
+    since: view.readUInt32BE(i * RECORD_BYTES + NAME_BYTES),
+  }));
 }
 
 /** P-14.1: what all three have together. */
@@ -92,7 +106,7 @@ export class RevocationList {
    */
   standing(device: string, notBefore = 0): Standing {
     if (this.size === 0) return 'good';
-    const name = nameOf(device);
+    const name = hashOf(device);
     for (const list of LISTS) {
       const since = find(this.#records[list], name);
       if (since !== undefined && notBefore <= since) return list;
