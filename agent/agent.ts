@@ -19,7 +19,7 @@ import { lastingFiles, ownFiles } from './own_files.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
-import { resumeWipe, wipe, wipedStatus, wipeStore } from './revocation/wiping.js';
+import { LAST_WORD_MS, resumeWipe, wipe, wipedStatus, wipeStore } from './revocation/wiping.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
 import { StatusClock, standingOf, statesOf, statusMessage } from './status.js';
@@ -279,7 +279,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         () => running.learning.save(),
         () => running.endpoint.close(),
         async () => this.#wiping && wipeStore(this.#options),
-        () => running.control.farewell(last, FAREWELL_MS),
+        () => running.control.farewell(last, this.#wiping ? LAST_WORD_MS : FAREWELL_MS, this.#wiping),
         () => closeParts(running),
       ]);
     } finally {

@@ -162,9 +162,12 @@ export class Control {
     this.link.publish(topic, payload, { qos: TOPICS.status.qos, retain: true });
   }
 
-  /** The last status, then the end of the connection, or of this agent's part in it. */
-  async farewell(status: Message, timeoutMs: number): Promise<void> {
-    if (this.link.online) {
+  /**
+   * The last status, then the end of the connection, or of this agent's part in it.
+   * @param insist waits for the broker, where it is not there just now
+   */
+  async farewell(status: Message, timeoutMs: number, insist = false): Promise<void> {
+    if (insist || this.link.online) {
       const { topic, payload } = sealStatus(this.#credential, status);
       const options = { qos: TOPICS.status.qos, retain: true };
       await this.link.publishConfirmed(topic, payload, options, timeoutMs).catch(() => {});

@@ -12,8 +12,8 @@ import type { AgentOptions } from '../options.js';
 
 /** A wipe from its first step to its last (P-14.8): note, data, the last word, the key. */
 
-/** What the broker gets to take the last word: without it the operator waits in vain, and the key goes all the same. */
-const LAST_WORD_MS = 10_000;
+/** What the broker, which ends the connection of who is on a new list, gets to take the last word: without it the operator waits in vain, and the key goes all the same. */
+export const LAST_WORD_MS = 10_000;
 
 type Wiped = Pick<AgentOptions, 'credential' | 'store' | 'broker'>;
 

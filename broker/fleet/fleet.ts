@@ -7,6 +7,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
+import { dynamicSecurityConfig } from '../mosquitto/dynamic_security.js';
 import { writeAcl, writeCrl } from '../revocation/broker_files.js';
 import { firstList } from '../revocation/first_list.js';
 import { entryOf, type Register } from '../revocation/register.js';
@@ -26,6 +27,7 @@ import { writePrivateFile } from './private_file.js';
  *     ca.key ca.crt                       the CA; ca.key is what an attacker wants most, and only enrolment needs it
  *     broker/server.key server.crt        the broker's; with ca.crt and fleet.json all that a broker's machine needs
  *     broker/acl ca.crl revoked           what it may do, whom it refuses (RFC 5280), and the revocation list as it is sealed (P-14)
+ *     broker/dynamic-security.json        for that plugin of a Mosquitto: the operator may end connections
  *     revoked.json                        who is revoked, when, by whom and why
  *     trust/                              metadata and the keys that sign it (broker/trust)
  *     publisher.json operator.json auditor.json
@@ -121,6 +123,10 @@ export class Fleet {
       await writeFleetFile(draft, file);
       const made = new Fleet(draft, authority, file);
       for (const role of Fleet.bundles) await made.#admit(role, { role, groups: [] });
+      await writePrivateFile(
+        join(draft, 'broker/dynamic-security.json'),
+        dynamicSecurityConfig({ username: 'operator' }),
+      );
       await writeCrl(draft, authority, await firstList(draft, await loadCredential(made.bundlePath('operator'))));
     });
     return Fleet.open(folder);

@@ -31,8 +31,8 @@ export interface PublicationOptions {
   readonly ids: readonly string[];
   /** Seconds since the epoch. */
   readonly now: () => number;
-  /** The list is sealed and in the folder: a broker that looks there acts at once, whatever becomes of the publish. */
-  readonly sealed?: (register: Register) => Promise<void>;
+  /** Before the list is in the folder, where a broker may look and act at once: what else it then reads is to be there. */
+  readonly sealing?: (register: Register) => Promise<void>;
 }
 
 export class ListPublication {
@@ -96,16 +96,16 @@ export class ListPublication {
   }
 
   async #send(wanted: Register): Promise<{ spent: Register; message: RevokedMessage }> {
-    const { credential, folder, now, sealed } = this.#options;
+    const { credential, folder, now, sealing } = this.#options;
     const at = Math.floor(now());
     const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, at);
     const message = messageOf(wanted, credential.identity.fleet, version, at);
     // The number is spent before it is used: two lists of one number would split the fleet (P-14.2).
     const spent = { ...wanted, version };
     await writeRegister(folder, spent);
+    await sealing?.(spent);
     const envelope = await sealList(folder, message, credential);
     this.#topic.expectOwn(envelope);
-    await sealed?.(spent);
     await this.#confirmed(envelope);
     return { spent, message };
   }

@@ -125,7 +125,7 @@ async function bring(
 ): Promise<Register> {
   const { fleetFolder: folder, credential, broker, now = () => Date.now() / 1000 } = options;
   const { roster } = await readFleetFile(folder);
-  const publication: Omit<PublicationOptions, 'sealed'> = { credential, folder, ids: roster.map(({ id }) => id), now };
+  const publication: Omit<PublicationOptions, 'sealing'> = { credential, folder, ids: roster.map(({ id }) => id), now };
   const files = (of: Register): Promise<void> => writeBrokerFiles(folder, of);
   let link: ControlLink;
   try {
@@ -135,7 +135,7 @@ async function bring(
     throw error;
   }
   try {
-    const after = await new ListPublication(link, { ...publication, sealed: files }).run(register, change);
+    const after = await new ListPublication(link, { ...publication, sealing: files }).run(register, change);
     await files(after);
     await options.published?.(link, after);
     return after;
@@ -146,7 +146,7 @@ async function bring(
 
 /** There is no broker now. */
 async function recordAlone(
-  { credential, folder, now }: Omit<PublicationOptions, 'sealed'>,
+  { credential, folder, now }: Omit<PublicationOptions, 'sealing'>,
   wanted: Register,
   before: Register,
 ): Promise<void> {
@@ -155,8 +155,8 @@ async function recordAlone(
   const version = nextVersion(wanted, undefined, at);
   const spent = { ...wanted, version };
   await writeRegister(folder, spent);
-  await sealList(folder, messageOf(spent, credential.identity.fleet, version, at), credential);
   await writeBrokerFiles(folder, spent);
+  await sealList(folder, messageOf(spent, credential.identity.fleet, version, at), credential);
 }
 
 async function writeBrokerFiles(folder: string, register: Register): Promise<void> {

@@ -12,6 +12,11 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   publish: ['publish', 'file', '--fleet', 'nowhere', '--name', 'firmware', '--version', '1'],
   agent: ['agent', '--bundle', 'nowhere/cam-1.json', '--store', 'nowhere/store'],
   status: ['status', '--fleet', 'nowhere'],
+  revoke: ['revoke', 'cam-1', '--fleet', 'nowhere', '--reason', 'lost'],
+  quarantine: ['quarantine', 'cam-1', '--fleet', 'nowhere', '--reason', 'odd'],
+  restore: ['restore', 'cam-1', '--fleet', 'nowhere'],
+  wipe: ['wipe', 'cam-1', '--fleet', 'nowhere'],
+  revoked: ['revoked', '--fleet', 'nowhere'],
   demo: ['demo'],
 };
 const NO_NUMBERS = ['', ' ', '-1', 'NaN', 'Infinity', '1e3', '0x10', '1.5', '９', ' 50', '9'.repeat(400), '\u001b[31m'];
