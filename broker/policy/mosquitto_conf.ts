@@ -15,8 +15,8 @@ export interface MosquittoConfOptions {
   readonly persistenceDir?: string;
   /** Who comes with a certificate that is on it is refused at the TLS handshake (P-14.9). Read anew at each SIGHUP. */
   readonly crlFile?: string;
-  /** What ends connections: Mosquitto's own plugin, its file, and a socket for who may tell it to. */
-  readonly dynamicSecurity?: { readonly plugin: string; readonly file: string; readonly socket: string };
+  /** What ends connections: Mosquitto's own plugin, its file, and a socket for who may tell it to without a certificate. */
+  readonly dynamicSecurity?: { readonly plugin: string; readonly file: string; readonly socket?: string };
 }
 
 /** @throws RangeError where a path or host has a line break, which would begin another setting */
@@ -54,7 +54,7 @@ export function mosquittoConf(options: MosquittoConfOptions): string {
     ['require_certificate', 'true'],
     ['use_identity_as_username', 'true'],
     ['use_username_as_clientid', 'true'],
-    dynamicSecurity === undefined ? null : ['listener', `0 ${dynamicSecurity.socket}`],
+    dynamicSecurity?.socket === undefined ? null : ['listener', `0 ${dynamicSecurity.socket}`],
   ];
   return rows.flatMap((row) => (row === null ? [] : [line(...row)])).join('');
 }
