@@ -72,7 +72,17 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust, revocation, clock, http, recheckMemory: await recheckMemory(store) };
+    return {
+      credential,
+      store,
+      endpoint,
+      seeds,
+      trust,
+      revocation,
+      clock,
+      http,
+      recheckMemory: await recheckMemory(store),
+    };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;

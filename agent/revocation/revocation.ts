@@ -43,11 +43,7 @@ export class Revocation {
   #claimed = 0;
   #told = 0;
 
-  private constructor(
-    store: Store,
-    { identity, prefix, notBefore }: Credential,
-    keeper: RevocationKeeper,
-  ) {
+  private constructor(store: Store, { identity, prefix, notBefore }: Credential, keeper: RevocationKeeper) {
     this.#store = store;
     this.#keeper = keeper;
     this.#prefix = prefix;

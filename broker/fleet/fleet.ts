@@ -5,7 +5,7 @@ import { checkId, checkPrefix } from '../../shared/control/ids.js';
 import type { Identity, Role } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
+import { type BundleFile, loadCredential, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { dynamicSecurityConfig } from '../mosquitto/dynamic_security.js';
 import { writeAcl, writeCrl } from '../revocation/broker_files.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
 import { Command } from '../support/command.js';
 import { requirement } from '../support/requirement.js';
@@ -25,7 +25,10 @@ class Fleet {
     await mesh.enroll('seed', { role: 'seed' });
     for (const id of ['cam-1', 'cam-2']) await mesh.enroll(id);
     const flags = ['--fleet', mesh.folder, '--host', '127.0.0.1', '--port', '0', '--kind', kind];
-    const { broker } = await mesh.run('broker', 'broker', ...flags).event('listening');
+    const running = mesh.run('broker', 'broker', ...flags);
+    // Killed, it would leave its mosquitto behind.
+    onTestFinished(async () => void (await running.stop()));
+    const { broker } = await running.event('listening');
     return new Fleet(mesh, String(broker));
   }
 
