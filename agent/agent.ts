@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { StatusMessage } from '../shared/control/messages.js';
+import type { Standing } from '../shared/control/revocation.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
@@ -21,10 +22,11 @@ import { lastingFiles, ownFiles } from './own_files.js';
 import { closeParts, everyStep, openParts, type Parts } from './parts.js';
 import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
+import { LAST_WORD_MS, resumeWipe, wipe, wipedStatus, wipeStore } from './revocation/wiping.js';
 import { Rollouts } from './rollouts.js';
+import { SelfWatch } from './self_watch.js';
 import { beginSession } from './sessions.js';
-import { Standing } from './standing.js';
-import { StatusClock, statesOf, statusMessage } from './status.js';
+import { StatusClock, standingOf, statesOf, statusMessage } from './status.js';
 import { ChunkBuffers } from './swarm/chunk_buffers.js';
 import { type Limits, Throttle } from './throttle.js';
 import type { NamedRollouts } from './transfer/hand_overs.js';
@@ -56,7 +58,7 @@ interface Running extends Parts {
   readonly hearing: Hearing;
   readonly recheck: Recheck | null;
   readonly learning: Learning;
-  readonly standing: Standing;
+  readonly selfWatch: SelfWatch;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -77,6 +79,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
+  #wiping = false;
 
   constructor(options: AgentOptions) {
     super();
@@ -151,7 +154,7 @@ export class Agent extends EventEmitter<AgentEvents> {
    */
   async raiseAlert(kind: string, text = ''): Promise<number> {
     if (this.#running === null) throw new ChunkmeshError('E_ARGUMENT', 'an alert for an agent that does not run');
-    return await this.#running.standing.raise(checkAlert({ kind, text }));
+    return await this.#running.selfWatch.raise(checkAlert({ kind, text }));
   }
 
   /** As of now, of an agent that runs: what sessions and the store count is gone with them. */
@@ -168,6 +171,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #start(): Promise<void> {
+    await resumeWipe(this.#options);
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
       flowed: (flow) => this.#throttle.watch(now(), HTTP_PEER, flow),
@@ -176,30 +180,31 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#evidence = parts.evidence;
     this.#clock = parts.clock;
     let link: ControlLink | null = null;
-    let standing: Standing | null = null;
+    let selfWatch: SelfWatch | null = null;
     try {
       const learning = await Learning.open(parts.store, (error) => this.#warn(error));
-      standing = await this.#openStanding(parts);
+      selfWatch = await this.#openSelfWatch(parts);
       this.#ended.signal.throwIfAborted();
-      link = this.#openLink(parts, standing);
-      this.#running = { ...this.#assemble(parts, link, standing), learning, standing };
+      link = this.#openLink(parts, selfWatch);
+      this.#running = { ...this.#assemble(parts, link, selfWatch), learning, selfWatch };
       const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
       this.#logger.info(
         { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
         'agent runs',
       );
+      if (parts.revocation.isIsolated) this.#onStanding(parts.revocation.standing);
       this.#alarm.now();
     } catch (error) {
       this.#running = null;
       this.#alarm.clear();
-      await everyStep([async () => link?.close(), async () => standing?.close(), () => closeParts(parts)]).catch(
+      await everyStep([async () => link?.close(), async () => selfWatch?.close(), () => closeParts(parts)]).catch(
         () => {},
       );
       throw error;
     }
   }
 
-  #assemble(parts: Parts, link: ControlLink, standing: Standing): Omit<Running, 'learning' | 'standing'> {
+  #assemble(parts: Parts, link: ControlLink, selfWatch: SelfWatch): Omit<Running, 'learning' | 'selfWatch'> {
     const { clock, credential, endpoint } = parts;
     const seconds = () => this.#seconds();
     const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
@@ -207,6 +212,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const negotiation = new Negotiation(credential.identity.id, {
       ...{ now, clock, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
+      revocation: parts.revocation,
       signal: (to, payload) => control.signal(to, payload),
       agreed: (transfer, agreed) => {
         if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
@@ -214,7 +220,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     });
     const speaking = { control, announcements, negotiation };
     const hearing = new Hearing(
-      { ...parts, ...speaking, rollouts: this.#rollouts, standing },
+      { ...parts, ...speaking, rollouts: this.#rollouts, selfWatch },
       {
         ...{ now, clock, self: credential.identity.id },
         changed: () => this.#changed(),
@@ -229,11 +235,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     return { ...parts, ...speaking, hearing, recheck };
   }
 
-  #openStanding(parts: Parts): Promise<Standing> {
-    return Standing.open(parts, this.#rollouts, this.#options, {
+  #openSelfWatch(parts: Parts): Promise<SelfWatch> {
+    return SelfWatch.open(parts, this.#rollouts, this.#options, {
       ...{ now, seconds: () => this.#seconds(), random },
       changed: () => this.#changed(),
-      stepped: () => this.#alarm.by(this.#running?.standing.deadline ?? Number.POSITIVE_INFINITY),
+      stepped: () => this.#alarm.by(this.#running?.selfWatch.deadline ?? Number.POSITIVE_INFINITY),
       integrity: (row) => this.emit('integrity', row),
       repaired: (what) => this.emit('repaired', what),
       alert: (alert) => this.emit('alert', alert),
@@ -241,13 +247,23 @@ export class Agent extends EventEmitter<AgentEvents> {
     });
   }
 
-  #openLink({ credential, clock }: Parts, standing: Standing): ControlLink {
+  #openLink({ credential, clock, revocation }: Parts, selfWatch: SelfWatch): ControlLink {
     const { broker, mqtt } = this.#options;
     const link = new ControlLink(credential, {
-      will: sealStatus(credential, this.#statusNow(false, standing)),
+      will: sealStatus(credential, this.#statusNow(false, selfWatch)),
       time: clock,
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
+    });
+    revocation.attach(link, {
+      now,
+      enforce: (isNamed) => {
+        this.#running?.negotiation.drop(isNamed);
+        for (const transfer of this.#rollouts.all()) transfer.dropRevoked(isNamed);
+      },
+      standing: (standing) => this.#onStanding(standing),
+      replay: (message) => this.#running?.hearing.onMessage(message),
+      warn: (error) => this.#warn(error),
     });
     link.on('message', (message) => {
       if (this.#stopping === null) this.#running?.hearing.onMessage(message);
@@ -269,6 +285,21 @@ export class Agent extends EventEmitter<AgentEvents> {
     return link;
   }
 
+  /** P-14.7 */
+  #onStanding(standing: Standing): void {
+    if (standing !== 'good') this.#warn(new ChunkmeshError('E_REVOKED', `this device is ${standing}`));
+    this.emit('standing', standing);
+    if (standing === 'wiped') void this.#wipe();
+    this.#changed();
+  }
+
+  async #wipe(): Promise<void> {
+    this.#wiping = true;
+    const warn = (error: ChunkmeshError): void => this.#warn(error);
+    const wiped = await wipe(this.#options, this.#running?.credential, { stop: () => this.stop(), warn });
+    if (wiped) this.emit('wiped');
+  }
+
   async #stop(): Promise<void> {
     this.#ended.abort(new ChunkmeshError('E_ARGUMENT', 'the agent was stopped before it ran'));
     await this.#starting?.catch(() => {});
@@ -276,15 +307,18 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (running === null) return;
     this.#alarm.clear();
     // What the last status says is what there was: nothing is open any more when it is said.
-    const last = this.#statusNow(false);
+    const last = this.#wiping
+      ? wipedStatus(signingTime(this.#clock), running.revocation.version)
+      : this.#statusNow(false);
     try {
       await everyStep([
         async () => running.recheck?.stop(),
-        () => running.standing.close(),
+        () => running.selfWatch.close(),
         () => this.#rollouts.stop(),
         () => running.learning.save(),
         () => running.endpoint.close(),
-        () => running.control.farewell(last, FAREWELL_MS),
+        async () => this.#wiping && wipeStore(this.#options),
+        () => running.control.farewell(last, this.#wiping ? LAST_WORD_MS : FAREWELL_MS, this.#wiping),
         () => closeParts(running),
       ]);
     } finally {
@@ -318,7 +352,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         negotiation.seek(transfer, { device, site, seed: false });
       },
     });
-    transfer.pause(!this.#throttle.isOpen(new Date()));
+    transfer.pause(!this.#throttle.isOpen(new Date()), running.revocation.isIsolated);
     this.#status.quiet(transfer.announcer.joinsAt);
     return transfer;
   }
@@ -346,7 +380,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       completed: (artifact) => {
         this.#logger.info({ ...artifact }, 'artifact complete');
         this.emit('complete', artifact);
-        running.standing.completed(artifact);
+        running.selfWatch.completed(artifact);
         this.#changed();
         running.store.dropOutlived().catch((error: unknown) => this.#warn(asError(error, 'the store')));
       },
@@ -378,23 +412,25 @@ export class Agent extends EventEmitter<AgentEvents> {
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
-    const { announcements, control, recheck, standing } = running;
+    const { announcements, control, recheck, revocation, selfWatch } = running;
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
     this.#watchAddresses(running, at);
     if (running.endpoint.sessionCount === 0) this.#buffers.clear();
     this.#rollouts.share(at);
-    let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline);
+    let deadline = Math.min(at + MAX_SLEEP_MS, this.#throttle.deadline, revocation.tick(at));
     for (const transfer of this.#rollouts.all()) {
-      transfer.pause(paused);
+      transfer.pause(paused, revocation.isIsolated);
       if (transfer.nextDeadline() <= at) transfer.tick();
+      deadline = Math.min(deadline, transfer.nextDeadline());
+      if (!revocation.mayMeet(at)) continue; // P-14.3
       announcements.tick(transfer, at, signingTime(this.#clock));
-      deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
+      deadline = Math.min(deadline, announcements.deadline(transfer));
     }
     recheck?.tick();
-    standing.tick(at);
-    deadline = Math.min(deadline, recheck?.deadline ?? deadline, standing.deadline);
+    selfWatch.tick(at);
+    deadline = Math.min(deadline, recheck?.deadline ?? deadline, selfWatch.deadline);
     running.learning.tick(at);
     running.hearing.tick();
     const groups = control.tick(at);
@@ -426,7 +462,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     control.askAgain();
   }
 
-  #statusNow(online: boolean, standing = this.#running?.standing): StatusMessage {
+  #statusNow(online: boolean, selfWatch = this.#running?.selfWatch): StatusMessage {
     const transfers = this.#rollouts.all();
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
@@ -442,7 +478,8 @@ export class Agent extends EventEmitter<AgentEvents> {
         reports: this.#evidence?.reports(at) ?? [],
       },
       ...(metered !== 'off' && { metered }),
-      ...standing?.said(),
+      ...selfWatch?.said(),
+      ...standingOf(this.#running?.revocation),
     });
   }
 

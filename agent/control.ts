@@ -197,10 +197,13 @@ export class Control {
     this.link.publish(topic, envelope, options);
   }
 
-  /** The last status, then the end of the connection, or of this agent's part in it. */
-  async farewell(status: Message, timeoutMs: number): Promise<void> {
+  /**
+   * The last status, then the end of the connection, or of this agent's part in it.
+   * @param insist waits for the broker, where it is not there just now
+   */
+  async farewell(status: Message, timeoutMs: number, insist = false): Promise<void> {
     try {
-      if (!this.link.online) return;
+      if (!insist && !this.link.online) return;
       const { topic, payload } = sealStatus(this.#credential, status);
       await this.link.publishConfirmed(topic, payload, { qos: TOPICS.status.qos, retain: true }, timeoutMs);
     } catch {

@@ -1,7 +1,6 @@
 import { decodeMessage, type Rollout } from '../shared/control/messages.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
-import type { ControlMessage } from '../shared/mqtt/control_link.js';
 import type { Announcements } from './announcements.js';
 import { checkFresh, type FleetClock } from './clock.js';
 import { openCommand } from './commands.js';
@@ -9,8 +8,10 @@ import type { Control, Heard } from './control.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
+import type { Revocation } from './revocation/revocation.js';
+import type { LateMessage } from './revocation/waiting.js';
 import type { Rollouts } from './rollouts.js';
-import type { Standing } from './standing.js';
+import type { SelfWatch } from './self_watch.js';
 import type { InForce } from './store/eviction.js';
 import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
 import type { TrustedClock } from './trust/trusted_clock.js';
@@ -31,7 +32,8 @@ export interface HearingParts {
   readonly trust: TrustKeeper;
   readonly clock: TrustedClock;
   readonly store: Store;
-  readonly standing: Pick<Standing, 'carryOut'>;
+  readonly selfWatch: Pick<SelfWatch, 'carryOut'>;
+  readonly revocation: Revocation;
 }
 
 export interface HearingHost {
@@ -56,18 +58,23 @@ export class Hearing {
     this.#host = host;
   }
 
-  onMessage(message: ControlMessage): void {
-    const { control } = this.#parts;
+  onMessage(message: LateMessage): void {
+    const { control, revocation } = this.#parts;
     const now = this.#host.now();
-    let heard: Heard | null = null;
+    if (revocation.withholds(message)) return;
+    let heard: Heard | null = message.heard ?? null;
     try {
-      heard = control.open(message, now, this.#host.clock);
+      heard ??= control.open(message, now, this.#host.clock);
       if (heard !== null) {
         this.#parts.clock.issuedAt(heard.opened.signer.notBefore);
         this.#take(heard);
       }
     } catch (error) {
       const refused = asError(error, `message on ${message.topic}`);
+      if (refused.code === 'E_REVOCATION_BEHIND') {
+        revocation.awaitNewer({ ...message, ...(heard !== null && { heard }) });
+        return;
+      }
       const times = control.refused(message.topic, heard, refused.code, now);
       if (times !== null) this.#host.refused(refused, times);
     }
@@ -82,9 +89,14 @@ export class Hearing {
 
   #take(heard: Heard): void {
     const { topic, opened } = heard;
+    if (topic.name === 'revoked') {
+      this.#parts.revocation.onList(opened, Math.floor(this.#host.clock.now()));
+      return;
+    }
+    this.#parts.revocation.check(opened);
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
-    else if (topic.name === 'command') this.#parts.standing.carryOut(openCommand(opened, this.#host.clock));
+    else if (topic.name === 'command') this.#parts.selfWatch.carryOut(openCommand(opened, this.#host.clock));
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
   }
 

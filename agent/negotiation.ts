@@ -18,6 +18,7 @@ import {
 import { ChunkmeshError } from '../shared/errors.js';
 import { MAX_OFFER_SECONDS } from '../shared/limits.js';
 import { checkStands, type FleetClock, signingTime } from './clock.js';
+import type { Revocation } from './revocation/revocation.js';
 import { Agreements, offerHash } from './swarm/agreement.js';
 import { REPLACE_BY_HAVE_AFTER_MS, REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
 import { seeksPeers } from './swarm/meeting.js';
@@ -45,6 +46,8 @@ export interface NegotiationHost {
   /** This device's own. */
   candidates(): readonly Candidate[];
   transfer(artifact: string): Transfer | undefined;
+  /** P-14.4 */
+  readonly revocation: Pick<Revocation, 'version' | 'isAhead' | 'isNamed' | 'mayMeet'>;
   signal(to: MeshPeer, payload: Uint8Array): void;
   agreed(transfer: Transfer, session: AgreedSession): void;
 }
@@ -59,7 +62,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 export function peerOf({ signer }: Opened): MeshPeer {
   const { id, site, role } = signer.identity;
-  return { device: id, site, seed: role === 'seed', certificate: signer.fingerprint };
+  return { device: id, site, seed: role === 'seed', notBefore: signer.notBefore, certificate: signer.fingerprint };
 }
 
 export class Negotiation {
@@ -80,7 +83,8 @@ export class Negotiation {
   offer(transfer: Transfer, peer: MeshPeer, announced?: number): void {
     const { artifact } = transfer;
     const now = this.#host.now();
-    if (transfer.isBanned(peer.device)) return;
+    const { revocation } = this.#host;
+    if (transfer.isBanned(peer.device) || revocation.isNamed(peer) || !revocation.mayMeet(now)) return;
     const since = transfer.sessionSince(peer.device);
     if (since !== undefined) {
       if (announced === undefined || now - since < REPLACE_BY_HAVE_AFTER_MS) return;
@@ -104,6 +108,11 @@ export class Negotiation {
     if (seeksPeers(transfer.mayAgree, pending)) this.offer(transfer, peer);
   }
 
+  /** P-14.6: what was offered to them is offered no more. */
+  drop(isNamed: (peer: MeshPeer) => boolean): void {
+    this.#agreements.drop(({ peer }) => isNamed(peer));
+  }
+
   /** A message on this device's signal topic, opened. @throws E_MESSAGE_*, for the caller to log. */
   onSignal(opened: Opened): void {
     // P-2.2. A broker may pass on what was signed for another device.
@@ -119,7 +128,11 @@ export class Negotiation {
   #terms(transfer: Transfer, session: Uint8Array, key: Uint8Array) {
     const at = signingTime(this.#host.clock);
     const candidates = [...this.#host.candidates()];
-    return { at, expires: at + MAX_OFFER_SECONDS, artifact: transfer.rollout.artifact, session, key, candidates };
+    const { version: revoked } = this.#host.revocation;
+    return {
+      ...{ at, expires: at + MAX_OFFER_SECONDS, artifact: transfer.rollout.artifact, session, key, candidates },
+      ...(revoked > 0 && { revoked }),
+    };
   }
 
   /** The transfer that both sides may take part in, or undefined (P-5.2, P-5.4, P-10.4). */
@@ -127,6 +140,10 @@ export class Negotiation {
     checkStands(message, this.#host.clock);
     const { identity } = opened.signer;
     const { id } = identity;
+    const { revoked = 0 } = message;
+    if (this.#host.revocation.isAhead(revoked)) {
+      throw new ChunkmeshError('E_REVOCATION_BEHIND', `${id} has revocation list ${revoked}, this device an older one`);
+    }
     const transfer = this.#host.transfer(hex(message.artifact));
     if (transfer === undefined || transfer.isBanned(id)) return undefined;
     if (!transfer.isAudience(identity)) {

@@ -2,6 +2,7 @@ import type { MqttClient } from 'mqtt';
 import { z } from 'zod';
 import { isId } from '../shared/control/ids.js';
 import type { IntegrityRow, RolloutProgress, StatusMessage } from '../shared/control/messages.js';
+import type { Standing } from '../shared/control/revocation.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import { MAX_INSTALLED } from '../shared/limits.js';
@@ -183,6 +184,10 @@ export interface AgentEvents {
   repaired: [Repaired];
   /** P-15.8: an alert was raised on this device. */
   alert: [{ n: number; kind: string; text: string }];
+  /** What the fleet's revocation list says of this device is another than before: with any but `good` it meets nobody (P-14.7). */
+  standing: [Standing];
+  /** Its operator wiped this device: store and bundle are gone, and the agent has stopped (P-14.8). */
+  wiped: [];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];
 }

@@ -16,13 +16,13 @@ export interface InstalledFiles {
  * the next is asked for. @param name of the rollout @throws E_STORE_IO
  */
 export async function* ownFiles(
-  { seeds, store, standing }: Places & { readonly standing: InstalledFiles },
+  { seeds, store, selfWatch }: Places & { readonly selfWatch: InstalledFiles },
   name: string,
   artifact: string,
 ): AsyncGenerator<ChunkSource, void, undefined> {
   yield* seeds;
   yield* store.handedOver(name);
-  yield* standing.installed(name);
+  yield* selfWatch.installed(name);
   yield* store.unfinished(name, artifact);
   // Who asks for more has taken what there is.
   await store.dropOutlived();

@@ -10,6 +10,7 @@ import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
 import { openCounter } from './message_counter.js';
 import type { AgentOptions } from './options.js';
+import { Revocation } from './revocation/revocation.js';
 import { type RecheckMemory, recheckMemorySchema } from './store/recheck_plan.js';
 import { TrustKeeper, trustMemorySchema } from './trust/trust_keeper.js';
 import { TrustedClock } from './trust/trusted_clock.js';
@@ -33,6 +34,7 @@ export interface Parts {
   readonly clock: TrustedClock;
   readonly recheckMemory: RecheckMemory;
   readonly http: HttpClient;
+  readonly revocation: Revocation;
 }
 
 export interface PartsOwner {
@@ -75,6 +77,7 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
     const trust = new TrustKeeper(credential.identity, credential.root, clock, memory);
+    const revocation = await Revocation.open(store, credential);
     const seeds: SeedFile[] = [];
     for (const path of options.seeds ?? []) {
       // An abort that came before is no event to whoever listens from now on.
@@ -89,6 +92,7 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
       endpoint,
       seeds,
       trust,
+      revocation,
       clock,
       http,
       recheckMemory: await recheckMemory(store),

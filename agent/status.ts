@@ -1,4 +1,5 @@
 import type { RolloutProgress, StatusMessage, WrongChunkReport } from '../shared/control/messages.js';
+import type { Standing } from '../shared/control/revocation.js';
 import { MAX_ROLLOUTS } from '../shared/limits.js';
 
 /** When a status is due: soon after a change, of the clock too, never more often than the interval, and now and then although nothing moves. */
@@ -102,6 +103,10 @@ export interface StatusParts {
   readonly agent: string;
   readonly peers: number;
   readonly metered?: StatusMessage['metered'];
+  /** P-14.7 */
+  readonly standing?: StatusMessage['standing'];
+  readonly revoked?: number;
+  readonly wiped?: boolean;
   readonly rollouts: readonly RolloutProgress[];
   /** P-15.2 */
   readonly reports?: readonly WrongChunkReport[];
@@ -112,7 +117,7 @@ export interface StatusParts {
 
 /** P-4.7: what an operator is to see soon. @param joining hex of artifacts whose rollouts wait to be joined (P-10.1): nothing of these */
 export function statesOf(
-  { online, metered, rollouts, integrity = [], alerts = [], reports = [] }: StatusMessage,
+  { online, metered, standing, rollouts, integrity = [], alerts = [], reports = [] }: StatusMessage,
   joining: ReadonlySet<string>,
 ): string {
   const told = rollouts.filter(({ artifact }) => !joining.has(Buffer.from(artifact).toString('hex')));
@@ -122,9 +127,20 @@ export function statesOf(
     // When it was looked at last is no news.
     integrity.map(({ at: _, ...row }) => row),
     alerts.map(({ n }) => n),
+    standing,
     told.map(({ name, version, state, hold, error }) => [name, version, state, hold, error]),
     reports.map(({ device, at, count }) => [device, at, count]),
   ]);
+}
+
+/** P-14.7: what a status says of it. */
+export function standingOf(revocation?: {
+  standing: Standing;
+  version: number;
+}): Pick<StatusParts, 'standing' | 'revoked'> {
+  if (revocation === undefined || revocation.version === 0) return {};
+  const { standing, version: revoked } = revocation;
+  return { ...(standing !== 'good' && { standing }), revoked };
 }
 
 /** P-4.7 */

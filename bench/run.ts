@@ -13,6 +13,7 @@ import { outage } from './outage.js';
 import { pair } from './pair.js';
 import { rates } from './rates.js';
 import { formatJson, formatText, machineName } from './report.js';
+import { revoke } from './revoke.js';
 import { runRounds } from './rounds.js';
 import { FLEETS, scale } from './scale.js';
 import { signatures } from './signatures.js';
@@ -21,7 +22,7 @@ import type { Subject } from './subject.js';
 import { swarm } from './swarm.js';
 import { trust } from './trust.js';
 
-/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|signatures|swarm|trust`. docs/PERFORMANCE.md has its options and exit statuses. */
+/** `npm run bench -- pair|rates|loss|outage|fair|hostile|delta|scale|signatures|swarm|trust|revoke`. docs/PERFORMANCE.md has its options and exit statuses. */
 
 const FAILED = 1;
 const BAD_INPUT = 2;
@@ -167,6 +168,9 @@ bench('delta', 'an update for who has the version before; how fast a publisher i
     tell('--before and --after go together');
     process.exit(BAD_INPUT);
   });
+bench('revoke', 'how long after an operator says so a device is out of its fleet, on both brokers', 3)
+  .option('--devices <n>', 'of the fleet, all in this process', whole, 50)
+  .action((options) => run(revoke, options));
 bench('scale', 'what a rollout costs fleets of 10 to 100,000 devices, simulated', 1)
   .option('--devices <list>', 'of the fleets, with commas between', fleets, FLEETS)
   .option('--seed <n>', 'of all that is drawn at random; of each further round one more', whole, 1)

@@ -11,6 +11,7 @@ import { addEvidence } from './commands/evidence.js';
 import { addGuard } from './commands/guard.js';
 import { addInit } from './commands/init.js';
 import { addPublish } from './commands/publish.js';
+import { addQuarantine, addRestore, addRevoke, addRevoked, addWipe } from './commands/revoke.js';
 import { addStatus } from './commands/status.js';
 import { addTrust } from './commands/trust.js';
 import { describeFailure, type FailureOptions } from './failure.js';
@@ -62,6 +63,11 @@ export function createProgram(): Command {
     addAcknowledge,
     addAlert,
     addTrust,
+    addRevoke,
+    addQuarantine,
+    addRestore,
+    addWipe,
+    addRevoked,
     addEvidence,
     addGuard,
     addDemo,

@@ -38,7 +38,9 @@ export function listDevices(rows: readonly DeviceRow[], roster: readonly Member[
   return [...listed.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 
-function link({ online, metered }: DeviceRow): string {
+function link({ online, metered, standing, wiped }: DeviceRow): string {
+  if (wiped) return 'wiped';
+  if (standing !== undefined) return standing;
   if (!online) return 'offline';
   return metered === undefined ? 'online' : `metered: ${metered}`;
 }

@@ -218,6 +218,41 @@ export const ERROR_TABLE = {
     false,
     'The file at that URL is another, or its server lies; the URL is not asked again until the agent restarts or a rollout without it was published.',
   ),
+  E_REVOKED: row(
+    EXIT.trust,
+    false,
+    'The fleet has revoked or quarantined this device: ask its operator (`chunkmesh restore`), or enroll it anew.',
+  ),
+  E_PEER_REVOKED: row(
+    EXIT.trust,
+    false,
+    "The sender is on the fleet's revocation list; what it says is ignored. `chunkmesh revoked` shows who is, and why.",
+  ),
+  E_REVOCATION_ROLLBACK: row(
+    EXIT.trust,
+    false,
+    'Somebody replays an old revocation list, or two operators used one number: run `chunkmesh revoked --publish`.',
+  ),
+  E_REVOCATION_BEHIND: row(
+    EXIT.trust,
+    true,
+    'A peer has a newer revocation list than this device; it is asked of the broker, and nothing agreed with that peer before it came.',
+  ),
+  E_REVOCATION_FULL: row(
+    EXIT.input,
+    false,
+    'The list has at most 10,000 entries: restore members whose certificates have expired.',
+  ),
+  E_DEVICE_UNKNOWN: row(
+    EXIT.input,
+    false,
+    'Check the id (`chunkmesh status`); --force-id takes one that is not in the roster.',
+  ),
+  E_WIPED: row(
+    EXIT.trust,
+    false,
+    'This device was wiped by its operator and has no key any more; enroll it anew, with a new store.',
+  ),
   E_INCOMPLETE: row(
     EXIT.failed,
     false,

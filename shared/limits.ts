@@ -75,3 +75,6 @@ export const INDEX_CHUNK = 0xffff_ffff;
 
 /** P-10.3 */
 export const MAX_SESSIONS_PER_ARTIFACT = 12;
+
+/** P-14.1: at 12 bytes each, with certificate and signature, 124 of the 131,072 bytes of a message. */
+export const MAX_REVOKED_ENTRIES = 10_000;

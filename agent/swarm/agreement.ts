@@ -62,6 +62,11 @@ export class Agreements<T> {
     return true;
   }
 
+  /** Offers of which `where` holds wait for an answer no more. */
+  drop(where: (kept: T) => boolean): void {
+    for (const [key, { kept }] of this.#pending) if (where(kept)) this.#pending.delete(key);
+  }
+
   /** P-5.3: what was kept of the offer that this answers, once; else null. */
   answered(artifact: string, from: string, answer: AnswerMessage, now: number): T | null {
     this.expire(now);

@@ -55,6 +55,8 @@ export interface MeshPeer {
   readonly seed: boolean;
   /** SHA-256 of the certificate by which it agreed on a session, in hex; not known of who was only named. */
   readonly certificate?: string;
+  /** From when its certificate is valid (P-14.5), seconds since the epoch; not known of one that only PEERS named. */
+  readonly notBefore?: number;
   /** Whether it named an address in a subnet of this device's; not known before an offer or answer. */
   readonly subnet?: boolean;
 }

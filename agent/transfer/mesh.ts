@@ -119,6 +119,11 @@ export class Mesh {
     else for (const link of [...this.links.opened()]) this.#dropIfUseless(link);
   }
 
+  /** P-14.6 */
+  dropRevoked(isNamed: (peer: MeshPeer) => boolean): void {
+    for (const link of [...this.links.all()]) if (isNamed(link.peer)) this.drop(link, CLOSE.revoked);
+  }
+
   /** P-10.10 */
   dropSeeds(): void {
     for (const link of [...this.links.all()]) if (link.peer.seed) this.drop(link, CLOSE.done);

@@ -144,15 +144,24 @@ export class Transfer {
     return { ...contender, wants: contender.wants && !this.#paused && !this.#stopped };
   }
 
-  /** Outside of its hours a device neither fetches nor serves what is not urgent. */
-  pause(paused: boolean): void {
-    const pausing = paused && !this.urgent;
+  /**
+   * Outside of its hours a device neither fetches nor serves what is not urgent.
+   * @param isolated whether it may do so at no time and with nobody (P-14.7)
+   */
+  pause(paused: boolean, isolated = false): void {
+    const pausing = isolated || (paused && !this.urgent);
     if (pausing === this.#paused) return;
     this.#paused = pausing;
     this.#rest();
-    if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
+    if (pausing) this.#mesh.links.closeAll(isolated ? CLOSE.revoked : CLOSE.noRoom);
     else this.announcer = this.#join(this.rollout, this.emergency);
     this.#host.wake();
+    this.#host.changed();
+  }
+
+  /** P-14.6: sessions with those that are named end, and others take their places. */
+  dropRevoked(isNamed: (peer: MeshPeer) => boolean): void {
+    this.#mesh.dropRevoked(isNamed);
     this.#host.changed();
   }
 

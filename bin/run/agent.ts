@@ -7,7 +7,7 @@ import type {
   Logger,
   RolloutProgress,
 } from '../../agent/options.js';
-import { asError } from '../../shared/errors.js';
+import { asError, ChunkmeshError } from '../../shared/errors.js';
 import { brokerAddress, listenAddress, metricsAddress } from '../arguments.js';
 import type { AgentFlags } from '../commands/agent.js';
 import { namedPaths, resolveSettings, unknownVariables } from '../config/agent_config.js';
@@ -119,6 +119,8 @@ function printEvents(agent: Agent): void {
   agent.on('integrity', (row) => output.json({ event: 'integrity', ...row }));
   agent.on('repaired', (what) => output.json({ event: 'repaired', ...what }));
   agent.on('alert', (alert) => output.json({ event: 'alert', ...alert }));
+  agent.on('standing', (standing) => output.json({ event: 'standing', standing }));
+  agent.on('wiped', () => output.json({ event: 'wiped' }));
   agent.on('warning', ({ code, message, remedy }) => output.json({ event: 'warning', code, message, remedy }));
 }
 
@@ -197,13 +199,17 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);
   signalled.do(() => readLimitsAnew(agent, flags, logger));
+  const wiped = new Promise<never>((_, reject) => {
+    agent.once('wiped', () => reject(new ChunkmeshError('E_WIPED', `${store} and the bundle are gone`)));
+  });
+  wiped.catch(() => {});
   const stop = stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
   const metrics = settings.metrics === undefined ? null : await serveMetrics(agent, settings.metrics);
   try {
     if (metrics !== null) logger.info({ url: metrics.url }, 'metrics');
     if (metrics !== null && flags.json) output.json({ event: 'metrics', url: metrics.url });
     // A wish to stop does not wait for the start to end.
-    const why = await Promise.race([stop, agent.start().then(() => stop)]);
+    const why = await Promise.race([stop, wiped, agent.start().then(() => stop)]);
     logger.info({ why }, 'stopping');
     await agent.stop();
   } finally {

@@ -1,15 +1,21 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import type { Standing } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { checkValidity, readCertificate } from '../../shared/identity/certificate.js';
 import { fingerprintOf } from '../fleet/fleet_file.js';
 import { AccessList } from '../policy/access.js';
+import type { Standings } from '../revocation/standings.js';
 import type { Roster } from './roster.js';
 
 /** Who a client is and what it may do, from its certificate and the roster. */
 export interface Admitted {
   readonly access: AccessList;
   readonly fingerprint: string;
+  /** Of its certificate, seconds since the epoch. */
+  readonly notBefore: number;
+  /** P-14.9: as it was when it came; with another it has to come anew. */
+  readonly standing: Standing;
 }
 
 export class Admission {
@@ -17,12 +23,14 @@ export class Admission {
   readonly #fleet: string;
   readonly #prefix: string;
   readonly #roster: Roster;
+  readonly #standings: Standings;
 
-  constructor(authority: X509Certificate, fleet: string, prefix: string, roster: Roster) {
+  constructor(authority: X509Certificate, fleet: string, prefix: string, roster: Roster, standings: Standings) {
     this.#authority = authority;
     this.#fleet = fleet;
     this.#prefix = prefix;
     this.#roster = roster;
+    this.#standings = standings;
   }
 
   /**
@@ -43,6 +51,10 @@ export class Admission {
     if (!this.#roster.has(fingerprint)) {
       throw new ChunkmeshError('E_BROKER_REFUSED', `the roster has no such certificate of ${holder.identity.id}`);
     }
-    return { access: new AccessList(this.#prefix, holder.identity), fingerprint };
+    await this.#standings.refresh();
+    const { identity, notBefore } = holder;
+    const standing = this.#standings.of(identity, notBefore);
+    if (standing === 'revoked') throw new ChunkmeshError('E_BROKER_REFUSED', `${identity.id} is revoked (P-14.9)`);
+    return { access: new AccessList(this.#prefix, identity, standing !== 'good'), fingerprint, notBefore, standing };
   }
 }

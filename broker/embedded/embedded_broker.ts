@@ -6,11 +6,13 @@ import { join, resolve } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes, type Client } from 'aedes';
 import type { Logger } from 'pino';
+import { topics } from '../../shared/control/topics.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { readPrivateFile } from '../../shared/identity/bundle.js';
 import { isTold } from '../../shared/tally.js';
 import type { PayloadScanner } from '../meter/payload_scanner.js';
 import { type ByteCount, SocketMeter } from '../meter/socket_meter.js';
+import { Standings } from '../revocation/standings.js';
 import { Admission, type Admitted } from './admission.js';
 import { Gate, type Refusals } from './gate.js';
 import { GuardedStream } from './guarded_stream.js';
@@ -29,9 +31,19 @@ const DRAIN_TIMEOUT_MS = 5000;
 const TCP_KEEPALIVE_MS = 60_000;
 /** How long a member that left the roster stays connected, at most. */
 const ROSTER_INTERVAL_MS = 5000;
+/** A list that the operator's command could write, and not publish, is in force within this. */
+const LIST_INTERVAL_MS = 500;
 /** The protocol uses QoS 0 and 1 (P-2.1); this bounds what a client can make the broker hold with QoS 2. */
 const MAX_INFLIGHT_QOS2 = 8;
 const MAX_ID_BYTES = 64; // P-1.1
+
+/** Who may come: as the fleet folder says, and the revocation list. */
+interface Lists {
+  readonly roster: Roster;
+  readonly standings: Standings;
+  /** Of the list. */
+  readonly topic: string;
+}
 
 export interface EmbeddedBrokerOptions {
   readonly fleetDir: string;
@@ -63,15 +75,25 @@ export class EmbeddedBroker {
   readonly #gate: Gate;
   readonly #meter = new SocketMeter();
   readonly #roster: Roster;
+  readonly #standings: Standings;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  readonly #listTimer: NodeJS.Timeout;
   #closing: Promise<void> | undefined;
 
-  private constructor(server: Server, aedes: Aedes, gate: Gate, roster: Roster, admission: Admission, log: Logger) {
+  private constructor(
+    server: Server,
+    aedes: Aedes,
+    gate: Gate,
+    { roster, standings, topic }: Lists,
+    admission: Admission,
+    log: Logger,
+  ) {
     this.#server = server;
     this.#aedes = aedes;
     this.#gate = gate;
     this.#roster = roster;
+    this.#standings = standings;
     this.#log = log;
     server.on('connection', (socket: Socket) => this.#meter.watch(socket));
     server.on('drop', () => {
@@ -86,10 +108,17 @@ export class EmbeddedBroker {
     aedes.on('clientError', (client, error) => this.#failed(client, error));
     aedes.on('connectionError', (client, error) => this.#failed(client, error));
     aedes.on('unsubscribe', (filters, client) => gate.unsubscribed(client, filters));
+    aedes.on('publish', (packet, client) => {
+      if (client !== null && packet.topic === topic && standings.heard(new Uint8Array(Buffer.from(packet.payload)))) {
+        this.#expelRevoked();
+      }
+    });
     // aedes's types do not name it: what its store or its timers throw.
     (aedes as NodeJS.EventEmitter).on('error', (error: Error) => log.error({ err: error }, 'broker'));
     this.#timer = setInterval(() => void this.#checkRoster(), ROSTER_INTERVAL_MS);
     this.#timer.unref();
+    this.#listTimer = setInterval(() => void this.#checkList(topic), LIST_INTERVAL_MS);
+    this.#listTimer.unref();
   }
 
   /**
@@ -101,7 +130,9 @@ export class EmbeddedBroker {
     const { roster, file } = await Roster.open(folder);
     const gate = new Gate(file.prefix, options.logger, options.audit);
     const { server, authority } = await loadServer(folder);
-    const admission = new Admission(authority, file.fleet, file.prefix, roster);
+    const standings = new Standings(folder, { ...file, ca: authority.toString() }, options.logger);
+    await standings.refresh();
+    const admission = new Admission(authority, file.fleet, file.prefix, roster, standings);
     const aedes = await Aedes.createBroker({
       ...gate.handlers,
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -111,7 +142,9 @@ export class EmbeddedBroker {
       // Unlimited: with a limit, clients that do not read hold back everyone else's messages.
       concurrency: 0,
     });
-    const broker = new EmbeddedBroker(server, aedes, gate, roster, admission, options.logger);
+    const lists = { roster, standings, topic: topics.revoked(file.prefix) };
+    const broker = new EmbeddedBroker(server, aedes, gate, lists, admission, options.logger);
+    await broker.#retain(lists.topic);
     await broker.#listen(options.host, options.port);
     return broker;
   }
@@ -194,11 +227,43 @@ export class EmbeddedBroker {
       this.#log.error({ err: error }, 'the roster cannot be read; the last one stands');
       return;
     }
-    this.#gate.expel((fingerprint) => this.#roster.has(fingerprint));
+    this.#gate.expel(({ fingerprint }) => this.#roster.has(fingerprint), 'left the roster');
+  }
+
+  async #checkList(topic: string): Promise<void> {
+    try {
+      if (!(await this.#standings.refresh())) return;
+    } catch (error) {
+      this.#log.error({ err: error }, 'the revocation list cannot be read; the last one stands');
+      return;
+    }
+    this.#expelRevoked();
+    await this.#retain(topic);
+  }
+
+  /** P-14.9 */
+  #expelRevoked(): void {
+    const { refused } = this.#gate;
+    this.#gate.expel(({ access: { identity }, notBefore, standing }) => {
+      const stays = this.#standings.of(identity, notBefore) === standing;
+      if (!stays) refused.connections++;
+      return stays;
+    }, 'the revocation list says otherwise of it');
+  }
+
+  /** What was retained is gone with the process that retained it: the folder has it. */
+  async #retain(topic: string): Promise<void> {
+    const { envelope } = this.#standings;
+    if (envelope === null) return;
+    const packet = { cmd: 'publish', topic, payload: Buffer.from(envelope), qos: 1, retain: true, dup: false } as const;
+    await new Promise<void>((resolve, reject) => {
+      this.#aedes.publish(packet, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   async #close(): Promise<void> {
     clearInterval(this.#timer);
+    clearInterval(this.#listTimer);
     const closed = this.#server.listening ? once(this.#server, 'close') : Promise.resolve();
     this.#server.close();
     await new Promise<void>((done) => this.#aedes.close(done));

@@ -85,13 +85,16 @@ export class Gate {
     for (const filter of filters) this.#states.get(client)?.filters.delete(filter);
   }
 
-  /** Ends the connection of every client whose certificate `stays` does not know. */
-  expel(stays: (fingerprint: string) => boolean): void {
+  /**
+   * Ends the connection of every client of which `stays` does not hold; at once, whether it reads or not.
+   * @param reason for the log
+   */
+  expel(stays: (admitted: Admitted) => boolean, reason: string): void {
     for (const client of this.#connected) {
-      const fingerprint = this.#states.get(client)?.admitted.fingerprint ?? '';
-      if (stays(fingerprint)) continue;
-      this.#log.warn({ client: client.id }, 'left the roster');
-      client.close();
+      const admitted = this.#states.get(client)?.admitted;
+      if (admitted !== undefined && stays(admitted)) continue;
+      this.#log.warn({ client: client.id }, reason);
+      client.close(() => client.conn.destroy());
     }
   }
 

@@ -16,6 +16,8 @@ export const MEMBER_DAYS = 365;
 const BACKDATE_MS = 300_000;
 const SERIAL_BYTES = 16;
 const ED25519_SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex'); // RFC 8410 §10.1
+/** RFC 5280 §5.2.3 */
+const CRL_NUMBER = '2.5.29.20';
 const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 
 x509.cryptoProvider.set(webcrypto);
@@ -25,9 +27,21 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-/** From five minutes before `now` (milliseconds since the epoch) for `days`. */
-export function validFor(now: number, days: number): Validity {
-  return { notBefore: new Date(now - BACKDATE_MS), notAfter: new Date(now + days * DAY_MS) };
+/**
+ * From five minutes before `now` (milliseconds since the epoch) for `days`.
+ * @param revokedSince P-14.10: of the holder's certificates before, seconds since the epoch. The new one is valid after that.
+ */
+export function validFor(now: number, days: number, revokedSince?: number): Validity {
+  const least = revokedSince === undefined ? 0 : (revokedSince + 1) * 1000;
+  return { notBefore: new Date(Math.max(now - BACKDATE_MS, least)), notAfter: new Date(now + days * DAY_MS) };
+}
+
+/** One that is revoked, as a CRL names it. */
+export interface RevokedSerial {
+  /** Hex. */
+  readonly serial: string;
+  /** Seconds since the epoch. */
+  readonly since: number;
 }
 
 export class Authority {
@@ -106,6 +120,28 @@ export class Authority {
     ]);
   }
 
+  /**
+   * The CRL, in PEM (RFC 5280 §5), for brokers that refuse who is on it at the TLS handshake.
+   * @param number rises with each (RFC 5280 §5.2.3); @param now milliseconds since the epoch
+   */
+  async issueCrl(revoked: readonly RevokedSerial[], number: number, now: number): Promise<string> {
+    const crl = await x509.X509CrlGenerator.create({
+      issuer: this.#certificate.subjectName,
+      thisUpdate: new Date(now - BACKDATE_MS),
+      // A CRL that is past this has OpenSSL refuse every client. There is a new one at each revocation, and none at other times.
+      nextUpdate: this.#certificate.notAfter,
+      entries: revoked.map(({ serial, since }) => ({ serialNumber: serial, revocationDate: new Date(since * 1000) })),
+      signingKey: this.#signingKey,
+      signingAlgorithm: { name: 'Ed25519' },
+      extensions: [
+        await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
+        new x509.Extension(CRL_NUMBER, false, derInteger(number)),
+      ],
+    });
+    // RFC 7468 §6: the label that OpenSSL reads.
+    return `${crl.toString('pem').replaceAll(' CRL-----', ' X509 CRL-----')}\n`;
+  }
+
   async #issue(
     subject: x509.JsonName,
     publicKey: Uint8Array,
@@ -141,6 +177,14 @@ const distinguishedName = (commonName: string, organization: string): x509.JsonN
   { CN: [commonName] },
   { O: [organization] },
 ];
+
+/** X.690 §8.3: a whole number of 0 or more. */
+function derInteger(value: number): ArrayBuffer {
+  const digits = value.toString(16);
+  const bytes = Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex');
+  const positive = (bytes[0] ?? 0) < 0x80 ? bytes : Buffer.concat([Buffer.of(0), bytes]);
+  return new Uint8Array([0x02, positive.length, ...positive]).buffer;
+}
 
 function spki(publicKey: Uint8Array): Buffer {
   return Buffer.concat([ED25519_SPKI_HEAD, publicKey]);

@@ -5,9 +5,13 @@ import { checkId, checkPrefix } from '../../shared/control/ids.js';
 import type { Identity, Role } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { type BundleFile, readPrivateFile } from '../../shared/identity/bundle.js';
+import { type BundleFile, loadCredential, readPrivateFile } from '../../shared/identity/bundle.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
-import { mosquittoAcl } from '../policy/mosquitto_acl.js';
+import { dynamicSecurityConfig } from '../mosquitto/dynamic_security.js';
+import { writeAcl, writeCrl } from '../revocation/broker_files.js';
+import { firstList } from '../revocation/first_list.js';
+import { entryOf, type Register } from '../revocation/register.js';
+import { readRegister } from '../revocation/register_file.js';
 import { initTrust } from '../trust/ceremony.js';
 import { TrustRepository } from '../trust/repository.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, validFor } from './authority.js';
@@ -22,6 +26,9 @@ import { writePrivateFile } from './private_file.js';
  *     fleet.json                          names, publishers' keys, roster
  *     ca.key ca.crt                       the CA; ca.key is what an attacker wants most, and only enrolment needs it
  *     broker/server.key server.crt        the broker's; with ca.crt and fleet.json all that a broker's machine needs
+ *     broker/acl ca.crl revoked           what it may do, whom it refuses (RFC 5280), and the revocation list as it is sealed (P-14)
+ *     broker/dynamic-security.json        for that plugin of a Mosquitto: the operator may end connections
+ *     revoked.json                        who is revoked, when, by whom and why
  *     trust/                              metadata and the keys that sign it (broker/trust)
  *     publisher.json operator.json auditor.json
  *     devices/<id>.json                   one credential bundle each
@@ -116,6 +123,11 @@ export class Fleet {
       await writeFleetFile(draft, file);
       const made = new Fleet(draft, authority, file);
       for (const role of Fleet.bundles) await made.#admit(role, { role, groups: [] });
+      await writePrivateFile(
+        join(draft, 'broker/dynamic-security.json'),
+        dynamicSecurityConfig({ username: 'operator' }),
+      );
+      await writeCrl(draft, authority, await firstList(draft, await loadCredential(made.bundlePath('operator'))));
     });
     return Fleet.open(folder);
   }
@@ -160,6 +172,11 @@ export class Fleet {
     });
   }
 
+  /** `broker/ca.crl` as the register says (P-14.9). @throws E_STORE_IO */
+  writeCrl(register: Register): Promise<void> {
+    return writeCrl(this.folder, this.#authority, register);
+  }
+
   /** In memory alone: the file is written with the next member. */
   #forget({ id }: Member): void {
     this.#file = { ...this.#file, roster: this.#file.roster.filter((member) => member.id !== id) };
@@ -172,7 +189,9 @@ export class Fleet {
     }
     const identity = identityOf(this.fleet, id, options);
     const key = SigningKey.generate();
-    const validity = validFor(Date.now(), checkDays(options.days ?? MEMBER_DAYS));
+    const register = await readRegister(this.folder);
+    const revokedSince = entryOf(register, id)?.since;
+    const validity = validFor(Date.now(), checkDays(options.days ?? MEMBER_DAYS), revokedSince);
     const certificate = await this.#authority.issueMember(identity, key.publicKey, validity);
     const bundle: BundleFile = {
       v: 2,
@@ -189,7 +208,7 @@ export class Fleet {
     roster.push(memberOf(identity, certificate));
     await writeFleetFile(this.folder, this.#file);
     // For a broker that is not ours: always what the roster says.
-    await writePrivateFile(join(this.folder, 'broker/acl'), mosquittoAcl(this.fleet, this.prefix, roster));
+    await writeAcl(this.folder, this.#file, register);
     return this.bundlePath(id);
   }
 }
@@ -209,8 +228,19 @@ function identityOf(fleet: string, id: string, options: EnrolOptions): Identity 
 
 function memberOf({ id, role, site, groups }: Identity, certificate: string): Member {
   const parsed = new X509Certificate(certificate);
-  const notAfter = Math.floor(Date.parse(parsed.validTo) / 1000);
-  return { id, role, site, groups: [...groups], fingerprint: fingerprintOf(parsed.raw), notAfter };
+  const [notBefore, notAfter] = [parsed.validFrom, parsed.validTo].map((date) => Math.floor(Date.parse(date) / 1000));
+  const serial = parsed.serialNumber.toLowerCase();
+  const fingerprint = fingerprintOf(parsed.raw);
+  return {
+    id,
+    role,
+    site,
+    groups: [...groups],
+    fingerprint,
+    notAfter: notAfter ?? 0,
+    notBefore: notBefore ?? 0,
+    serial,
+  };
 }
 
 function checkDays(days: number): number {

@@ -25,6 +25,12 @@ const memberSchema = z.object({
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
   /** Seconds since the epoch. */
   notAfter: z.int(),
+  /** P-14.5; and what a CRL names it by, hex. Left out by rosters from before either was kept. */
+  notBefore: z.int().optional(),
+  serial: z
+    .string()
+    .regex(/^[0-9a-f]{1,40}$/)
+    .optional(),
 });
 
 const fleetSchema = z.object({

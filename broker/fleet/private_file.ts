@@ -3,12 +3,17 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Writes `path` whole or not at all, readable by its owner alone, and on the disk when this resolves. */
-export async function writePrivateFile(path: string, text: string): Promise<void> {
+export function writePrivateFile(path: string, text: string): Promise<void> {
+  return writePrivateBytes(path, text);
+}
+
+/** As `writePrivateFile`. */
+export async function writePrivateBytes(path: string, bytes: string | Uint8Array): Promise<void> {
   const draft = join(dirname(path), `.draft-${randomBytes(8).toString('hex')}`);
   try {
     const file = await open(draft, 'wx', 0o600);
     try {
-      await file.writeFile(text);
+      await file.writeFile(bytes);
       await file.sync();
     } finally {
       await file.close();

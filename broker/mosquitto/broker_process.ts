@@ -9,6 +9,8 @@ import type { Logger } from 'pino';
 
 const READY_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
+/** For one that does not say so: it looks at signals as soon as it has nothing else to do. */
+const RELOAD_TIMEOUT_MS = 500;
 const TERMINATE_TIMEOUT_MS = 5000;
 /** What of its output a person needs to see why it ended. */
 const MAX_OUTPUT_LINES = 12;
@@ -21,6 +23,7 @@ export class BrokerProcess {
   readonly #log: Logger;
   #ended = false;
   #running = false;
+  readonly #reloading: (() => void)[] = [];
 
   private constructor(child: ChildProcess, log: Logger) {
     this.#child = child;
@@ -65,8 +68,13 @@ export class BrokerProcess {
     return false;
   }
 
-  hangUp(): void {
+  /** Resolves when it has begun to read its files again: what clients send from then on, it looks at once it has. */
+  async hangUp(): Promise<void> {
+    const reloaded = new Promise<void>((resolve) => {
+      this.#reloading.push(resolve);
+    });
     this.#child.kill('SIGHUP');
+    await Promise.race([reloaded, delay(RELOAD_TIMEOUT_MS), this.#exited]);
   }
 
   async close(): Promise<void> {
@@ -79,6 +87,7 @@ export class BrokerProcess {
 
   #keep(line: string): void {
     if (line.endsWith(' running')) this.#running = true;
+    if (line.endsWith('Reloading config.')) for (const resolve of this.#reloading.splice(0)) resolve();
     this.#lines.push(line.slice(0, MAX_LINE_CHARACTERS));
     if (this.#lines.length > MAX_OUTPUT_LINES) this.#lines.shift();
     this.#log.debug({ line }, 'broker says');

@@ -5,11 +5,12 @@ export class AccessList {
   readonly identity: Identity;
   readonly #allowed: Readonly<Record<Action, readonly string[]>>;
 
-  constructor(prefix: string, identity: Identity) {
+  /** @param isolated P-14.9 */
+  constructor(prefix: string, identity: Identity, isolated = false) {
     this.identity = identity;
     this.#allowed = {
-      publish: allowedFilters(prefix, identity, 'publish'),
-      subscribe: allowedFilters(prefix, identity, 'subscribe'),
+      publish: allowedFilters(prefix, identity, 'publish', isolated),
+      subscribe: allowedFilters(prefix, identity, 'subscribe', isolated),
     };
   }
 

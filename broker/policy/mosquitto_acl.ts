@@ -1,3 +1,4 @@
+import type { Standing } from '../../shared/control/revocation.js';
 import { allowedFilters, type Identity } from '../../shared/control/topics.js';
 
 /** The table of P-2.2 as a Mosquitto ACL file (mosquitto.conf(5), `acl_file`). */
@@ -5,24 +6,32 @@ import { allowedFilters, type Identity } from '../../shared/control/topics.js';
 /**
  * One block of rows per member, in the order of their ids: the same members give the same bytes, and a diff shows who changed.
  * @param members whose ids are checked (P-1.1), so that none can break out of its line
+ * @param standing P-14.9: who is revoked has no row, who is in quarantine or to be wiped a few
  */
-export function mosquittoAcl(fleet: string, prefix: string, members: readonly Omit<Identity, 'fleet'>[]): string {
+export function mosquittoAcl<M extends Omit<Identity, 'fleet'>>(
+  fleet: string,
+  prefix: string,
+  members: readonly M[],
+  standing: (member: M) => Standing = () => 'good',
+): string {
   const head = [
     `# Access list of fleet ${fleet}, for Mosquitto. Made by chunkmesh from its table of topics (docs/PROTOCOL.md, P-2.2).`,
     '# `write`: may publish there. `read`: may receive from there; Mosquitto accepts any subscription and delivers only this.',
     '# Whatever no row allows is refused. After a change: kill -HUP the broker.',
   ];
   const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const blocks = sorted.map((member) => block(prefix, { ...member, fleet }));
+  const blocks = sorted.map((member) => block(prefix, { ...member, fleet }, standing(member)));
   return `${[head, ...blocks].map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-function block(prefix: string, identity: Identity): string[] {
+function block(prefix: string, identity: Identity, standing: Standing): string[] {
   const { id, role, site, groups } = identity;
+  if (standing === 'revoked') return [`# P-14.9, revoked: ${id}`];
+  const isolated = standing !== 'good';
   return [
-    `# P-2.2, ${role}: site ${site}, groups ${groups.join(' ') || 'none'}`,
+    `# P-2.2, ${role}: site ${site}, groups ${groups.join(' ') || 'none'}${isolated ? `; P-14.9, ${standing}` : ''}`,
     `user ${id}`,
-    ...allowedFilters(prefix, identity, 'publish').map((filter) => `topic write ${filter}`),
-    ...allowedFilters(prefix, identity, 'subscribe').map((filter) => `topic read ${filter}`),
+    ...allowedFilters(prefix, identity, 'publish', isolated).map((filter) => `topic write ${filter}`),
+    ...allowedFilters(prefix, identity, 'subscribe', isolated).map((filter) => `topic read ${filter}`),
   ];
 }

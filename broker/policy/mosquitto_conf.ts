@@ -13,10 +13,15 @@ export interface MosquittoConfOptions {
   readonly user?: string;
   /** Where retained messages outlive a restart; without it they do not. */
   readonly persistenceDir?: string;
+  /** Who comes with a certificate that is on it is refused at the TLS handshake (P-14.9). Read anew at each SIGHUP. */
+  readonly crlFile?: string;
+  /** What ends connections: Mosquitto's own plugin, its file, and a socket for who may tell it to without a certificate. */
+  readonly dynamicSecurity?: { readonly plugin: string; readonly file: string; readonly socket?: string };
 }
 
 /** @throws RangeError where a path or host has a line break, which would begin another setting */
-export function mosquittoConf({ fleetDir, aclFile, host, port, user, persistenceDir }: MosquittoConfOptions): string {
+export function mosquittoConf(options: MosquittoConfOptions): string {
+  const { fleetDir, aclFile, host, port, user, persistenceDir, crlFile, dynamicSecurity } = options;
   const rows: readonly (readonly [string, string | number] | null)[] = [
     user === undefined ? null : ['user', user],
     ['per_listener_settings', 'false'],
@@ -29,6 +34,8 @@ export function mosquittoConf({ fleetDir, aclFile, host, port, user, persistence
     ['log_type', 'information'],
     ['allow_anonymous', 'false'],
     ['acl_file', aclFile],
+    dynamicSecurity === undefined ? null : ['plugin', dynamicSecurity.plugin],
+    dynamicSecurity === undefined ? null : ['plugin_opt_config_file', dynamicSecurity.file],
     ['message_size_limit', MAX_MESSAGE_BYTES],
     ['max_packet_size', MAX_PACKET_BYTES],
     ['max_inflight_messages', 20],
@@ -42,10 +49,12 @@ export function mosquittoConf({ fleetDir, aclFile, host, port, user, persistence
     ['cafile', `${fleetDir}/ca.crt`],
     ['certfile', `${fleetDir}/broker/server.crt`],
     ['keyfile', `${fleetDir}/broker/server.key`],
+    crlFile === undefined ? null : ['crlfile', crlFile],
     ['tls_version', 'tlsv1.2'],
     ['require_certificate', 'true'],
     ['use_identity_as_username', 'true'],
     ['use_username_as_clientid', 'true'],
+    dynamicSecurity?.socket === undefined ? null : ['listener', `0 ${dynamicSecurity.socket}`],
   ];
   return rows.flatMap((row) => (row === null ? [] : [line(...row)])).join('');
 }

@@ -43,6 +43,9 @@ export interface DeviceRow {
   readonly peers: number;
   /** Its link costs money by the byte: it serves nobody (P-4.7). */
   readonly metered?: 'fetch' | 'urgent';
+  /** What the fleet's revocation list says of it, by its own word (P-14.7); and that nothing is left of what it held (P-14.8). */
+  readonly standing?: 'quarantined' | 'revoked' | 'wiped';
+  readonly wiped?: boolean;
   /** When the newest report was signed, seconds since the epoch; 0 where the device has no clock that it believes (P-3.6). */
   readonly at: number;
   /** Of the newest report (P-3.8). */
@@ -110,6 +113,8 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
     agent: message.agent,
     peers: message.peers,
     ...(message.metered !== undefined && { metered: message.metered }),
+    ...(message.standing !== undefined && { standing: message.standing }),
+    ...(message.wiped === true && { wiped: true }),
     ...{ at: message.at, n },
     rollouts: message.rollouts.map((rollout) => ({ ...rollout, artifact: hex(rollout.artifact) })),
     reports: (message.reports ?? []).map((report) => ({

@@ -18,6 +18,7 @@ import {
 import type { Audience } from '../trust/audience.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
+import { areRecords, isWithinLimit } from './revocation.js';
 
 /** The payloads of P-4: one schema a message, parsed from unknown. Unknown keys are dropped (P-1.5). */
 
@@ -59,6 +60,8 @@ const agreement = {
   session: bin(8),
   key: bin(32),
   candidates: z.array(candidate).max(MAX_CANDIDATES),
+  /** P-14.4: the number of the revocation list that its sender holds. */
+  revoked: count.optional(),
 };
 const shortLived = ({ at, expires }: { at: number; expires: number }) =>
   expires >= at && expires - at <= MAX_OFFER_SECONDS;
@@ -149,6 +152,11 @@ const status = z.object({
   integrity: z.array(integrity).max(MAX_INSTALLED).optional(),
   alerts: z.array(alert).max(MAX_ALERTS).optional(),
   moreAlerts: count.optional(),
+  /** P-14.7: what the revocation list says of the device itself, and the list's number. */
+  standing: z.enum(['quarantined', 'revoked', 'wiped']).optional(),
+  revoked: count.optional(),
+  /** P-14.8: nothing is left of what it held; its last word. */
+  wiped: z.boolean().optional(),
 });
 
 /** P-4.8 */
@@ -164,7 +172,21 @@ const command = z
   })
   .refine(({ at, expires }) => expires >= at && expires - at <= MAX_COMMAND_SECONDS, 'breaks P-4.8');
 
-const SCHEMAS = { trust, have, offer, answer, status, command } as const;
+const records = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && areRecords(value),
+  'not sorted records of P-14.1',
+);
+const revoked = z
+  .object({
+    ...{ t: z.literal('revoked'), v: z.literal(1), fleet: id },
+    ...{ version: count.min(1), at: seconds },
+    ...{ revoked: records, quarantined: records, wiped: records },
+  })
+  .refine(isWithinLimit, 'more entries than P-14.1 has')
+  // P-14.2: who steals an operator's key cannot spend all numbers that there will ever be.
+  .refine(({ version, at }) => version <= at, 'a version above its time');
+
+const SCHEMAS = { trust, have, offer, answer, status, command, revoked } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;

@@ -44,6 +44,8 @@ export interface AccessRow {
   readonly action: Action;
   /** Whole segments below the prefix: literal, `+`, `#`, or a placeholder bound to the client (P-2.2). */
   readonly filter: readonly string[];
+  /** P-14.9: also for who is in quarantine or to be wiped. */
+  readonly isolated?: true;
 }
 
 const devices: readonly Role[] = ['device', 'seed'];
@@ -52,19 +54,19 @@ const devices: readonly Role[] = ['device', 'seed'];
 export const ACCESS: readonly AccessRow[] = [
   { roles: devices, action: 'publish', filter: ['have', '+', '+', '{self}'] },
   { roles: devices, action: 'publish', filter: ['signal', '+', '+', '{self}'] },
-  { roles: devices, action: 'publish', filter: ['status', '{self}'] },
+  { roles: devices, action: 'publish', filter: ['status', '{self}'], isolated: true },
   { roles: ['publisher'], action: 'publish', filter: ['trust', '+'] },
   { roles: ['operator'], action: 'publish', filter: ['command', '+'] },
   { roles: ['operator'], action: 'publish', filter: ['revoked'] },
 
-  { roles: devices, action: 'subscribe', filter: ['trust', '{group}'] },
+  { roles: devices, action: 'subscribe', filter: ['trust', '{group}'], isolated: true },
   { roles: ['device'], action: 'subscribe', filter: ['have', '+', '{shard}', '+'] },
   { roles: ['seed'], action: 'subscribe', filter: ['have', '+', '+', '+'] },
   { roles: devices, action: 'subscribe', filter: ['signal', '{site}', '{self}', '+'] },
-  { roles: devices, action: 'subscribe', filter: ['command', '{self}'] },
+  { roles: devices, action: 'subscribe', filter: ['command', '{self}'], isolated: true },
   { roles: ['publisher', 'operator'], action: 'subscribe', filter: ['trust', '+'] },
   { roles: ['operator'], action: 'subscribe', filter: ['status', '+'] },
-  { roles: ['device', 'seed', 'publisher', 'operator'], action: 'subscribe', filter: ['revoked'] },
+  { roles: ['device', 'seed', 'publisher', 'operator'], action: 'subscribe', filter: ['revoked'], isolated: true },
   { roles: ['auditor'], action: 'subscribe', filter: ['#'] },
 ];
 
@@ -143,11 +145,14 @@ function bind(segment: string, identity: Identity): readonly string[] {
   }
 }
 
-/** Every filter that the table gives `identity` for `action`, prefix included, placeholders bound (P-2.2). */
-export function allowedFilters(prefix: string, identity: Identity, action: Action): string[] {
+/**
+ * Every filter that the table gives `identity` for `action`, prefix included, placeholders bound (P-2.2).
+ * @param isolated whether it is in quarantine or to be wiped (P-14.9)
+ */
+export function allowedFilters(prefix: string, identity: Identity, action: Action, isolated = false): string[] {
   const filters: string[] = [];
-  for (const { roles, action: of, filter } of ACCESS) {
-    if (of !== action || !roles.includes(identity.role)) continue;
+  for (const { roles, action: of, filter, isolated: always = false } of ACCESS) {
+    if (of !== action || !roles.includes(identity.role) || (isolated && !always)) continue;
     let bound: string[][] = [prefix.split('/')];
     for (const segment of filter) {
       bound = bound.flatMap((head) => bind(segment, identity).map((value) => [...head, value]));

@@ -40,6 +40,8 @@ export interface ControlLinkEvents {
   online: [];
   offline: [];
   message: [ControlMessage];
+  /** The broker took a subscription of this filter. */
+  granted: [string];
   /** A connection attempt failed; the link goes on trying. */
   failure: [ChunkmeshError];
 }
@@ -150,7 +152,11 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
 
   #join(filter: string, qos: 0 | 1): void {
     this.#client.subscribe(filter, { qos }, (_error, granted) => {
-      if (!granted?.some((grant) => Number(grant.qos) === SUBACK_FAILURE)) return;
+      if (granted === undefined) return;
+      if (!granted.some((grant) => Number(grant.qos) === SUBACK_FAILURE)) {
+        this.emit('granted', filter);
+        return;
+      }
       this.emit(
         'failure',
         new ChunkmeshError('E_BROKER_REFUSED', `${this.broker} does not let this identity read ${filter}`),

@@ -214,3 +214,53 @@ describe('P-5.5 keys of small order', () => {
     expect(a.agreed.length).toBe(0);
   });
 });
+
+describe('P-14.4 the revocation list of the other', () => {
+  it('is named in offer and answer, and not at all where there is none', async () => {
+    const { a, b } = await threeSides();
+    expect(a.offer(b)).not.toHaveProperty('revoked');
+    a.revocation.version = 3;
+    b.revocation.version = 3;
+    a.later(20_000);
+    b.later(20_000);
+    const offer = a.offer(b);
+    expect(offer.revoked).toBe(3);
+    expect(tell(b, a, offer)).toBe('accepted');
+    expect(b.lastAnswer().revoked).toBe(3);
+  });
+
+  it('that is newer is awaited before anything is agreed, by offerer and answerer', async () => {
+    const { a, b } = await threeSides();
+    b.revocation.isAhead = (version) => version > 2;
+    const offer = a.offer(b);
+    expect(tell(b, a, { ...offer, revoked: 3 })).toBe('E_REVOCATION_BEHIND');
+    expect([b.agreed, b.sent]).toEqual([[], []]);
+    expect(tell(b, a, { ...offer, revoked: 2 })).toBe('accepted');
+    a.revocation.isAhead = (version) => version > 2;
+    expect(tell(a, b, { ...b.lastAnswer(), revoked: 3 })).toBe('E_REVOCATION_BEHIND');
+    expect(a.agreed).toEqual([]);
+  });
+});
+
+describe('P-14.6 who is revoked', () => {
+  it('is offered nothing, and its answer to what was offered before is none', async () => {
+    const { a, b, c } = await threeSides();
+    const offer = a.offer(b);
+    tell(b, a, offer);
+    a.offer(c);
+    a.negotiation.drop(({ device }) => device === 'b');
+    expect(tell(a, b, b.lastAnswer())).toBe('accepted');
+    expect(a.agreed).toEqual([]);
+    a.revocation.isNamed = ({ device }) => device === 'b';
+    const before = a.sent.length;
+    a.negotiation.offer(a.transfer.real, b.peer);
+    expect(a.sent).toHaveLength(before);
+  });
+
+  it('P-14.3 nobody is offered anything before the list came', async () => {
+    const { a, b } = await threeSides();
+    a.revocation.mayMeet = () => false;
+    a.negotiation.offer(a.transfer.real, b.peer);
+    expect(a.sent).toEqual([]);
+  });
+});

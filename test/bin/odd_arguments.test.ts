@@ -16,6 +16,11 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   guard: ['guard', '--fleet', 'nowhere', '--threshold', '2'],
   acknowledge: ['acknowledge', 'cam-1', '--fleet', 'nowhere', '--upto', '3'],
   alert: ['alert', 'tamper', '--socket', 'nowhere/alerts'],
+  revoke: ['revoke', 'cam-1', '--fleet', 'nowhere', '--reason', 'lost'],
+  quarantine: ['quarantine', 'cam-1', '--fleet', 'nowhere', '--reason', 'odd'],
+  restore: ['restore', 'cam-1', '--fleet', 'nowhere'],
+  wipe: ['wipe', 'cam-1', '--fleet', 'nowhere'],
+  revoked: ['revoked', '--fleet', 'nowhere'],
   demo: ['demo'],
 };
 const NO_NUMBERS = ['', ' ', '-1', 'NaN', 'Infinity', '1e3', '0x10', '1.5', '９', ' 50', '9'.repeat(400), '\u001b[31m'];

@@ -8,11 +8,15 @@ import type { MqttClient } from 'mqtt';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { BrokerProcess } from '../../broker/mosquitto/broker_process.js';
+import { findDynamicSecurity, followRegister } from '../../broker/mosquitto/dynamic_security.js';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
 import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
+import type { Register } from '../../broker/revocation/register.js';
+import { putOnList, takeOffLists } from '../../broker/revocation/revoke.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
+import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import { connectMember, withTls } from '../support/broker_client.js';
 import { ownPort } from '../support/own_port.js';
 import { requirement } from '../support/requirement.js';
@@ -62,13 +66,15 @@ async function installExample(root: string, port: number): Promise<string> {
   const lib = join(root, 'lib');
   await mkdir(join(etc, 'broker'), { recursive: true });
   await mkdir(lib);
-  for (const name of ['ca.crt', 'broker/server.crt', 'broker/server.key', 'broker/acl']) {
+  for (const name of ['ca.crt', 'broker/server.crt', 'broker/server.key', 'broker/acl', 'broker/ca.crl']) {
     await copyFile(join(fleet.folder, name), join(etc, name));
   }
+  await copyFile(join(fleet.folder, 'broker/dynamic-security.json'), join(lib, 'dynamic-security.json'));
   const example = await readFile(new URL('../../mosquitto.conf', import.meta.url), 'utf8');
   const rewritten = example
     .replaceAll('/etc/chunkmesh', etc)
     .replaceAll('/var/lib/mosquitto', lib)
+    .replace(/^plugin .*$/m, `plugin ${findDynamicSecurity()}`)
     .replace('listener 8883 0.0.0.0', `listener ${port} 127.0.0.1`);
   await writeFile(join(etc, 'mosquitto.conf'), rewritten);
   if (process.getuid?.() === 0) {
@@ -104,6 +110,70 @@ withMosquitto('the mosquitto.conf at the root', () => {
         await sender.publishAsync(status, Buffer.alloc(bytes), { qos: 1 });
       }
       await vi.waitFor(() => expect(seen).toEqual([MAX_MESSAGE_BYTES]));
+    } finally {
+      await broker.close();
+      await rm(root, { recursive: true, force: true });
+    }
+  });
+});
+
+withMosquitto('P-14.9 the mosquitto.conf at the root', () => {
+  it('has who is revoked cut at once by the operator, and denied; after its files came, refused at the handshake', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'chunkmesh-conf-'));
+    const port = await ownPort();
+    const conf = await installExample(root, port);
+    const broker = BrokerProcess.spawn(program, ['-c', conf], logger);
+    const url = `mqtts://localhost:${port}`;
+    const published = (link: ControlLink, register: Register) => followRegister(link, fleet.folder, register);
+    const options = { fleetFolder: fleet.folder, credential: operator, broker: url, published };
+    const say = async (credential: Credential, text: string): Promise<MqttClient> => {
+      const client = await member(credential, port);
+      await client.publishAsync(topics.status(fleet.prefix, credential.identity.id), text, { qos: 1 });
+      return client;
+    };
+    try {
+      expect(await broker.ready('127.0.0.1', port), broker.output).toBe(true);
+      const stolen = await fleet.enroll('stolen');
+      const odd = await fleet.enroll('odd');
+      const copy = async (name: string): Promise<void> => copyFile(join(fleet.folder, name), join(root, 'etc', name));
+      await copy('broker/acl');
+      await broker.hangUp();
+      // Not the operator, whose verbs connect by the same id.
+      const receiver = await member(await fleet.credential('auditor'), port);
+      const seen: string[] = [];
+      receiver.on('message', (_, payload) => seen.push(String(payload)));
+      await receiver.subscribeAsync(`${fleet.prefix}/status/+`, { qos: 1 });
+      const [cut, isolated, stays] = [
+        await say(stolen, 'stolen 1'),
+        await say(odd, 'odd 1'),
+        await say(device, 'cam 1'),
+      ];
+      await vi.waitFor(() => expect(seen).toEqual(expect.arrayContaining(['stolen 1', 'odd 1', 'cam 1'])));
+
+      await putOnList(options, 'stolen', 'revoked', 'stolen');
+      await putOnList(options, 'odd', 'quarantined', 'odd');
+      await vi.waitFor(() =>
+        expect([cut.connected, isolated.connected, stays.connected]).toEqual([false, false, true]),
+      );
+      await say(stolen, 'stolen 2');
+      const quiet = await say(odd, 'odd 2');
+      const told: string[] = [];
+      quiet.on('message', (topic) => told.push(topic));
+      await quiet.subscribeAsync(topics.revoked(fleet.prefix), { qos: 1 });
+      await expect(quiet.subscribeAsync(topics.have(fleet.prefix, '+', 0, '+'))).rejects.toThrow();
+      await say(device, 'cam 2');
+      await vi.waitFor(() => expect(seen).toEqual(expect.arrayContaining(['odd 2', 'cam 2'])));
+      await vi.waitFor(() => expect(told).toEqual([topics.revoked(fleet.prefix)]));
+      expect(seen).not.toContain('stolen 2');
+
+      for (const name of ['broker/acl', 'broker/ca.crl']) await copy(name);
+      await broker.hangUp();
+      await expect(member(stolen, port)).rejects.toThrow();
+      await takeOffLists(options, 'odd');
+      await copy('broker/acl');
+      await broker.hangUp();
+      await say(odd, 'odd 3');
+      await vi.waitFor(() => expect(seen).toContain('odd 3'));
     } finally {
       await broker.close();
       await rm(root, { recursive: true, force: true });

@@ -7,10 +7,11 @@ import { Agent } from '../../agent/agent.js';
 import type { CompletedArtifact, Limits, Logger } from '../../agent/options.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type Rollout } from '../../shared/control/messages.js';
+import { LISTS, type Listed, type ListName, packRecords, type Records } from '../../shared/control/revocation.js';
 import { type Role, topics } from '../../shared/control/topics.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
 import { CaptiveBroker } from './captive_broker.js';
-import { Issuer, type Member, NOW, PREFIX, TRUST } from './members.js';
+import { FLEET, Issuer, type Member, NOW, PREFIX, TRUST } from './members.js';
 import { type Sample, temporaryFolder } from './store_fixture.js';
 import type { BundleOptions } from './trust_maker.js';
 
@@ -78,7 +79,9 @@ export class CaptiveFleet {
     const clock = vi.spyOn(Date, 'now').mockImplementation(() => real() + CaptiveFleet.#ahead);
     onTestFinished(() => clock.mockRestore());
     const issuer = await Issuer.authority();
-    return new CaptiveFleet(issuer, await issuer.member({ id: 'pub', role: 'publisher', groups: [] }));
+    const fleet = new CaptiveFleet(issuer, await issuer.member({ id: 'pub', role: 'publisher', groups: [] }));
+    await fleet.revoke({ version: 1 });
+    return fleet;
   }
 
   static #ahead = 0;
@@ -124,6 +127,19 @@ export class CaptiveFleet {
     onTestFinished(() => watched.agent.stop());
     await watched.agent.start();
     return watched;
+  }
+
+  /** A revocation list, published; a fleet has its first from the start. */
+  async revoke({
+    version,
+    ...lists
+  }: { version: number } & Partial<Record<ListName, readonly Listed[]>>): Promise<void> {
+    const operator = await this.member('operator', 'operator');
+    const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(lists[list] ?? [])]));
+    const message = { t: 'revoked', v: 1, fleet: FLEET, version, at: NOW, ...(packed as Records) } as const;
+    const topic = topics.revoked(PREFIX);
+    const payload = Buffer.from(sealEnvelope(topic, encodeMessage(message), operator));
+    this.broker.hear({ from: 'operator', topic, payload, retain: true });
   }
 
   /** A trust message with one rollout of that version, sealed. @param number of its metadata */

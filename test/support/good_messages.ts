@@ -7,7 +7,7 @@ import { messageVectors } from './vectors.js';
 
 export type Fields = Record<string, unknown>;
 
-export const TYPES: readonly MessageType[] = ['trust', 'have', 'offer', 'answer', 'status', 'command'];
+export const TYPES: readonly MessageType[] = ['trust', 'have', 'offer', 'answer', 'status', 'command', 'revoked'];
 export const REFUSED = 'E_MESSAGE_MALFORMED';
 
 function golden(name: string): Fields {
@@ -23,6 +23,7 @@ export const GOOD: Record<MessageType, Fields> = {
   answer: golden('answer'),
   status: golden('status of a transfer, more than 32 bits of bytes from peers'),
   command: golden('command that acknowledges alerts'),
+  revoked: golden('revoked: two devices, one in quarantine, one to be wiped'),
 };
 export const verdict = (type: MessageType, fields: Fields): string =>
   codeOf(() => decodeMessage(type, encodeMap(fields)));

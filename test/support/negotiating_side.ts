@@ -1,5 +1,6 @@
 import type { FleetClock } from '../../agent/clock.js';
 import { type AgreedSession, Negotiation } from '../../agent/negotiation.js';
+import type { Revocation } from '../../agent/revocation/revocation.js';
 import type { MeshPeer } from '../../agent/transfer/host.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
 import type { Opened } from '../../shared/control/envelope.js';
@@ -8,6 +9,7 @@ import { SendersHeard } from '../../shared/control/replay.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Asker } from '../../shared/trust/audience.js';
 import { codeOf, Issuer, type Member, NOW, opened, PREFIX } from './members.js';
+import { NO_REVOCATION } from './no_revocation.js';
 
 /** A device that negotiates, without a broker: what it sends and agrees is kept, and its clocks are the test's. */
 
@@ -64,6 +66,7 @@ export class Side {
   readonly heard = new SendersHeard();
   readonly negotiation: Negotiation;
   now = 1000;
+  readonly revocation = { ...NO_REVOCATION } as { -readonly [K in keyof Revocation]: Revocation[K] };
   /** Since the epoch. */
   seconds = NOW;
   believed = true;
@@ -75,6 +78,7 @@ export class Side {
       now: () => this.now,
       clock: clockOf(this),
       candidates: () => [['192.0.2.1', 4000]],
+      revocation: this.revocation,
       transfer: (artifact) => [this.transfer, this.other].find((known) => known.artifact === artifact)?.real,
       signal: (to, payload) => {
         this.numbers.set(hex(payload), member.counter.next());
@@ -88,7 +92,8 @@ export class Side {
   }
 
   get peer(): MeshPeer {
-    return { device: this.member.identity.id, site: this.member.identity.site, seed: false };
+    const { id, site } = this.member.identity;
+    return { device: id, site, seed: false, notBefore: NOW - 86_400 };
   }
 
   offer(to: Side): OfferMessage {

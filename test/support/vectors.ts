@@ -25,7 +25,10 @@ export interface EnvelopeVector {
   readonly bytes: Buffer;
 }
 
-const BYTE_FIELDS = ['artifact', 'session', 'key', 'offer', 'digest', 'bundle', 'expected', 'found'];
+const BYTE_FIELDS = [
+  ...['artifact', 'session', 'key', 'offer', 'digest', 'bundle', 'expected', 'found'],
+  ...['revoked', 'quarantined', 'wiped'],
+];
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
 

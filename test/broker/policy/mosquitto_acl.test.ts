@@ -59,7 +59,13 @@ describe('mosquittoConf', () => {
   it('says what the mosquitto.conf at the root says', () => {
     const example = readFileSync(new URL('../../../mosquitto.conf', import.meta.url), 'utf8');
     const settings = example.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    const made = mosquittoConf({ ...options, persistenceDir: '/var/lib/mosquitto' });
+    const plugin = '/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so';
+    const made = mosquittoConf({
+      ...options,
+      persistenceDir: '/var/lib/mosquitto',
+      crlFile: '/etc/chunkmesh/broker/ca.crl',
+      dynamicSecurity: { plugin, file: '/var/lib/mosquitto/dynamic-security.json' },
+    });
     expect(made.trimEnd().split('\n').sort()).toEqual(settings.sort());
   });
 

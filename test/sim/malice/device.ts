@@ -21,6 +21,7 @@ import { FakeHttp, NO_HTTP } from '../../support/fake_http.js';
 import { NOW } from '../../support/members.js';
 import { MemoryArtifact, type Sample } from '../../support/memory_artifact.js';
 import { NO_HOLD } from '../../support/no_hold.js';
+import { NO_REVOCATION } from '../../support/no_revocation.js';
 import { UNLIMITED_READS } from '../../support/unlimited_reads.js';
 import { SeededRandom } from '../random.js';
 import type { World } from '../world.js';
@@ -134,6 +135,7 @@ export class VirtualDevice {
     this.negotiation = new Negotiation(this.id, {
       ...{ now: () => world.now, clock: this.clock, candidates: () => endpoint.candidates },
       transfer: (artifact) => (artifact === this.transfer.artifact ? this.transfer : undefined),
+      revocation: NO_REVOCATION,
       signal: (to, payload) => this.control.signal(to, payload),
       agreed: (_transfer, agreed) => this.#begin(agreed),
     });
@@ -210,10 +212,10 @@ export class VirtualDevice {
       rollouts: rollouts as unknown as Rollouts,
       trust: null as never,
       store: null as never,
-      standing: null as never,
+      selfWatch: null as never,
     };
     const hearing = new Hearing(
-      { ...parts, ...none },
+      { ...parts, ...none, revocation: NO_REVOCATION },
       {
         ...{ now: () => this.#ground.world.now, clock: this.clock, self: this.id },
         ...{ changed: () => this.#alarm(this.#ground.world.now), refused() {} },

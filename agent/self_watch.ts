@@ -59,7 +59,7 @@ interface StandingParts {
 
 type World = Pick<Parts, 'store' | 'endpoint'>;
 
-export class Standing implements InstalledFiles {
+export class SelfWatch implements InstalledFiles {
   readonly #alerting: Alerting;
   readonly #watch: IntegrityWatch | null;
   readonly #versions: Versions | null;
@@ -78,7 +78,7 @@ export class Standing implements InstalledFiles {
     rollouts: Rollouts,
     settings: StandingSettings,
     host: StandingHost,
-  ): Promise<Standing> {
+  ): Promise<SelfWatch> {
     const { installed = {}, integrityHours = DEFAULT_INTEGRITY_HOURS, recheckRate, repair: where = 'never' } = settings;
     const { store } = world;
     const looks = integrityHours > 0 && Object.keys(installed).length > 0;
@@ -93,7 +93,7 @@ export class Standing implements InstalledFiles {
     const watch = versions && new IntegrityWatch(schedule, watchHost(world, versions, repair, host));
     const raised = (alert: Alert & { readonly n: number }): void => host.alert(alert);
     const alerting = await Alerting.open(store, settings, { ...host, raised });
-    return new Standing({ alerting, watch, versions, repair });
+    return new SelfWatch({ alerting, watch, versions, repair });
   }
 
   /** When `tick` is due. Monotonic ms. */

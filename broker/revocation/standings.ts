@@ -1,0 +1,76 @@
+import type { Logger } from 'pino';
+import { RevocationList, type Standing } from '../../shared/control/revocation.js';
+import type { Identity } from '../../shared/control/topics.js';
+import { CertificateVerifier } from '../../shared/identity/certificate.js';
+import { openList, readSealedList, sealedListVersion, writeSealedList } from './sealed_list.js';
+
+/** The revocation list that a broker goes by (P-14.9): of its fleet folder, and of whoever publishes a newer one. */
+
+/** So many lists that are refused are told of: whoever may publish on the topic could fill a log. */
+const MOST_TOLD = 16;
+
+export class Standings {
+  readonly #folder: string;
+  readonly #of: { readonly prefix: string; readonly fleet: string; readonly verifier: CertificateVerifier };
+  readonly #log: Logger;
+  #list = RevocationList.none;
+  #envelope: Uint8Array | null = null;
+  #fileVersion = '';
+  #told = 0;
+
+  constructor(folder: string, fleet: { prefix: string; fleet: string; ca: string }, log: Logger) {
+    this.#folder = folder;
+    this.#of = { prefix: fleet.prefix, fleet: fleet.fleet, verifier: new CertificateVerifier(fleet.ca, fleet.fleet) };
+    this.#log = log;
+  }
+
+  /** As it was sealed; null where there is none. */
+  get envelope(): Uint8Array | null {
+    return this.#envelope;
+  }
+
+  get version(): number {
+    return this.#list.version;
+  }
+
+  /** @param notBefore of the client's certificate, seconds since the epoch */
+  of({ id }: Identity, notBefore: number): Standing {
+    return this.#list.standing(id, notBefore);
+  }
+
+  /** Reads the folder's list where it was replaced. @returns whether another is in force now. @throws E_FILE_UNREADABLE */
+  async refresh(): Promise<boolean> {
+    const version = await sealedListVersion(this.#folder);
+    if (version === this.#fileVersion) return false;
+    this.#fileVersion = version;
+    const envelope = await readSealedList(this.#folder);
+    return envelope !== null && this.#take(envelope);
+  }
+
+  /** A message on the topic of the list, of whoever may publish there. @returns whether it is in force now. */
+  heard(envelope: Uint8Array): boolean {
+    if (!this.#take(envelope)) return false;
+    // The operator's folder may be elsewhere: without it, the list of a broker that restarts would be an old one.
+    const kept = writeSealedList(this.#folder, envelope).then(async () => {
+      this.#fileVersion = await sealedListVersion(this.#folder);
+    });
+    kept.catch((error: unknown) => this.#log.warn({ err: error }, 'the revocation list cannot be kept for a restart'));
+    return true;
+  }
+
+  /** P-14.2 */
+  #take(envelope: Uint8Array): boolean {
+    try {
+      const { list, by, notBefore } = openList(this.#of, envelope, Date.now() / 1000);
+      if (list.version <= this.#list.version) return false;
+      if (this.#list.standing(by, notBefore) !== 'good') throw new Error(`signed by ${by}, who is revoked`);
+      this.#list = list;
+      this.#envelope = envelope;
+      this.#log.info({ version: list.version, entries: list.size }, 'revocation list');
+      return true;
+    } catch (error) {
+      if (++this.#told <= MOST_TOLD) this.#log.warn({ reason: String(error) }, 'refused a revocation list');
+      return false;
+    }
+  }
+}
