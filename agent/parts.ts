@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { ChunkmeshError } from '../shared/errors.js';
-import { type Credential, loadCredential } from '../shared/identity/bundle.js';
+import type { Credential } from '../shared/identity/bundle.js';
+import { openCredential, useKept } from './enrolment/kept_certificate.js';
 import { Endpoint } from './io/endpoint.js';
 import { readAuthorities } from './io/http/authorities.js';
 import { HttpClient } from './io/http/http_client.js';
@@ -42,7 +43,9 @@ const NOBODY: PartsOwner = { believed() {}, flowed() {} };
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
-  const credential = typeof given === 'string' ? await loadCredential(given) : given;
+  const now = Date.now() / 1000;
+  const loaded = await openCredential(given, now);
+  const { credential } = loaded;
   checkRole(credential);
   owner.believed(credential);
   const ca = await readAuthorities(options.http?.ca);
@@ -54,6 +57,7 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
   };
   try {
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
+    await useKept(store, loaded, now);
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
     const trust = new TrustKeeper(credential, (await store.readState(TRUST_DOCUMENT, trustMemorySchema)) ?? {});

@@ -6,13 +6,17 @@ import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
 import { addInit } from './commands/init.js';
+import { addJoin } from './commands/join.js';
 import { addPublish } from './commands/publish.js';
+import { addRegistrar } from './commands/registrar.js';
+import { addRequest } from './commands/request.js';
 import { addStatus } from './commands/status.js';
+import { addToken } from './commands/token.js';
 import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
 import { type Output, READER_LEFT } from './output.js';
 
-/** The `chunkmesh` command: seven verbs, one way of ending. */
+/** The `chunkmesh` command: its verbs, one way of ending. */
 
 const EXIT_STATUSES = `
 Exit status:
@@ -47,7 +51,8 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addDemo]) add(program);
+  const operator = [addInit, addEnroll, addToken, addRegistrar, addBroker, addPublish, addStatus];
+  for (const add of [...operator, addRequest, addJoin, addAgent, addDemo]) add(program);
   for (const command of program.commands) addCommonOptions(command);
   return program;
 }

@@ -3,10 +3,12 @@ import { ChunkmeshError } from '../errors.js';
 import {
   MAX_ARTIFACT_BYTES,
   MAX_CANDIDATES,
+  MAX_CERTIFICATE_BYTES,
   MAX_CHUNKS,
   MAX_DIGEST_BITS,
   MAX_OFFER_SECONDS,
   MAX_PRIORITY,
+  MAX_REQUEST_BYTES,
   MAX_ROLLOUTS,
   MAX_SHARDS,
   MAX_URLS,
@@ -118,7 +120,28 @@ const status = z.object({
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
 });
 
-const SCHEMAS = { trust, have, offer, answer, status } as const;
+const bytes = (most: number) =>
+  z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length > 0 && value.length <= most,
+    `not 1 to ${most} bytes`,
+  );
+
+/** P-13.9 */
+const enroll = z.object({ t: z.literal('enroll'), at: seconds, csr: bytes(MAX_REQUEST_BYTES) });
+const enrolled = z
+  .object({
+    t: z.literal('enrolled'),
+    at: seconds,
+    request: bin(32),
+    certificate: bytes(MAX_CERTIFICATE_BYTES).optional(),
+    error: z
+      .string()
+      .regex(/^[A-Z_]{1,64}$/, 'not a code')
+      .optional(),
+  })
+  .refine(({ certificate, error }) => (certificate === undefined) !== (error === undefined), 'breaks P-13.9');
+
+const SCHEMAS = { trust, have, offer, answer, status, enroll, enrolled } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
@@ -128,6 +151,8 @@ export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
+export type EnrollMessage = Message<'enroll'>;
+export type EnrolledMessage = Message<'enrolled'>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

@@ -65,6 +65,8 @@ function connectError(error: Error & { code?: unknown }, broker: string): Chunkm
 export class ControlLink extends EventEmitter<ControlLinkEvents> {
   readonly broker: string;
   readonly #client: MqttClient;
+  /** What each connection is made with: the credential's certificate may be renewed meanwhile (P-13.12). */
+  readonly #connectOptions: () => IClientOptions;
   readonly #owned: boolean;
   readonly #filters = new Map<string, 0 | 1>();
   /** Filters whose UNSUBACK is awaited: a broker that takes packets of one client at once would lose what follows. */
@@ -84,7 +86,8 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     super();
     this.broker = options.broker ?? credential.broker;
     this.#owned = options.client === undefined;
-    this.#client = options.client ?? connect(this.broker, clientOptions(credential, options));
+    this.#connectOptions = () => clientOptions(credential, options);
+    this.#client = options.client ?? connect(this.broker, this.#connectOptions());
     const onMessage = (topic: string, payload: Buffer, packet: { retain?: boolean }): void => {
       this.emit('message', { topic, payload, retained: packet.retain === true });
     };
@@ -204,6 +207,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     const delay = randomInt(Math.ceil(ceiling / 2), ceiling + 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      Object.assign(this.#client.options, this.#connectOptions());
       this.#client.reconnect();
       this.#guard();
     }, delay);

@@ -134,7 +134,7 @@ export class Issuer {
   }
 
   /** @param publishers whose trust messages its holder believes. */
-  bundle({ key, certificateDer }: Member, publishers: readonly Member[] = []): BundleFile {
+  bundle({ key, certificateDer }: Member, publishers: readonly Member[] = []): BundleFile & { key: string } {
     return {
       v: 1,
       fleet: FLEET,

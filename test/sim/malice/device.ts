@@ -202,7 +202,12 @@ export class VirtualDevice {
     const rollouts = { get: (artifact: string) => (artifact === this.transfer.artifact ? this.transfer : undefined) };
     // No trust message comes.
     const parts = { control: this.control, announcements: this.#announcements, negotiation: this.negotiation };
-    const none = { rollouts: rollouts as unknown as Rollouts, trust: null as never, store: null as never };
+    const none = {
+      rollouts: rollouts as unknown as Rollouts,
+      trust: null as never,
+      store: null as never,
+      renewal: null as never,
+    };
     const hearing = new Hearing(
       { ...parts, ...none },
       {
