@@ -141,17 +141,11 @@ export class Renewal {
     const { credential, store, bundle } = this.#parts;
     const { key, keyFile } = this.#question ?? {};
     if (key === undefined) await keepInStore(store, certificate);
-    let inBundle = bundle !== undefined && (await bundleHasKey(bundle, credential.key.publicKey));
-    if (bundle !== undefined && inBundle) {
-      inBundle = await writeIntoBundle(bundle, certificate, keyFile).then(
-        () => true,
-        (error: unknown) => {
-          // A new key that the bundle does not name would be lost with the next restart.
-          if (key !== undefined) throw error;
-          return false;
-        },
-      );
-    }
+    const inBundle = await intoBundle(bundle, credential, certificate, keyFile).catch((error: unknown) => {
+      // A new key that the bundle does not name would be lost with the next restart. The store has all else.
+      if (key !== undefined) throw error;
+      return false;
+    });
     replaceCertificate(credential, certificate, holder, key);
     this.#question = undefined;
     const now = this.#host.seconds();
@@ -173,4 +167,19 @@ export class Renewal {
           ),
     );
   }
+}
+
+/** @returns whether the bundle has it now. @throws whatever keeps the bundle from being read or written */
+async function intoBundle(
+  bundle: string | undefined,
+  { key }: Credential,
+  certificate: Uint8Array,
+  keyFile: string | undefined,
+): Promise<boolean> {
+  if (bundle === undefined || !(await bundleHasKey(bundle, key.publicKey))) {
+    if (keyFile === undefined) return false;
+    throw new ChunkmeshError('E_BUNDLE', `${bundle ?? 'the bundle'} is of another key by now`);
+  }
+  await writeIntoBundle(bundle, certificate, keyFile);
+  return true;
 }

@@ -14,7 +14,7 @@ import { Pace, type PaceLimits } from './pace.js';
 /** Answers who asks for a certificate over the broker (P-13.9 to P-13.12), one after the other. */
 
 /** P-13.11. A device asks again after 5 s at the earliest; a pallet of a thousand that is switched on at once is done in a minute. */
-const PACE: PaceLimits = { eachMs: 2000, perSecond: 20, remembered: 20_000 };
+const PACE: PaceLimits = { eachMs: 500, perSecond: 20, remembered: 20_000 };
 /** What waits while the disk is slow; who is not among them asks again. */
 const MAX_WAITING = 256;
 /** What a request's maker is told of; all else is a fault on this side, and told to the log alone: it asks again. */
