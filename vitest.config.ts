@@ -7,7 +7,7 @@ const io = [
   'test/bin/refusals.test.ts',
   'test/broker/{fleet,meter,mosquitto}/**/*.test.ts',
   'test/broker/enrolment/enrolment.test.ts',
-  'test/agent/enrolment/{kept_certificate,key_file,renewal}.test.ts',
+  'test/agent/enrolment/{key_file,renewal}.test.ts',
   'test/shared/control/topics_cost.test.ts',
   'test/shared/lint.test.ts',
 ];
