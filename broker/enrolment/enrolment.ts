@@ -9,7 +9,7 @@ import { keyFingerprint } from '../../shared/identity/request.js';
 import { MEMBER_DAYS, type Validity, validFor } from '../fleet/authority.js';
 import type { Fleet, FleetDraft } from '../fleet/fleet.js';
 import { fingerprintOf, type Member } from '../fleet/fleet_file.js';
-import { checkDays, identityOf, memberOf } from '../fleet/member.js';
+import { checkDays, identityOf, isKeyOf, memberOf } from '../fleet/member.js';
 import { type CertificateRequest, readRequest } from './request.js';
 import { type Decision, decideJoin, decideRenewal } from './rules.js';
 import { MAX_TOKENS, readTokens, writeTokens } from './token_file.js';
@@ -158,23 +158,25 @@ export class Enrolment {
     }
     const { role, site, groups, days } = token;
     await draft.admitKey(device, publicKey, { role, site, groups, days });
-    const certificate = new Uint8Array((await this.#fleet.certificateOf(device)).raw);
-    return { how: 'joined', again: decision.what === 'again', device, certificate };
+    const made = await this.#fleet.certificateOf(device);
+    if (made === null) throw new ChunkmeshError('E_INTERNAL', `no bundle of ${device} was written`);
+    return { how: 'joined', again: decision.what === 'again', device, certificate: new Uint8Array(made.raw) };
   }
 
   async #renew(draft: FleetDraft, { signer, fingerprint }: Asker, request: CertificateRequest): Promise<Issued> {
     const { id: device } = signer.identity;
     const member = draft.roster.find(({ id }) => id === device);
-    const newest = member && (await this.#fleet.certificateOf(device));
-    const isNewest = newest !== undefined && fingerprintOf(newest.raw) === member?.fingerprint;
+    const kept = member && (await this.#fleet.certificateOf(device));
+    // A bundle that was carried away, or one that a crash left before the roster had it, is not what is in force.
+    const newest = kept && fingerprintOf(kept.raw) === member?.fingerprint ? kept : undefined;
     const decision = decideRenewal({
       ...{ signer, fingerprint, request, member },
-      newestKey: isNewest ? rawPublicKey(newest.publicKey) : undefined,
+      newestKey: newest && rawPublicKey(newest.publicKey),
       mayRenew: this.#options.mayRenew?.(device) ?? true,
       now: this.#options.now(),
     });
-    if (member === undefined || newest === undefined || decision.what === 'refuse') throw refusal(decision);
-    if (decision.what === 'again') {
+    if (member === undefined || decision.what === 'refuse') throw refusal(decision);
+    if (decision.what === 'again' && newest !== undefined) {
       return { how: 'renewed', again: true, device, certificate: new Uint8Array(newest.raw) };
     }
     const certificate = await draft.renewKey(member, request.publicKey, this.#validityAfter(signer));
@@ -191,9 +193,9 @@ export class Enrolment {
 
   /** The member's certificate, DER, where it is the one that the roster has, and of that key. */
   async #given({ id, fingerprint }: Member, publicKey: Uint8Array): Promise<Uint8Array | null> {
-    const certificate = await this.#fleet.certificateOf(id);
-    const same = Buffer.from(rawPublicKey(certificate.publicKey)).equals(publicKey);
-    return same && fingerprintOf(certificate.raw) === fingerprint ? new Uint8Array(certificate.raw) : null;
+    const kept = await this.#fleet.certificateOf(id);
+    if (kept === null || !isKeyOf(kept, publicKey) || fingerprintOf(kept.raw) !== fingerprint) return null;
+    return new Uint8Array(kept.raw);
   }
 }
 

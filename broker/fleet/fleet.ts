@@ -9,6 +9,7 @@ import { type BundleFile, parseBundle, readPrivateFile } from '../../shared/iden
 import { parseX509 } from '../../shared/identity/certificate.js';
 import { mosquittoAcl } from '../policy/mosquitto_acl.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, type Validity, validFor } from './authority.js';
+import { brokerAddress, checkHost } from './broker_name.js';
 import {
   type FleetFile,
   MAX_EARLIER,
@@ -18,7 +19,7 @@ import {
   writeFleetFile,
 } from './fleet_file.js';
 import { withFleetLock } from './fleet_lock.js';
-import { checkDays, type EnrolOptions, identityOf, keyFileOf, memberOf, stillValid } from './member.js';
+import { checkDays, type EnrolOptions, identityOf, isKeyOf, keyFileOf, memberOf, stillValid } from './member.js';
 import { buildFolder } from './new_folder.js';
 import { writePrivateFile } from './private_file.js';
 
@@ -202,23 +203,31 @@ export class Fleet {
     });
   }
 
-  /** The certificate of a member's bundle. @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID */
-  async certificateOf(id: string): Promise<X509Certificate> {
-    return parseX509((await this.#bundleOf(id)).certificate);
+  /**
+   * The certificate of the bundle that the fleet has of a member; null where it was carried to the device and not kept.
+   * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID
+   */
+  async certificateOf(id: string): Promise<X509Certificate | null> {
+    const bundle = await this.#bundleOf(id);
+    return bundle && parseX509(bundle.certificate);
   }
 
-  async #bundleOf(id: string): Promise<BundleFile> {
+  async #bundleOf(id: string): Promise<BundleFile | null> {
     const path = this.bundlePath(id);
-    return parseBundle(await readPrivateFile(path), path);
+    try {
+      return parseBundle(await readPrivateFile(path), path);
+    } catch (error) {
+      if (error instanceof ChunkmeshError && systemCode(error.cause) === 'ENOENT') return null;
+      throw error;
+    }
   }
 
   async #renewKey(member: Member, publicKey: Uint8Array, validity: Validity): Promise<Uint8Array> {
     const bundle = await this.#bundleOf(member.id);
-    const same = Buffer.from(rawPublicKey(parseX509(bundle.certificate).publicKey)).equals(publicKey);
+    const same = bundle !== null && isKeyOf(parseX509(bundle.certificate), publicKey);
     const identity = { ...member, fleet: this.fleet };
     const certificate = await this.#authority.issueMember(identity, publicKey, validity);
-    const key = same ? bundle.key : keyFileOf(member.id);
-    await this.#writeBundle(member.id, { ...bundle, certificate, key });
+    await this.#writeBundle(member.id, certificate, same ? bundle.key : keyFileOf(member.id));
     const { fingerprint, notAfter, before = [] } = member;
     const earlier = [{ fingerprint, notAfter }, ...before].slice(0, MAX_EARLIER);
     const renewed = { ...memberOf(identity, certificate), before: earlier };
@@ -228,7 +237,9 @@ export class Fleet {
     return new Uint8Array(parseX509(certificate).raw);
   }
 
-  async #writeBundle(id: string, bundle: BundleFile): Promise<void> {
+  async #writeBundle(id: string, certificate: string, key: BundleFile['key']): Promise<void> {
+    const { fleet, prefix, broker, publishers } = this.#file;
+    const bundle: BundleFile = { v: 1, fleet, prefix, broker, ca: this.ca, certificate, key, publishers };
     await writePrivateFile(this.bundlePath(id), `${JSON.stringify(bundle, null, 2)}\n`);
   }
 
@@ -250,7 +261,9 @@ export class Fleet {
 
   /** The roster does not say which key is whose: the old bundle does, also when it has expired. */
   async #publishersWithout({ id }: Member): Promise<string[]> {
-    const old = Buffer.from(rawPublicKey((await this.certificateOf(id)).publicKey)).toString('base64');
+    const certificate = await this.certificateOf(id);
+    if (certificate === null) throw new ChunkmeshError('E_FILE_UNREADABLE', `${this.bundlePath(id)}: ENOENT`);
+    const old = Buffer.from(rawPublicKey(certificate.publicKey)).toString('base64');
     return this.#file.publishers.filter((publisher) => publisher !== old);
   }
 
@@ -271,31 +284,9 @@ export class Fleet {
     }
     const certificate = await this.#authority.issueMember(identity, publicKey, validity);
     // The bundle first: what is cut short here leaves no member without a bundle, and the bundle is written anew.
-    await this.#writeBundle(id, {
-      v: 1,
-      fleet: this.fleet,
-      prefix: this.prefix,
-      broker: this.broker,
-      ca: this.ca,
-      certificate,
-      key: key?.exportPem() ?? keyFileOf(id),
-      publishers,
-    });
+    await this.#writeBundle(id, certificate, key?.exportPem() ?? keyFileOf(id));
     roster.push(memberOf(identity, certificate));
     await this.#save();
     return this.bundlePath(id);
   }
-}
-
-/** A DNS name or an IP address, as a certificate names it. */
-function checkHost(host: string): string {
-  if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(host) || /^[0-9A-Fa-f:]{2,39}$/.test(host)) return host;
-  throw new ChunkmeshError('E_ARGUMENT', `${JSON.stringify(host.slice(0, 80))} is not a host name or address`);
-}
-
-function brokerAddress(host: string, port: number): string {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new ChunkmeshError('E_ARGUMENT', `port ${port} is not from 1 to 65535`);
-  }
-  return `mqtts://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

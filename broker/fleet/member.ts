@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { checkId } from '../../shared/control/ids.js';
 import type { Identity, Role } from '../../shared/control/topics.js';
+import { rawPublicKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { AUTHORITY_DAYS, type Validity } from './authority.js';
@@ -52,4 +53,9 @@ export function memberOf({ id, role, site, groups }: Identity, certificate: stri
 export function checkDays(days: number): number {
   if (Number.isInteger(days) && days >= 1 && days <= AUTHORITY_DAYS) return days;
   throw new ChunkmeshError('E_ARGUMENT', `a certificate is valid for 1 to ${AUTHORITY_DAYS} days, not ${days}`);
+}
+
+/** Whether the certificate is of this key, Ed25519, 32 bytes. */
+export function isKeyOf(certificate: X509Certificate, publicKey: Uint8Array): boolean {
+  return Buffer.from(rawPublicKey(certificate.publicKey)).equals(publicKey);
 }

@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Asker, Enrolment, type EnrolmentOptions, type Issued } from '../../../broker/enrolment/enrolment.js';
@@ -225,6 +225,15 @@ describe('P-13.12 a renewal', () => {
     expect(await codeOf((await due()).answer(asker, makeRequest('cam-1', SigningKey.generate())))).toBe(
       'E_RENEWAL_REFUSED',
     );
+  });
+
+  it('comes to a device whose bundle was carried to it and not kept, and the fleet has no key of it then', async () => {
+    await fleet.enroll('cam-1');
+    const { key, ...asker } = await memberAsker('cam-1');
+    await rm(fleet.fleet.bundlePath('cam-1'));
+    const first = await (await due()).answer(asker, makeRequest('cam-1', key));
+    expect(await (await due()).answer(asker, makeRequest('cam-1', key))).toEqual({ ...first, again: true });
+    expect(await readFile(fleet.fleet.bundlePath('cam-1'), 'utf8')).not.toContain('PRIVATE KEY');
   });
 
   it('is refused early, to the revoked, to who was thrown out, and for another id', async () => {
