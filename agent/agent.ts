@@ -6,6 +6,7 @@ import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
+import { makeRenewal, type Renewal } from './enrolment/renewal.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import { TurnBudget } from './io/turn_budget.js';
@@ -53,6 +54,7 @@ interface Running extends Parts {
   readonly hearing: Hearing;
   readonly recheck: Recheck | null;
   readonly learning: Learning;
+  readonly renewal: Renewal;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -188,7 +190,15 @@ export class Agent extends EventEmitter<AgentEvents> {
         if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
       },
     });
-    const speaking = { control, announcements, negotiation };
+    const renewal = makeRenewal(parts, link, this.#options, {
+      ...{
+        seconds: () => parts.clock.now(),
+        random,
+        warn: (error) => this.#warn(error),
+        info: (...line) => this.#logger.info(...line),
+      },
+    });
+    const speaking = { control, announcements, negotiation, renewal };
     const hearing = new Hearing(
       { ...parts, ...speaking, rollouts: this.#rollouts },
       {
@@ -207,8 +217,12 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #openLink({ credential, clock }: Parts): ControlLink {
     const { broker, mqtt } = this.#options;
+    const will = () => sealStatus(credential, this.#statusNow(false));
     const link = new ControlLink(credential, {
-      will: sealStatus(credential, this.#statusNow(false)),
+      // Signed anew for each connection: by then the certificate may be another (P-13.12).
+      get will() {
+        return will();
+      },
       time: clock,
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
@@ -351,6 +365,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     deadline = Math.min(deadline, recheck?.deadline ?? deadline);
     running.learning.tick(at);
     running.hearing.tick();
+    running.renewal.tick();
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

@@ -5,6 +5,7 @@ import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import type { ControlMessage } from '../shared/mqtt/control_link.js';
 import type { Announcements } from './announcements.js';
 import type { Control, Heard } from './control.js';
+import type { Renewal } from './enrolment/renewal.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
@@ -32,6 +33,7 @@ export interface HearingParts {
   readonly trust: TrustKeeper;
   readonly clock: TrustedClock;
   readonly store: Store;
+  readonly renewal: Renewal;
 }
 
 export interface HearingHost {
@@ -83,6 +85,7 @@ export class Hearing {
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
+    else if (topic.name === 'enrolled') this.#parts.renewal.onAnswer(opened);
   }
 
   #onTrust(group: string, { opened }: Heard): void {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { ChunkmeshError } from '../shared/errors.js';
-import { type Credential, loadCredential } from '../shared/identity/bundle.js';
+import type { Credential } from '../shared/identity/bundle.js';
+import { openCredential, useKept } from './enrolment/kept_certificate.js';
 import { Endpoint } from './io/endpoint.js';
 import { readAuthorities } from './io/http/authorities.js';
 import { HttpClient } from './io/http/http_client.js';
@@ -45,7 +46,8 @@ const NOBODY: PartsOwner = { believed() {}, flowed() {} };
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
-  const credential = typeof given === 'string' ? await loadCredential(given) : given;
+  const loaded = await openCredential(given, SYSTEM_CLOCKS.wall());
+  const { credential } = loaded;
   checkRole(credential);
   owner.believed(credential);
   const ca = await readAuthorities(options.http?.ca);
@@ -61,6 +63,8 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
     const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
     const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
+    clock.issuedAt(credential.notBefore);
+    await useKept(store, loaded, clock.now());
     clock.issuedAt(credential.notBefore);
     const trust = new TrustKeeper(credential.identity, credential.root, clock, memory);
     const seeds: SeedFile[] = [];

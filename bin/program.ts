@@ -6,8 +6,12 @@ import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
 import { addInit } from './commands/init.js';
+import { addJoin } from './commands/join.js';
 import { addPublish } from './commands/publish.js';
+import { addRegistrar } from './commands/registrar.js';
+import { addRequest } from './commands/request.js';
 import { addStatus } from './commands/status.js';
+import { addToken } from './commands/token.js';
 import { addTrust } from './commands/trust.js';
 import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
@@ -48,7 +52,8 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  for (const add of [addInit, addEnroll, addBroker, addPublish, addAgent, addStatus, addTrust, addDemo]) add(program);
+  const operator = [addInit, addEnroll, addToken, addRegistrar, addBroker, addPublish, addStatus, addTrust];
+  for (const add of [...operator, addRequest, addJoin, addAgent, addDemo]) add(program);
   for (const command of program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))) {
     addCommonOptions(command);
   }

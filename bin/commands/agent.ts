@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { RENEW_HOWS, type RenewHow } from '../../agent/enrolment/renew_how.js';
 import { HTTP_USES, type HttpUse, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { METERED, type Metered } from '../../agent/metered.js';
 import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
@@ -55,6 +56,7 @@ export interface AgentFlags {
   httpAfter?: number;
   httpMaxBytes?: number;
   httpCa?: string;
+  renew?: RenewHow;
   metrics?: string;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
@@ -148,6 +150,11 @@ export function addAgent(program: Command): void {
       bytesArgument('--http-max-bytes'),
     )
     .option('--http-ca <file>', 'certificates of who may vouch for https servers', path('--http-ca'))
+    .option(
+      '--renew <how>',
+      'never, same-key or new-key: how its certificate is renewed before it ends (default: same-key)',
+      choice('--renew', RENEW_HOWS),
+    )
     .option(
       '--metrics <host:port>',
       'serve metrics for Prometheus there; :9464 is of this host alone (default: nowhere)',

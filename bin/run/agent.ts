@@ -47,7 +47,7 @@ function storeLimitsOf({
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
-  const { http, httpAfter, httpMaxBytes, httpCa, metrics, seedSeconds, seedRatio } = flags;
+  const { http, httpAfter, httpMaxBytes, httpCa, renew, metrics, seedSeconds, seedRatio } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -60,6 +60,7 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(httpAfter !== undefined && { httpAfterSeconds: httpAfter }),
     ...(httpMaxBytes !== undefined && { httpMaxBytes }),
     ...(httpCa !== undefined && { httpCa }),
+    ...(renew !== undefined && { renew }),
     ...(metrics !== undefined && { metrics }),
     ...(seedSeconds !== undefined && { seedSeconds }),
     ...(seedRatio !== undefined && { seedRatio }),
@@ -168,6 +169,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     limits: limitsOf(settings),
     ...storeLimitsOf(settings),
     http: httpOf(settings),
+    ...(settings.renew !== undefined && { renew: settings.renew }),
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);

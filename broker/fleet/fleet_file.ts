@@ -14,6 +14,9 @@ const FLEET_FILE = 'fleet.json';
 /** 200,000 members of 300 bytes each. */
 const MAX_FLEET_FILE_BYTES = 64 * 2 ** 20;
 
+/** P-13.12: a certificate is renewed after two thirds of its life, so that one is left of those before, and a clock may be wrong once. */
+export const MAX_EARLIER = 2;
+
 const id = z.string().refine(isId, 'breaks P-1.1');
 
 const memberSchema = z.object({
@@ -25,6 +28,11 @@ const memberSchema = z.object({
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
   /** Seconds since the epoch. */
   notAfter: z.int(),
+  /** Certificates that were renewed before they ended, and are as good until they do (P-13.12). */
+  before: z
+    .array(z.object({ fingerprint: z.string().regex(/^[0-9a-f]{64}$/), notAfter: z.int() }))
+    .max(MAX_EARLIER)
+    .optional(),
 });
 
 const fleetSchema = z.object({

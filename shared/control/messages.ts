@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
-import { MAX_CANDIDATES, MAX_CHUNKS, MAX_DIGEST_BITS, MAX_OFFER_SECONDS, MAX_ROLLOUTS } from '../limits.js';
+import {
+  MAX_CANDIDATES,
+  MAX_CERTIFICATE_BYTES,
+  MAX_CHUNKS,
+  MAX_DIGEST_BITS,
+  MAX_OFFER_SECONDS,
+  MAX_REQUEST_BYTES,
+  MAX_ROLLOUTS,
+} from '../limits.js';
 import type { Audience } from '../trust/audience.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
@@ -85,7 +93,28 @@ const status = z.object({
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
 });
 
-const SCHEMAS = { trust, have, offer, answer, status } as const;
+const bytes = (most: number) =>
+  z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length > 0 && value.length <= most,
+    `not 1 to ${most} bytes`,
+  );
+
+/** P-13.9 */
+const enroll = z.object({ t: z.literal('enroll'), at: seconds, csr: bytes(MAX_REQUEST_BYTES) });
+const enrolled = z
+  .object({
+    t: z.literal('enrolled'),
+    at: seconds,
+    request: bin(32),
+    certificate: bytes(MAX_CERTIFICATE_BYTES).optional(),
+    error: z
+      .string()
+      .regex(/^[A-Z_]{1,64}$/, 'not a code')
+      .optional(),
+  })
+  .refine(({ certificate, error }) => (certificate === undefined) !== (error === undefined), 'breaks P-13.9');
+
+const SCHEMAS = { trust, have, offer, answer, status, enroll, enrolled } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
@@ -112,6 +141,8 @@ export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
+export type EnrollMessage = Message<'enroll'>;
+export type EnrolledMessage = Message<'enrolled'>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

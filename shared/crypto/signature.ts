@@ -61,6 +61,7 @@ export function loadSodiumSignatures(): SignatureProvider | null {
 
 const SIGNATURE_BYTES = 64;
 const PUBLIC_KEY_BYTES = 32;
+const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex'); // RFC 8410 §7
 
 const provider = (isSodiumUnwanted(process.env.CHUNKMESH_CRYPTO) ? null : loadSodiumSignatures()) ?? nobleProvider;
 
@@ -96,6 +97,12 @@ export class SigningKey {
 
   static generate(): SigningKey {
     return new SigningKey(generateKeyPairSync('ed25519').privateKey);
+  }
+
+  /** RFC 8032 §5.1.5: the 32 bytes that an Ed25519 key is made of. */
+  static fromSeed(seed: Uint8Array): SigningKey {
+    const der = Buffer.concat([PKCS8_HEAD, seed]);
+    return new SigningKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
   }
 
   /** @throws E_BUNDLE where `pem` is not a PKCS #8 Ed25519 key (RFC 8410). */

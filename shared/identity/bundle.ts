@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { isId, isPrefix } from '../control/ids.js';
 import type { Identity } from '../control/topics.js';
@@ -20,7 +21,8 @@ const schema = z.object({
   broker: z.string().regex(/^mqtts?:\/\/\S+$/, 'not an mqtts:// address'),
   ca: z.string(),
   certificate: z.string(),
-  key: z.string(),
+  /** PEM, or where it is: a file of its own, relative to the bundle's folder (P-13.6). */
+  key: z.union([z.string(), z.object({ file: z.string().min(1) })]),
   /** The root metadata that its holder believes first (P-12.1), as JSON text. */
   root: z.string().min(1),
 });
@@ -51,16 +53,25 @@ export interface Credential {
  * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED
  */
 export async function loadCredential(path: string, now = Date.now() / 1000): Promise<Credential> {
-  return parseCredential(await readPrivateFile(path), path, now);
+  const text = await readPrivateFile(path);
+  return parseCredential(text, path, now, await readKeyFile(parseBundle(text, path), path));
 }
 
-export function parseCredential(text: string, path: string, now: number): Credential {
+/** The key of a bundle that names a file for it, PEM. @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE */
+async function readKeyFile({ key }: BundleFile, path: string): Promise<string | undefined> {
+  return typeof key === 'string' ? undefined : await readPrivateFile(resolve(dirname(path), key.file));
+}
+
+/** @param keyPem where the bundle names a file for it */
+export function parseCredential(text: string, path: string, now: number, keyPem?: string): Credential {
   const bundle = parseBundle(text, path);
+  const pem = keyPem ?? (typeof bundle.key === 'string' ? bundle.key : undefined);
+  if (pem === undefined) throw new ChunkmeshError('E_BUNDLE', `${path}: the key is in a file of its own`);
   const verifier = new CertificateVerifier(bundle.ca, bundle.fleet);
   const certificate: X509Certificate = parseX509(bundle.certificate);
   const certificateDer = new Uint8Array(certificate.raw);
   const holder = verifier.verify(certificateDer, now);
-  const key = SigningKey.fromPem(bundle.key);
+  const key = SigningKey.fromPem(pem);
   if (!Buffer.from(key.publicKey).equals(holder.publicKey)) {
     throw new ChunkmeshError('E_BUNDLE', `${path}: the private key is not the certificate's`);
   }
@@ -79,7 +90,8 @@ export function parseCredential(text: string, path: string, now: number): Creden
   };
 }
 
-function parseBundle(text: string, path: string): BundleFile {
+/** @throws E_BUNDLE */
+export function parseBundle(text: string, path: string): BundleFile {
   let value: unknown;
   try {
     value = JSON.parse(text);

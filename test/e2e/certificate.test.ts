@@ -70,7 +70,7 @@ async function expectFleetWell(): Promise<void> {
 /** Straight to the broker, without the agent's own check of its bundle. */
 async function connectAnyway(bundle: BundleFile, honest: string): Promise<unknown> {
   const credential = await loadCredential(mesh.fleet.bundlePath(honest), Date.now() / 1000);
-  const key = SigningKey.fromPem(bundle.key);
+  const key = SigningKey.fromPem(String(bundle.key));
   const link = new ControlLink({ ...credential, certificate: bundle.certificate, key }, { broker: broker.url });
   try {
     const [failure] = await once(link, 'failure', { signal: AbortSignal.timeout(BROKER_WAIT_MS) });

@@ -137,7 +137,7 @@ export class Issuer {
     return { identity, key, certificateDer: await this.leaf(identity, key, options) };
   }
 
-  bundle({ key, certificateDer }: Member): BundleFile {
+  bundle({ key, certificateDer }: Member): BundleFile & { key: string } {
     return {
       v: 2,
       fleet: FLEET,

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../support/store_fixture.js';
 
 let fleet: Issuer;
 let member: Member;
-let good: BundleFile;
+let good: BundleFile & { key: string };
 
 beforeAll(async () => {
   fleet = await Issuer.authority();

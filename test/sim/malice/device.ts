@@ -204,7 +204,12 @@ export class VirtualDevice {
     // No trust message comes.
     const clock = new TrustedClock({ wall: () => this.seconds, now: () => this.#ground.world.now });
     const parts = { control: this.control, announcements: this.#announcements, negotiation: this.negotiation, clock };
-    const none = { rollouts: rollouts as unknown as Rollouts, trust: null as never, store: null as never };
+    const none = {
+      rollouts: rollouts as unknown as Rollouts,
+      trust: null as never,
+      store: null as never,
+      renewal: null as never,
+    };
     const hearing = new Hearing(
       { ...parts, ...none },
       {
