@@ -15,7 +15,7 @@ import { MAX_CERTIFICATE_BYTES } from '../limits.js';
  * with the fleet's CA, the bootstrap certificate of a newcomer and the seed of its key, and the root metadata that is believed first (P-12.1).
  */
 
-/** A token of a new fleet has some 8,000; one with all its fields at their longest, 44,500. */
+/** A token of a new fleet has some 3,500; one with all its fields at their longest, 44,500. */
 export const MAX_TOKEN_CHARACTERS = 49_152;
 /** Fifty keys and signatures. */
 const MAX_ROOT_BYTES = 24_576;
