@@ -4,9 +4,11 @@ import type { StatusMessage } from '../shared/control/messages.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
 import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
+import { checkAlert } from './alerts/alert_line.js';
 import { Announcements } from './announcements.js';
 import { Control, sealStatus } from './control.js';
 import { makeRenewal, type Renewal } from './enrolment/renewal.js';
+import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
 import { TurnBudget } from './io/turn_budget.js';
@@ -21,6 +23,7 @@ import type { Recheck } from './recheck.js';
 import { makeRecheck } from './rechecking.js';
 import { Rollouts } from './rollouts.js';
 import { beginSession } from './sessions.js';
+import { Standing } from './standing.js';
 import { StatusClock, statesOf, statusMessage } from './status.js';
 import { ChunkBuffers } from './swarm/chunk_buffers.js';
 import { type Limits, Throttle } from './throttle.js';
@@ -55,6 +58,7 @@ interface Running extends Parts {
   readonly recheck: Recheck | null;
   readonly learning: Learning;
   readonly renewal: Renewal;
+  readonly standing: Standing;
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
@@ -69,6 +73,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #reads = new TurnBudget(MAX_READ_AT_ONCE_BYTES);
   readonly #ended = new AbortController();
   #running: Running | null = null;
+  #evidence: Evidence | undefined;
   /** The host's own, as of the last look. */
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
@@ -141,6 +146,15 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#statusNow(this.#running !== null && this.#stopping === null);
   }
 
+  /**
+   * P-15.8: what an operator is to see, signed, and acknowledges. @returns its number, once it is on the disk
+   * @throws E_ALERT; E_ALERT_RATE, and it is counted; E_STORE_IO, E_DISK_FULL; E_ARGUMENT for an agent that does not run
+   */
+  async raiseAlert(kind: string, text = ''): Promise<number> {
+    if (this.#running === null) throw new ChunkmeshError('E_ARGUMENT', 'an alert for an agent that does not run');
+    return await this.#running.standing.raise(checkAlert({ kind, text }));
+  }
+
   /** As of now, of an agent that runs: what sessions and the store count is gone with them. */
   async metrics(): Promise<AgentMetrics> {
     const { store, endpoint, control } = this.#running ?? {};
@@ -157,13 +171,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     const parts = await openParts(this.#options, this.#ended.signal, {
       believed: ({ identity }) => this.#throttle.isOf(identity.role),
       flowed: (flow) => this.#throttle.watch(now(), HTTP_PEER, flow),
+      warned: (error) => this.#warn(error),
     });
+    this.#evidence = parts.evidence;
     let link: ControlLink | null = null;
+    let standing: Standing | null = null;
     try {
       const learning = await Learning.open(parts.store, (error) => this.#warn(error));
+      standing = await this.#openStanding(parts);
       this.#ended.signal.throwIfAborted();
-      link = this.#openLink(parts);
-      this.#running = this.#assemble(parts, link, learning);
+      link = this.#openLink(parts, standing);
+      this.#running = { ...this.#assemble(parts, link, standing), learning, standing };
       const { bound, grantedReceiveBytes, socketKind } = parts.endpoint;
       this.#logger.info(
         { device: parts.credential.identity.id, ...bound, grantedReceiveBytes, socketKind },
@@ -173,12 +191,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     } catch (error) {
       this.#running = null;
       this.#alarm.clear();
-      await everyStep([async () => link?.close(), () => closeParts(parts)]).catch(() => {});
+      await everyStep([async () => link?.close(), async () => standing?.close(), () => closeParts(parts)]).catch(
+        () => {},
+      );
       throw error;
     }
   }
 
-  #assemble(parts: Parts, link: ControlLink, learning: Learning): Running {
+  #assemble(parts: Parts, link: ControlLink, standing: Standing): Omit<Running, 'learning' | 'standing'> {
     const { credential, endpoint } = parts;
     const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
     const announcements = new Announcements(credential, control, random);
@@ -200,7 +220,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     });
     const speaking = { control, announcements, negotiation, renewal };
     const hearing = new Hearing(
-      { ...parts, ...speaking, rollouts: this.#rollouts },
+      { ...parts, ...speaking, rollouts: this.#rollouts, standing },
       {
         ...{ now, seconds, self: credential.identity.id },
         changed: () => this.#changed(),
@@ -212,12 +232,24 @@ export class Agent extends EventEmitter<AgentEvents> {
       warn: (error, times) => this.#warn(error, times),
       stepped: () => this.#alarm.by(recheck?.deadline ?? Number.POSITIVE_INFINITY),
     });
-    return { ...parts, ...speaking, hearing, recheck, learning };
+    return { ...parts, ...speaking, hearing, recheck };
   }
 
-  #openLink({ credential, clock }: Parts): ControlLink {
+  #openStanding(parts: Parts): Promise<Standing> {
+    return Standing.open(parts, this.#rollouts, this.#options, {
+      ...{ now, seconds, random },
+      changed: () => this.#changed(),
+      stepped: () => this.#alarm.by(this.#running?.standing.deadline ?? Number.POSITIVE_INFINITY),
+      integrity: (row) => this.emit('integrity', row),
+      repaired: (what) => this.emit('repaired', what),
+      alert: (alert) => this.emit('alert', alert),
+      warn: (error) => this.#warn(error),
+    });
+  }
+
+  #openLink({ credential, clock }: Parts, standing: Standing): ControlLink {
     const { broker, mqtt } = this.#options;
-    const will = () => sealStatus(credential, this.#statusNow(false));
+    const will = () => sealStatus(credential, this.#statusNow(false, standing));
     const link = new ControlLink(credential, {
       // Signed anew for each connection: by then the certificate may be another (P-13.12).
       get will() {
@@ -258,6 +290,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     try {
       await everyStep([
         async () => running.recheck?.stop(),
+        () => running.standing.close(),
         () => this.#rollouts.stop(),
         () => running.learning.save(),
         () => running.endpoint.close(),
@@ -308,6 +341,9 @@ export class Agent extends EventEmitter<AgentEvents> {
       worth: (device) => running.learning.worth(device, seconds()),
       learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
       misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
+      sentWrong: ({ device: accused, certificate = NO_CERTIFICATE }, wrong, bytes) => {
+        if (running.evidence.add({ ...wrong, accused, certificate, at: seconds() }, bytes)) this.#changed();
+      },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
       due: (at) => {
@@ -320,6 +356,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       completed: (artifact) => {
         this.#logger.info({ ...artifact }, 'artifact complete');
         this.emit('complete', artifact);
+        running.standing.completed(artifact);
         this.#changed();
         running.store.dropOutlived().catch((error: unknown) => this.#warn(asError(error, 'the store')));
       },
@@ -347,7 +384,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #tick(): void {
     const running = this.#running;
     if (running === null || this.#stopping !== null) return;
-    const { announcements, control, recheck } = running;
+    const { announcements, control, recheck, standing } = running;
     const at = now();
     const paused = !this.#throttle.isOpen(new Date());
     if (this.#throttle.tick(at)) running.endpoint.wake();
@@ -362,7 +399,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
     recheck?.tick();
-    deadline = Math.min(deadline, recheck?.deadline ?? deadline);
+    standing.tick(at);
+    deadline = Math.min(deadline, recheck?.deadline ?? deadline, standing.deadline);
     running.learning.tick(at);
     running.hearing.tick();
     running.renewal.tick();
@@ -395,14 +433,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     control.askAgain();
   }
 
-  #statusNow(online: boolean): StatusMessage {
+  #statusNow(online: boolean, standing = this.#running?.standing): StatusMessage {
     const transfers = this.#rollouts.all();
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
     const { metered } = this.#throttle;
+    const at = seconds();
     return statusMessage({
-      ...{ at: seconds(), online, agent: VERSION, peers, rollouts },
+      ...{ at, online, agent: VERSION, peers, rollouts, reports: this.#evidence?.reports(at) ?? [] },
       ...(metered !== 'off' && { metered }),
+      ...standing?.said(),
     });
   }
 

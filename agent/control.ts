@@ -68,6 +68,7 @@ export class Control {
     this.#silent = new Set(identity.groups);
     this.askAgain();
     link.subscribe(topics.signal(prefix, identity.site, identity.id, '+'), TOPICS.signal.qos);
+    link.subscribe(topics.command(prefix, identity.id), TOPICS.command.qos);
   }
 
   /**

@@ -1,15 +1,17 @@
 import { checkRecent } from '../shared/control/envelope.js';
 import { decodeMessage, type Rollout } from '../shared/control/messages.js';
-import { asError, type ChunkmeshError } from '../shared/errors.js';
+import { asError, ChunkmeshError } from '../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import type { ControlMessage } from '../shared/mqtt/control_link.js';
 import type { Announcements } from './announcements.js';
+import { openCommand } from './commands.js';
 import type { Control, Heard } from './control.js';
 import type { Renewal } from './enrolment/renewal.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
 import type { Rollouts } from './rollouts.js';
+import type { Standing } from './standing.js';
 import type { InForce } from './store/eviction.js';
 import type { Accepted, TrustKeeper, TrustMemory } from './trust/trust_keeper.js';
 import type { TrustedClock } from './trust/trusted_clock.js';
@@ -19,9 +21,6 @@ const inForceOf = ({ artifact, name, version }: Rollout): InForce => ({
   name,
   version,
 });
-
-const isNews = (before: TrustMemory, after: TrustMemory): boolean =>
-  before.state !== after.state || before.clock !== after.clock;
 
 /** What an agent makes of each control message that comes (P-3.4). */
 
@@ -34,6 +33,7 @@ export interface HearingParts {
   readonly clock: TrustedClock;
   readonly store: Store;
   readonly renewal: Renewal;
+  readonly standing: Pick<Standing, 'carryOut'>;
 }
 
 export interface HearingHost {
@@ -51,6 +51,8 @@ export interface HearingHost {
 export class Hearing {
   readonly #parts: HearingParts;
   readonly #host: HearingHost;
+  /** As the store has it, or is about to. */
+  #saved: TrustMemory | undefined;
 
   constructor(parts: HearingParts, host: HearingHost) {
     this.#parts = parts;
@@ -77,26 +79,28 @@ export class Hearing {
   /** P-12.6: what the clock shows is remembered now and then, so that it is known where it is set back. */
   tick(): void {
     const { clock, trust } = this.#parts;
-    if (clock.look()) this.#keep(trust.memory);
+    clock.look();
+    if (trust.isNews(this.#saved)) this.#keep(trust.memory);
   }
 
   #take(heard: Heard): void {
     const { topic, opened } = heard;
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
+    else if (topic.name === 'command') this.#parts.standing.carryOut(openCommand(opened, this.#host.seconds()));
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
     else if (topic.name === 'enrolled') this.#parts.renewal.onAnswer(opened);
   }
 
   #onTrust(group: string, { opened }: Heard): void {
     const { control, rollouts, store, trust } = this.#parts;
-    const before = trust.memory;
     let accepted: Accepted | null;
     try {
       accepted = trust.accept(group, opened);
     } catch (error) {
-      // A root that was verified stays, whatever came with it (TUF 5.3.8).
-      if (isNews(before, trust.memory)) this.#keep(trust.memory);
+      // A root that was verified stays, whatever came with it (TUF 5.3.8); and what expired has expired.
+      const byDate = error instanceof ChunkmeshError && error.code === 'E_TRUST_EXPIRED';
+      if (trust.isNews(this.#saved, byDate)) this.#keep(trust.memory);
       throw error;
     }
     control.heardOf(group, accepted !== null);
@@ -105,7 +109,9 @@ export class Hearing {
     for (const error of refused) this.#host.refused(error);
     const remember = async (): Promise<void> => {
       await store.keep(group, named.map(inForceOf));
-      await store.writeState(TRUST_DOCUMENT, trust.memory);
+      const { memory } = trust;
+      await store.writeState(TRUST_DOCUMENT, memory);
+      this.#saved = memory;
     };
     rollouts
       .apply(group, named, remember)
@@ -118,6 +124,7 @@ export class Hearing {
   }
 
   #keep(memory: TrustMemory): void {
+    this.#saved = memory;
     this.#parts.store.writeState(TRUST_DOCUMENT, memory).catch((error: unknown) => {
       this.#host.refused(asError(error, 'what this device trusts'));
     });

@@ -59,7 +59,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 export function peerOf({ signer }: Opened): MeshPeer {
   const { id, site, role } = signer.identity;
-  return { device: id, site, seed: role === 'seed' };
+  return { device: id, site, seed: role === 'seed', certificate: signer.fingerprint };
 }
 
 export class Negotiation {

@@ -1,8 +1,10 @@
 import type { MqttClient } from 'mqtt';
 import { z } from 'zod';
-import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
+import { isId } from '../shared/control/ids.js';
+import type { IntegrityRow, RolloutProgress, StatusMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
+import { MAX_INSTALLED } from '../shared/limits.js';
 import { RENEW_HOWS, type RenewHow } from './enrolment/renew_how.js';
 import {
   DEFAULT_HTTP_AFTER_SECONDS,
@@ -12,6 +14,8 @@ import {
   type HttpUse,
   MAX_HTTP_AFTER_SECONDS,
 } from './http_rules.js';
+import { REPAIRS, type Repaired, type Repairs } from './integrity/repair.js';
+import { MAX_INTEGRITY_HOURS } from './integrity_limits.js';
 import { MAX_RATE, MIN_RATE } from './rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from './store_limits.js';
 import { type Limits, limitsSchema } from './throttle.js';
@@ -49,6 +53,16 @@ export interface AgentOptions {
   readonly recheckDays?: number;
   /** Most that is read for that, bytes a second. Default 4,000,000. */
   readonly recheckRate?: number;
+  /** Where an installer puts what, by the name of the rollout: a file or a block device, which the agent hashes again and again. Default none. */
+  readonly installed?: Readonly<Record<string, string>>;
+  /** How many hours pass between two looks at what is installed. 0 for never. Default 24. */
+  readonly integrityHours?: number;
+  /** What is done about what is wrong there: nothing, have the right chunks in the store, or write them back in place. Default `never`. */
+  readonly repair?: Repairs;
+  /** Path of a unix socket by which processes of this device raise alerts. Default none. */
+  readonly alerts?: string;
+  /** Name or number of the group that may write to it, beside the user that the agent runs as. Default none. */
+  readonly alertsGroup?: string;
   /** Files, block devices too, that this device already has and may serve as they are, if a rollout names them. */
   readonly seeds?: readonly string[];
   /** UDP address. Default `0.0.0.0`, any free port. */
@@ -91,6 +105,14 @@ const schema = z.strictObject({
   storeQuota: z.number().min(MIN_STORE_QUOTA).max(MAX_STORE_QUOTA).optional(),
   recheckDays: z.number().min(0).max(MAX_RECHECK_DAYS).optional(),
   recheckRate: z.number().min(MIN_RATE).max(MAX_RATE).optional(),
+  installed: z
+    .record(z.string().refine(isId, 'a name breaks P-1.1'), z.string().min(1))
+    .refine((all) => Object.keys(all).length <= MAX_INSTALLED, `more than ${MAX_INSTALLED}`)
+    .optional(),
+  integrityHours: z.number().min(0).max(MAX_INTEGRITY_HOURS).optional(),
+  repair: z.enum(REPAIRS).optional(),
+  alerts: z.string().min(1).optional(),
+  alertsGroup: z.string().min(1).optional(),
   seeds: z.array(z.string().min(1)).optional(),
   listen: z
     .strictObject({ host: z.union([z.ipv4(), z.ipv6()]).optional(), port: z.int().min(0).max(65_535).optional() })
@@ -159,8 +181,14 @@ export interface AgentEvents {
   progress: [RolloutProgress];
   /** For each name and version; also when an agent starts again with what it has, or mended a file: compare with what is installed. Not at a seed for a file of `seeds`. */
   complete: [CompletedArtifact];
+  /** P-15.5: a look at what is installed came to its end. */
+  integrity: [IntegrityRow];
+  /** P-15.7: what was wrong of what is installed has been mended. */
+  repaired: [Repaired];
+  /** P-15.8: an alert was raised on this device. */
+  alert: [{ n: number; kind: string; text: string }];
   /** Something was refused or went wrong and the agent goes on: code, remedy and cause are in the error. */
   warning: [ChunkmeshError];
 }
 
-export type { Limits, RolloutProgress, StatusMessage };
+export type { IntegrityRow, Limits, RolloutProgress, StatusMessage };

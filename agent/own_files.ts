@@ -5,17 +5,24 @@ import type { Parts } from './parts.js';
 
 type Places = Pick<Parts, 'seeds' | 'store'>;
 
+/** What is installed on the device, of which the store may have no copy any more. */
+export interface InstalledFiles {
+  /** Closed when the next is asked for. */
+  installed(name: string): AsyncGenerator<ChunkSource, void, undefined>;
+}
+
 /**
- * Files that it was told of, what was handed over under the same name, and versions of that name that it never had whole. Each can be read until
+ * Files that it was told of, what was handed over under the same name, what is installed under it, and versions of that name that it never had whole. Each can be read until
  * the next is asked for. @param name of the rollout @throws E_STORE_IO
  */
 export async function* ownFiles(
-  { seeds, store }: Places,
+  { seeds, store, standing }: Places & { readonly standing: InstalledFiles },
   name: string,
   artifact: string,
 ): AsyncGenerator<ChunkSource, void, undefined> {
   yield* seeds;
   yield* store.handedOver(name);
+  yield* standing.installed(name);
   yield* store.unfinished(name, artifact);
   // Who asks for more has taken what there is.
   await store.dropOutlived();

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import { openCredential, useKept } from './enrolment/kept_certificate.js';
+import { Evidence } from './evidence/evidence.js';
 import { Endpoint } from './io/endpoint.js';
 import { readAuthorities } from './io/http/authorities.js';
 import { HttpClient } from './io/http/http_client.js';
@@ -22,6 +23,7 @@ export const RECHECK_DOCUMENT = 'recheck';
 export interface Parts {
   readonly credential: Credential;
   readonly store: Store;
+  readonly evidence: Evidence;
   readonly endpoint: Endpoint;
   readonly seeds: readonly SeedFile[];
   readonly trust: TrustKeeper;
@@ -35,10 +37,12 @@ export interface PartsOwner {
   believed(credential: Credential): void;
   /** Bytes begin to come over HTTP. */
   flowed(flow: HttpFlow): void;
+  /** Something is lost that nothing waits for. */
+  warned(error: ChunkmeshError): void;
 }
 
 const SYSTEM_CLOCKS = { wall: () => Date.now() / 1000, now: () => performance.now() };
-const NOBODY: PartsOwner = { believed() {}, flowed() {} };
+const NOBODY: PartsOwner = { believed() {}, flowed() {}, warned() {} };
 
 /**
  * @param ended aborted where the agent is stopped meanwhile: then this fails with its reason, nothing left open.
@@ -59,6 +63,7 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
   };
   try {
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
+    const evidence = keep(await Evidence.open(store, (error) => owner.warned(error)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
     const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
@@ -73,7 +78,17 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
       ended.throwIfAborted();
       seeds.push(keep(await unlessEnded(SeedFile.index(path), ended)));
     }
-    return { credential, store, endpoint, seeds, trust, clock, http, recheckMemory: await recheckMemory(store) };
+    return {
+      credential,
+      store,
+      evidence,
+      endpoint,
+      seeds,
+      trust,
+      clock,
+      http,
+      recheckMemory: await recheckMemory(store),
+    };
   } catch (error) {
     await everyStep(opened.map((part) => () => part.close())).catch(() => {});
     throw error;
@@ -81,8 +96,8 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
 }
 
 /** What is left to say is said, then all is given back. @throws E_STORE_IO, E_DISK_FULL */
-export function closeParts({ store, endpoint, seeds, http }: Parts): Promise<void> {
-  return everyStep([endpoint, http, ...seeds, store].map((part) => () => part.close()));
+export function closeParts({ store, evidence, endpoint, seeds, http }: Parts): Promise<void> {
+  return everyStep([endpoint, http, ...seeds, evidence, store].map((part) => () => part.close()));
 }
 
 /** Takes every step in turn, whatever becomes of the others. @throws the first error, once all were taken */

@@ -1,3 +1,4 @@
+import { HOT_STEP_MS, Hotness, MEASURE_MS } from './hotness.js';
 import type { RecheckedSource } from './io/store/chunk_source.js';
 import { type RecheckMemory, RecheckPlan } from './store/recheck_plan.js';
 
@@ -8,15 +9,6 @@ import { type RecheckMemory, RecheckPlan } from './store/recheck_plan.js';
 
 /** Read by so much at a time, in one step. Half a millisecond of hashing; a few on a small device. */
 const STEP_BYTES = 262_144;
-/**
- * More datagrams a second than this, both ways, is a transfer that the disk and the processor are for: some 200 kB/s. All that idle sessions
- * send to stay alive is less.
- */
-const HOT_DATAGRAMS = 200;
-/** How long they are counted for. */
-const MEASURE_MS = 1_000;
-/** Meanwhile one chunk is read in so long, so that a seed which never rests is looked at too: 16,384 chunks in two days. */
-const HOT_STEP_MS = 10_000;
 /** What a kill costs: so much is read once more. */
 const SAVE_MS = 60_000;
 /** With nothing due, and after a source that cannot be read. */
@@ -61,8 +53,7 @@ export class Recheck {
   #steppedAt = Number.NEGATIVE_INFINITY;
   #savedAt: number;
   #saved: RecheckMemory;
-  #counted: { readonly at: number; readonly datagrams: number };
-  #hot = false;
+  readonly #hotness: Hotness;
   #stopped = false;
 
   constructor({ intervalSeconds, bytesPerSecond, memory }: RecheckOptions, host: RecheckHost) {
@@ -72,7 +63,7 @@ export class Recheck {
     this.#saved = memory;
     this.#savedAt = host.now();
     this.#deadline = host.now();
-    this.#counted = { at: host.now(), datagrams: host.datagrams() };
+    this.#hotness = new Hotness(host.now(), host.datagrams());
   }
 
   /** When `tick` is due. Monotonic ms. */
@@ -83,13 +74,13 @@ export class Recheck {
   /** Begins a step where one is due. */
   tick(): void {
     const now = this.#host.now();
-    this.#measure(now);
+    const hot = this.#hotness.measure(now, () => this.#host.datagrams());
     if (now < this.deadline) return;
-    if (this.#hot && now < this.#steppedAt + HOT_STEP_MS) {
+    if (hot && now < this.#steppedAt + HOT_STEP_MS) {
       this.#deadline = now + MEASURE_MS;
       return;
     }
-    this.#running = this.#step(this.#hot ? 1 : STEP_BYTES).finally(() => {
+    this.#running = this.#step(hot ? 1 : STEP_BYTES).finally(() => {
       this.#running = null;
       if (!this.#stopped) this.#host.stepped();
     });
@@ -100,14 +91,6 @@ export class Recheck {
     this.#stopped = true;
     await this.#running;
     await this.#save();
-  }
-
-  #measure(now: number): void {
-    const elapsedMs = now - this.#counted.at;
-    if (elapsedMs < MEASURE_MS) return;
-    const datagrams = this.#host.datagrams();
-    this.#hot = ((datagrams - this.#counted.datagrams) * 1000) / elapsedMs > HOT_DATAGRAMS;
-    this.#counted = { at: now, datagrams };
   }
 
   async #step(budget: number): Promise<void> {

@@ -40,6 +40,11 @@ export class Rollouts {
     return this.#transfers.get(artifact);
   }
 
+  /** Rollouts of that name that are in force, in whatever group. */
+  named(name: string): Rollout[] {
+    return [...this.#wanted.values()].flat().flatMap(({ rollout }) => (rollout.name === name ? [rollout] : []));
+  }
+
   /** Those that come first (P-10.12) first. */
   all(): Transfer[] {
     return [...this.#transfers.values()].sort((a, b) => b.contender.rank - a.contender.rank);

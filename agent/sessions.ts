@@ -30,7 +30,7 @@ export function beginSession(ground: Ground, transfer: Transfer, session: Agreed
   const connected = transfer.connect({ ...peer, subnet }, (events) => {
     return new Session({
       ...agreed,
-      ...throttle.sessionOptions(now, peer.device, transfer.urgent),
+      ...throttle.sessionOptions(now, peer.device, transfer.urgent, transfer.emergency),
       now,
       chunkCount: transfer.rollout.chunks,
       candidates: usable.length,
@@ -40,6 +40,6 @@ export function beginSession(ground: Ground, transfer: Transfer, session: Agreed
       events,
     });
   });
-  throttle.watch(now, peer.device, connected.session);
+  if (!transfer.emergency) throttle.watch(now, peer.device, connected.session);
   endpoint.attach(agreed.localId, connected.session, usable, connected.pump);
 }

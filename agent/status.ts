@@ -1,4 +1,4 @@
-import type { RolloutProgress, StatusMessage } from '../shared/control/messages.js';
+import type { RolloutProgress, StatusMessage, WrongChunkReport } from '../shared/control/messages.js';
 import { MAX_ROLLOUTS } from '../shared/limits.js';
 
 /** When a status is due: soon after a change, of the clock too, never more often than the interval, and now and then although nothing moves. */
@@ -103,19 +103,32 @@ export interface StatusParts {
   readonly peers: number;
   readonly metered?: StatusMessage['metered'];
   readonly rollouts: readonly RolloutProgress[];
+  /** P-15.2 */
+  readonly reports?: readonly WrongChunkReport[];
+  readonly integrity?: StatusMessage['integrity'];
+  readonly alerts?: StatusMessage['alerts'];
+  readonly moreAlerts?: StatusMessage['moreAlerts'];
 }
 
 /** P-4.7: what an operator is to see soon. @param joining hex of artifacts whose rollouts wait to be joined (P-10.1): nothing of these */
-export function statesOf({ online, metered, rollouts }: StatusMessage, joining: ReadonlySet<string>): string {
+export function statesOf(
+  { online, metered, rollouts, integrity = [], alerts = [], reports = [] }: StatusMessage,
+  joining: ReadonlySet<string>,
+): string {
   const told = rollouts.filter(({ artifact }) => !joining.has(Buffer.from(artifact).toString('hex')));
   return JSON.stringify([
     online,
     metered,
+    // When it was looked at last is no news.
+    integrity.map(({ at: _, ...row }) => row),
+    alerts.map(({ n }) => n),
     told.map(({ name, version, state, hold, error }) => [name, version, state, hold, error]),
+    reports.map(({ device, at, count }) => [device, at, count]),
   ]);
 }
 
 /** P-4.7 */
-export function statusMessage({ rollouts, ...parts }: StatusParts): StatusMessage {
-  return { t: 'status', ...parts, rollouts: rollouts.slice(0, MAX_ROLLOUTS) };
+export function statusMessage({ rollouts, reports = [], ...parts }: StatusParts): StatusMessage {
+  const kept = { rollouts: rollouts.slice(0, MAX_ROLLOUTS), ...(reports.length > 0 && { reports: [...reports] }) };
+  return { t: 'status', ...parts, ...kept };
 }

@@ -129,15 +129,24 @@ export class Throttle {
     return this.#hold.covers(name);
   }
 
-  /** For a session that is about to begin. @param urgent it goes ahead of other traffic instead of after it */
-  sessionOptions(now: number, device: string, urgent: boolean): Pick<SessionOptions, 'congestion' | 'caps'> {
+  /**
+   * For a session that is about to begin.
+   * @param urgent it goes ahead of other traffic instead of after it; @param emergency no ceiling holds it (P-10.13): it is not to be watched
+   */
+  sessionOptions(
+    now: number,
+    device: string,
+    urgent: boolean,
+    emergency = false,
+  ): Pick<SessionOptions, 'congestion' | 'caps'> {
+    const foreground = (bytes: number, most: number): Foreground => new Foreground(bytes, most);
+    if (emergency) return { congestion: foreground, caps: [] };
     let cap = this.#peers.get(device);
     if (cap === undefined) {
       cap = new RateCap();
       cap.set(now, this.#limits.peerUpRate ?? Number.POSITIVE_INFINITY);
       this.#peers.set(device, cap);
     }
-    const foreground = (bytes: number, most: number): Foreground => new Foreground(bytes, most);
     return { congestion: urgent ? foreground : this.#scavenger.controller, caps: [this.#up, cap] };
   }
 

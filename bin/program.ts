@@ -1,10 +1,14 @@
 import { Command, CommanderError, Help, Option } from 'commander';
 import { EXIT } from '../shared/errors.js';
 import { VERSION } from '../shared/version.js';
+import { addAcknowledge } from './commands/acknowledge.js';
 import { addAgent } from './commands/agent.js';
+import { addAlert } from './commands/alert.js';
 import { addBroker } from './commands/broker.js';
 import { addDemo } from './commands/demo.js';
 import { addEnroll } from './commands/enroll.js';
+import { addEvidence } from './commands/evidence.js';
+import { addGuard } from './commands/guard.js';
 import { addInit } from './commands/init.js';
 import { addJoin } from './commands/join.js';
 import { addPublish } from './commands/publish.js';
@@ -52,8 +56,25 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription })
     .addHelpText('after', `\nStart with \`chunkmesh demo\`; each command has its own --help.\n${EXIT_STATUSES}`);
-  const operator = [addInit, addEnroll, addToken, addRegistrar, addBroker, addPublish, addStatus, addTrust];
-  for (const add of [...operator, addRequest, addJoin, addAgent, addDemo]) add(program);
+  const commands = [
+    addInit,
+    addEnroll,
+    addToken,
+    addRegistrar,
+    addRequest,
+    addJoin,
+    addBroker,
+    addPublish,
+    addAgent,
+    addStatus,
+    addAcknowledge,
+    addAlert,
+    addTrust,
+    addEvidence,
+    addGuard,
+    addDemo,
+  ];
+  for (const add of commands) add(program);
   for (const command of program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))) {
     addCommonOptions(command);
   }

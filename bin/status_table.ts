@@ -1,5 +1,6 @@
 import type { Member } from '../broker/fleet/fleet_file.js';
 import type { DeviceRow, RolloutRow } from '../broker/status/device_row.js';
+import { standingLines } from './status_standing.js';
 import { formatTable } from './table.js';
 import { formatAge, formatBytes, formatPercent, formatRate } from './units.js';
 
@@ -73,7 +74,11 @@ export function formatStatus(devices: readonly Listed[], now: number): string {
       ? [cells(row, undefined, now)]
       : row.rollouts.map((rollout) => cells(row, rollout, now));
   });
-  return formatTable(COLUMNS, lines);
+  const below = standingLines(
+    devices.flatMap(({ row }) => row ?? []),
+    now,
+  );
+  return [formatTable(COLUMNS, lines), ...below].join('\n');
 }
 
 /** A row without what only the next row needs. */
@@ -84,12 +89,14 @@ export function statusJson({ device, site, certificateEnds: ends, row }: Listed)
       device,
       site,
       certificateEnds,
+      certificate: null,
       seen: false,
       online: false,
       agent: null,
       peers: 0,
       at: null,
       rollouts: [],
+      reports: [],
       bytesPerSecond: 0,
     };
   }

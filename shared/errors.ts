@@ -147,6 +147,11 @@ export const ERROR_TABLE = {
     true,
     'A peer served wrong bytes; it is refused for this artifact and others are asked.',
   ),
+  E_EVIDENCE: row(
+    EXIT.failed,
+    false,
+    'What is kept of a peer that sent wrong bytes is not what came any more: do not rely on it, and look at the disk.',
+  ),
   E_STORE_LOCKED: row(
     EXIT.world,
     false,
@@ -164,6 +169,18 @@ export const ERROR_TABLE = {
     true,
     'What was right on the disk is so no more: peers give it again, save for a file of `seeds`; look at the disk.',
   ),
+  E_INTEGRITY: row(
+    EXIT.failed,
+    true,
+    'What is installed is not what was published: install it anew, or have the agent mend it (`repair`); look at the disk, and at who was there.',
+  ),
+  E_REPAIR: row(EXIT.failed, true, 'What is installed was not mended; see what stands in the way, or install it anew.'),
+  E_ALERT: row(
+    EXIT.input,
+    false,
+    'Give a kind of 1 to 64 of A-Z, a-z, 0-9, _ and -, and at most 256 printable characters.',
+  ),
+  E_ALERT_RATE: row(EXIT.world, true, 'Too many alerts at once: it was counted and not kept; say it again in a while.'),
   E_STORE_QUOTA: row(
     EXIT.world,
     true,

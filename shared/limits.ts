@@ -26,6 +26,18 @@ export const MAX_URLS = 4;
 export const MAX_URL_BYTES = 512;
 /** P-4.4: 64 bytes of digest. */
 export const MAX_DIGEST_BITS = 512;
+/** P-15.2: with every id at its longest they add less than 5 KiB to a status. More devices that send wrong bytes have a fault in common. */
+export const MAX_REPORTS = 16;
+/** P-4.7: a device has few places that something is installed at: two slots of each of a handful of partitions. */
+export const MAX_INSTALLED = 16;
+/** P-4.7: enough to see where the damage lies; with all at their longest a status stays a fifth of P-2.7's limit. */
+export const MAX_INTEGRITY_RANGES = 16;
+/** P-4.7: what an operator reads at a glance. Others wait in the device until these are acknowledged. */
+export const MAX_ALERTS = 8;
+/** P-4.7: one line on a terminal, or two. */
+export const MAX_ALERT_TEXT = 256;
+/** P-4.8: a broker that keeps a command back may have it carried out this late, and no later. */
+export const MAX_COMMAND_SECONDS = 600;
 /** P-5.2: longer than any answer takes, short enough to bound what replay needs to be remembered. */
 export const MAX_OFFER_SECONDS = 60;
 /** P-5.7 */

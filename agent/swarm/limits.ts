@@ -63,6 +63,9 @@ export const JOIN_WINDOW_MS = 1_000;
  * costs a broker 50 to 65 messages: one or two cores of Mosquitto (docs/SCALING.md).
  */
 export const JOIN_MS_PER_SHARD = 48;
+/** P-10.13: the window of an emergency. What a small fleet's broker takes at once, and half of the usual for each shard: twice the load, for half as long. */
+export const EMERGENCY_WINDOW_MS = 250;
+export const EMERGENCY_MS_PER_SHARD = 24;
 export const FIRST_REPEAT_MS = 2_000;
 export const MAX_REPEAT_MS = 30_000;
 /**

@@ -2,6 +2,8 @@ import { shardOf } from '../../shared/control/topics.js';
 import { MAX_DEVICES_PER_SHARD, MAX_SESSIONS_PER_ARTIFACT } from '../../shared/limits.js';
 import type { Announcer } from './announcer.js';
 import {
+  EMERGENCY_MS_PER_SHARD,
+  EMERGENCY_WINDOW_MS,
   JOIN_MS_PER_SHARD,
   JOIN_WINDOW_MS,
   LEAST_MEMBERS,
@@ -38,6 +40,11 @@ export interface Standing {
 /** P-10.1, in ms. */
 export function joinWindowMs(shards: number): number {
   return Math.max(JOIN_WINDOW_MS, shards * JOIN_MS_PER_SHARD);
+}
+
+/** P-10.13, in ms. Never nothing: a fleet that joins in one moment is a broker's worst. */
+export function emergencyWindowMs(shards: number): number {
+  return Math.max(EMERGENCY_WINDOW_MS, shards * EMERGENCY_MS_PER_SHARD);
 }
 
 /**

@@ -7,13 +7,16 @@ import { Yielding } from './yielding.js';
  * anything; those of one rank share. Pure: time comes in.
  */
 
-/** P-12.3: whatever is urgent before all that is not, and the higher priority first. */
-export function rankOf({ urgent = false, priority = DEFAULT_PRIORITY }: RankedRollout): number {
-  return (urgent ? MAX_PRIORITY + 1 : 0) + priority;
+const RANKS = MAX_PRIORITY + 1;
+
+/** P-12.3: an emergency before whatever is urgent, that before all that is not, and the higher priority first. */
+export function rankOf({ urgent = false, emergency = false, priority = DEFAULT_PRIORITY }: RankedRollout): number {
+  return (emergency ? 2 * RANKS : urgent ? RANKS : 0) + priority;
 }
 
 export interface RankedRollout {
   readonly urgent?: boolean | undefined;
+  readonly emergency?: boolean | undefined;
   readonly priority?: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Rollout } from '../../shared/control/messages.js';
-import { ChunkmeshError } from '../../shared/errors.js';
+import type { ChunkmeshError } from '../../shared/errors.js';
 import { INDEX_CHUNK } from '../../shared/limits.js';
 import { CLOSE } from '../../shared/wire/frames/close.js';
 import { REJECT, type RejectReason } from '../../shared/wire/frames/reject.js';
@@ -9,7 +9,7 @@ import type { Contender } from '../swarm/precedence.js';
 import { isSpare } from '../swarm/refusals.js';
 import { Swarm, type SwarmAction } from '../swarm/swarm.js';
 import { Assembling } from './assembling.js';
-import type { TransferHost } from './host.js';
+import type { SentWrong, TransferHost } from './host.js';
 import { HTTP_PEER, HttpFetch } from './http_fetch.js';
 import type { Link, Links } from './link.js';
 import { type Author, type FetchCounters, Settling, type Stock } from './settling.js';
@@ -21,6 +21,9 @@ import { Twins } from './twins.js';
 const STORE_RETRY_MS = 5_000;
 /** One held chunk, as the bits of a HAVE frame. */
 const ONE_CHUNK = Uint8Array.of(0x80);
+const NO_HASH = new Uint8Array(32);
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** What the device knows of the artifact's sources besides its sessions. */
 export interface Surroundings {
@@ -32,6 +35,8 @@ export interface Surroundings {
   gained(): void;
   /** Bytes that may be asked for and not yet here; Infinity where no other transfer comes before this one (P-10.12). */
   allowance(): number;
+  /** P-10.13: neither a ceiling nor a link that costs money holds it back. */
+  emergency(): boolean;
 }
 
 export interface FetchEvents {
@@ -39,8 +44,8 @@ export interface FetchEvents {
   indexed(): void;
   /** A chunk was verified, or storage failed (`error`), or works again. */
   changed(error: ChunkmeshError | null): void;
-  /** P-10.4 */
-  wrongBytes(link: Link, error: ChunkmeshError): void;
+  /** P-10.4, P-15.1. @param bytes as they came, good until the call returns */
+  wrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void;
   /** No retry will help: the index is not what P-9 allows. */
   failed(error: ChunkmeshError): void;
 }
@@ -50,6 +55,7 @@ export class Fetch {
   readonly counters: FetchCounters;
   readonly http: HttpFetch;
   readonly #stored: Stock;
+  readonly #rollout: Rollout;
   readonly #links: Links;
   readonly #host: TransferHost;
   readonly #surroundings: Surroundings;
@@ -77,6 +83,7 @@ export class Fetch {
     events: FetchEvents,
   ) {
     this.#stored = stored;
+    this.#rollout = rollout;
     this.#links = links;
     this.#host = host;
     this.#feeding = new Feeding(host.now(), () => host.random());
@@ -102,7 +109,7 @@ export class Fetch {
       verifying: this.#settling.verifying,
       chunkLength: (chunk) => stored.index?.chunkLength(chunk) ?? 0,
       random: () => host.random(),
-      frugal: () => host.metered(),
+      frugal: () => this.#isFrugal,
       ...{ self: host.self, twins },
       allowance: () => surroundings.allowance(),
       misbehaved: (peer, how) => host.misbehaved(peer, how),
@@ -252,6 +259,11 @@ export class Fetch {
     return this.#stored.index !== undefined && this.#surroundings.allowance() < Number.POSITIVE_INFINITY;
   }
 
+  /** P-10.4: over a metered link nothing is asked for twice that may yet come. */
+  get #isFrugal(): boolean {
+    return this.#host.metered() && !this.#surroundings.emergency();
+  }
+
   get #mayAsk(): boolean {
     return !this.#paused && this.#blockedUntil === 0 && (this.#begun || this.#stored.index === undefined);
   }
@@ -263,7 +275,7 @@ export class Fetch {
     const open = [...this.#links.opened()]
       .sort((a, b) => Number(b.peer.seed) - Number(a.peer.seed))
       .map((link) => link.peer.device);
-    const actions = this.#index.schedule(open, now, this.#host.metered());
+    const actions = this.#index.schedule(open, now, this.#isFrugal);
     for (const { kind, peer } of actions) if (kind === 'cancel') this.#host.misbehaved(peer, 'stalled');
     return actions;
   }
@@ -332,10 +344,11 @@ export class Fetch {
         );
       },
       dropped: (chunk) => this.#drop(link, chunk),
-      wrong: (chunk) => {
+      wrong: (chunk, bytes) => {
         this.#drop(link, chunk);
-        const what = chunk === INDEX_CHUNK ? 'index' : `chunk ${chunk}`;
-        this.#events.wrongBytes(link, new ChunkmeshError('E_CHUNK_WRONG', `${what} from ${device}`));
+        const artifact = hex(this.#rollout.artifact);
+        const expected = chunk === INDEX_CHUNK ? artifact : hex(this.#stored.index?.chunkHash(chunk) ?? NO_HASH);
+        this.#events.wrongBytes(link, { artifact, chunk, expected }, bytes);
       },
     };
   }

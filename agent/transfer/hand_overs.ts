@@ -51,9 +51,14 @@ export class HandOvers {
     return this.#all.every(({ rollout }) => covered(rollout.name));
   }
 
-  /** P-12.3 */
+  /** P-12.3: an emergency is urgent, whether it says so or not. */
   get urgent(): boolean {
-    return this.#all.some(({ rollout }) => rollout.urgent === true);
+    return this.emergency || this.#all.some(({ rollout }) => rollout.urgent === true);
+  }
+
+  /** P-10.13: any of them is. */
+  get emergency(): boolean {
+    return this.#all.some(({ rollout }) => rollout.emergency === true);
   }
 
   /** P-10.12: that of the first of them. */

@@ -10,7 +10,7 @@ import { Condition, waitsForPeers } from './condition.js';
 import { Copying } from './copying.js';
 import { Fetch } from './fetch.js';
 import { HandOvers, type NamedRollouts } from './hand_overs.js';
-import type { TransferHost } from './host.js';
+import type { SentWrong, TransferHost } from './host.js';
 import type { Link, Links } from './link.js';
 import { Opened, type OpenedOptions } from './opened.js';
 import type { Shelf } from './serving.js';
@@ -41,8 +41,8 @@ export interface HoldingEvents {
   released(): void;
   /** No retry will help. */
   failed(): void;
-  /** P-10.4 */
-  wrongBytes(link: Link, error: ChunkmeshError): void;
+  /** As FetchEvents. */
+  wrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void;
 }
 
 export class Holding {
@@ -144,6 +144,11 @@ export class Holding {
     return this.#handOvers.urgent;
   }
 
+  /** P-10.13 */
+  get emergency(): boolean {
+    return this.#handOvers.emergency;
+  }
+
   /** P-10.12 */
   get contender(): Contender {
     const { rank } = this.#handOvers;
@@ -227,8 +232,9 @@ export class Holding {
     return fetch === null || !this.#condition.waitsForPeers || fetch.isFed ? '' : fetch.http.trouble;
   }
 
+  /** P-10.13: an emergency is held back by nobody. */
   get #isCovered(): boolean {
-    return this.#handOvers.areAll((name) => this.#options.hold.covers(name));
+    return !this.emergency && this.#handOvers.areAll((name) => this.#options.hold.covers(name));
   }
 
   async #open(): Promise<void> {
@@ -252,11 +258,12 @@ export class Holding {
       devices: this.#options.devices,
       gained: () => this.#events.gained(),
       allowance: this.#options.allowance ?? (() => Number.POSITIVE_INFINITY),
+      emergency: () => this.emergency,
     };
     const fetch = new Fetch(stock, this.#rollout, this.#links, this.#host, surroundings, {
       indexed,
       changed: (error) => this.#onFetchChanged(error),
-      wrongBytes: (link, error) => this.#events.wrongBytes(link, error),
+      wrongBytes: (link, wrong, bytes) => this.#events.wrongBytes(link, wrong, bytes),
       failed: (error) => this.#fail(error),
     });
     fetch.http.pause(this.#paused);

@@ -26,6 +26,8 @@ export interface TransferHost {
   worth(device: string): number;
   learned(device: string, lesson: Lesson): void;
   misbehaved(device: string, how: Misbehaviour): void;
+  /** P-15.1: `bytes` came of the peer and are not what they should be. They may be written over once this returns. */
+  sentWrong(peer: MeshPeer, wrong: SentWrong, bytes: Uint8Array): void;
   /** Whether the link costs money by the byte: then nothing is served, and nothing asked for twice that may yet come. */
   metered(): boolean;
   /** Something is queued in a session, or a deadline moved. */
@@ -38,12 +40,21 @@ export interface TransferHost {
   warning(error: ChunkmeshError): void;
 }
 
+/** A chunk, or INDEX_CHUNK for the index, and the SHA-256 that it should have, in hex. */
+export interface SentWrong {
+  readonly artifact: string;
+  readonly chunk: number;
+  readonly expected: string;
+}
+
 /** Another device of the swarm, as its certificate names it. */
 export interface MeshPeer {
   readonly device: string;
   readonly site: string;
   /** Whether its role is `seed`: what it serves counts as the origin's. */
   readonly seed: boolean;
+  /** SHA-256 of the certificate by which it agreed on a session, in hex; not known of who was only named. */
+  readonly certificate?: string;
   /** Whether it named an address in a subnet of this device's; not known before an offer or answer. */
   readonly subnet?: boolean;
 }

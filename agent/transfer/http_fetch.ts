@@ -182,9 +182,10 @@ export class HttpFetch {
   }
 
   #begin(url: string, book: UrlBook, pieces: HttpRun['pieces'], wanted: HttpRun['wanted']): void {
-    const { host, swarm, settling } = this.#options;
+    const { host, swarm, settling, surroundings } = this.#options;
     this.#policy.met(wanted.length);
-    const run = new HttpRun(pieces, wanted, {
+    const unlimited = surroundings.emergency();
+    const run = new HttpRun(pieces, unlimited ? { ...wanted, unlimited } : wanted, {
       buffer: (chunk, length) => (chunk === INDEX_CHUNK ? Buffer.allocUnsafe(length) : host.buffers.take(length)),
       came: (chunk, bytes) => swarm.onBytes(HTTP_PEER, chunk, bytes, host.now()),
       whole: (chunk, bytes) => {

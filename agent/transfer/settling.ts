@@ -35,8 +35,8 @@ export interface Author {
   verified(chunk: number, bytes: number): void;
   /** There is one already, or it could not be kept: for no fault of the author's. */
   dropped(chunk: number): void;
-  /** It is not what it should be (P-10.4, P-11.5). */
-  wrong(chunk: number): void;
+  /** It is not what it should be (P-10.4, P-11.5). @param bytes as they came, good until the call returns */
+  wrong(chunk: number, bytes: Buffer): void;
 }
 
 export interface SettlingOwner {
@@ -91,7 +91,7 @@ export class Settling {
     const hash = createHash('sha256').update(bytes).digest();
     if (!hash.equals(this.#rollout.artifact)) {
       this.counters.wasted += bytes.length;
-      return author.wrong(INDEX_CHUNK);
+      return author.wrong(INDEX_CHUNK, bytes);
     }
     author.verified(INDEX_CHUNK, bytes.length);
     try {
@@ -128,7 +128,7 @@ export class Settling {
     } catch (error) {
       this.counters.wasted += bytes.length;
       if (error instanceof ChunkmeshError && error.code === 'E_CHUNK_WRONG') {
-        author.wrong(chunk);
+        author.wrong(chunk, bytes);
       } else {
         author.dropped(chunk);
         this.#owner.storeFailed(asStoreError(error));

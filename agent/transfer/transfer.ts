@@ -1,6 +1,7 @@
 import type { Bitfield } from '../../shared/artifact/bitfield.js';
 import type { HaveMessage, Rollout, RolloutProgress } from '../../shared/control/messages.js';
-import type { ChunkmeshError } from '../../shared/errors.js';
+import { ChunkmeshError } from '../../shared/errors.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
 import type { Asker } from '../../shared/trust/audience.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
@@ -8,14 +9,14 @@ import type { RecheckedSource } from '../io/store/chunk_source.js';
 import type { TransferTotals } from '../metrics.js';
 import { Announcer, MembersHeard } from '../swarm/announcer.js';
 import { announcementOf, isOfInterest, type Share } from '../swarm/interest.js';
-import { devicesOf, joinWindowMs } from '../swarm/meeting.js';
+import { devicesOf, emergencyWindowMs, joinWindowMs } from '../swarm/meeting.js';
 import type { Contender } from '../swarm/precedence.js';
 import type { Session } from '../transport/session.js';
 import type { SessionEvents } from '../transport/session_types.js';
 import { waitsForPeers } from './condition.js';
 import type { NamedRollouts } from './hand_overs.js';
 import { Holding, type HoldingOptions } from './holding.js';
-import type { MeshPeer, TransferHost } from './host.js';
+import type { MeshPeer, SentWrong, TransferHost } from './host.js';
 import type { Link } from './link.js';
 import { Mesh } from './mesh.js';
 import { Places } from './places.js';
@@ -54,7 +55,7 @@ export class Transfer {
     this.artifact = artifact;
     this.#host = host;
     this.#options = options;
-    this.announcer = this.#join(options.rollouts[0].rollout);
+    this.announcer = this.#join(options.rollouts[0].rollout, isEmergency(options.rollouts));
     this.#mesh = new Mesh({
       host,
       held: () => this.held,
@@ -87,7 +88,7 @@ export class Transfer {
       heldBack: (known) => this.#onHeldBack(known),
       released: () => this.#onReleased(),
       failed: () => links.closeAll(CLOSE.done),
-      wrongBytes: (link, error) => this.#onWrongBytes(link, error),
+      wrongBytes: (link, wrong, bytes) => this.#onWrongBytes(link, wrong, bytes),
     });
   }
 
@@ -105,9 +106,11 @@ export class Transfer {
 
   /** @param rollouts that name the artifact from now on. They agree on its size, and each gets a file of its own. */
   follow(rollouts: NamedRollouts): void {
+    const { emergency } = this;
     const { shards } = this.rollout;
     this.#holding.follow(rollouts);
-    if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout);
+    if (this.emergency !== emergency) this.#onEmergency();
+    else if (this.rollout.shards !== shards) this.announcer = this.#join(this.rollout, emergency);
     this.onHold();
   }
 
@@ -130,6 +133,11 @@ export class Transfer {
     return this.#holding.urgent;
   }
 
+  /** P-10.13: any rollout that names it is one. */
+  get emergency(): boolean {
+    return this.#holding.emergency;
+  }
+
   /** P-10.12 */
   get contender(): Contender {
     const { contender } = this.#holding;
@@ -143,7 +151,7 @@ export class Transfer {
     this.#paused = pausing;
     this.#rest();
     if (pausing) this.#mesh.links.closeAll(CLOSE.noRoom);
-    else this.announcer = this.#join(this.rollout);
+    else this.announcer = this.#join(this.rollout, this.emergency);
     this.#host.wake();
     this.#host.changed();
   }
@@ -335,9 +343,20 @@ export class Transfer {
   }
 
   /** P-10.1: every device hears of a rollout, or of other shards, at the same time, and many have the same hours. */
-  #join({ shards }: Rollout): Announcer {
+  #join({ shards }: Rollout, emergency: boolean): Announcer {
     const { host, joinWindowMs: wanted } = this.#options;
-    return new Announcer(host.now(), wanted ?? joinWindowMs(shards), () => host.random());
+    const usual = wanted ?? joinWindowMs(shards);
+    const windowMs = emergency ? Math.min(usual, emergencyWindowMs(shards)) : usual;
+    return new Announcer(host.now(), windowMs, () => host.random());
+  }
+
+  /** P-10.13: how a session shares the link, and which ceilings hold it, is settled when it begins. All begin anew. */
+  #onEmergency(): void {
+    this.#mesh.links.closeAll(CLOSE.superseded);
+    this.announcer = this.#join(this.rollout, this.emergency);
+    this.#options.news();
+    this.#host.changed();
+    this.#host.wake();
   }
 
   async #stop(reason: CloseReason): Promise<void> {
@@ -357,10 +376,14 @@ export class Transfer {
     this.#host.wake();
   }
 
-  /** P-10.4 */
-  #onWrongBytes(link: Link, error: ChunkmeshError): void {
+  /** P-10.4, P-15.1: what was on its way when the first was found is evidence too. */
+  #onWrongBytes(link: Link, wrong: SentWrong, bytes: Uint8Array): void {
+    this.#host.sentWrong(link.peer, wrong, bytes);
     if (!this.#mesh.ban(link)) return;
-    this.#host.warning(error);
+    const what = wrong.chunk === INDEX_CHUNK ? 'index' : `chunk ${wrong.chunk}`;
+    this.#host.warning(new ChunkmeshError('E_CHUNK_WRONG', `${what} from ${link.peer.device}`));
     this.#left(true);
   }
 }
+
+const isEmergency = (named: NamedRollouts): boolean => named.some(({ rollout }) => rollout.emergency === true);

@@ -26,6 +26,8 @@ export interface Accepted {
   readonly refused: readonly ChunkmeshError[];
 }
 
+const MINUTE_SECONDS = 60;
+const HOUR_SECONDS = 3600;
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
 export class TrustKeeper {
@@ -71,6 +73,18 @@ export class TrustKeeper {
     // P-5.4: a group may have devices of sites that release did not sign it for.
     const rollouts = verdict.rollouts.filter(({ audience }) => isInAudience(audience, this.#identity));
     return { rollouts, refused: verdict.refused };
+  }
+
+  /**
+   * Whether what is remembered differs from what was saved so that it is worth writing: metadata at once, time by the hour, or by the minute
+   * where something was refused for its date. A broker may replay what it likes; a flash takes so many writes and no more.
+   */
+  isNews(saved: TrustMemory | undefined, refusedByDate = false): boolean {
+    if (saved === undefined || saved.state !== this.#state) return true;
+    const { issued, stamped, seen, keys } = this.#clock.memory;
+    const step = refusedByDate ? MINUTE_SECONDS : HOUR_SECONDS;
+    const steps = [issued - saved.clock.issued, stamped - saved.clock.stamped, seen - saved.clock.seen];
+    return keys !== saved.clock.keys || steps.some((one) => Math.abs(one) >= step);
   }
 
   /** What was accepted last could not be acted upon: it is taken again when it comes again. */

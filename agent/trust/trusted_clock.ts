@@ -83,14 +83,11 @@ export class TrustedClock {
     return this.trustNow();
   }
 
-  /** Remembers what the own clock shows: call where something is judged by it, and now and then. @returns whether that is news of an hour */
-  look(): boolean {
+  /** Remembers what the own clock shows: call where something is judged by it, and now and then. */
+  look(): void {
     const wall = Math.floor(this.#clocks.wall());
     const signed = Math.max(this.#memory.issued, this.#memory.stamped);
-    const known = this.#memory.seen;
-    if (wall <= this.#since('seen') || wall > signed + MAX_LEAD_SECONDS) return false;
-    this.#learn({ seen: wall });
-    return wall >= known + 3600;
+    if (wall > this.#memory.seen && wall <= signed + MAX_LEAD_SECONDS) this.#learn({ seen: wall });
   }
 
   #learn(change: Partial<ClockMemory>): void {

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { RENEW_HOWS, type RenewHow } from '../../agent/enrolment/renew_how.js';
 import { HTTP_USES, type HttpUse, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
+import { REPAIRS, type Repairs } from '../../agent/integrity/repair.js';
+import { MAX_INTEGRITY_HOURS } from '../../agent/integrity_limits.js';
 import { METERED, type Metered } from '../../agent/metered.js';
 import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
 import {
@@ -37,6 +39,11 @@ export interface AgentFlags {
   storeQuota?: number;
   recheckDays?: number;
   recheckRate?: number;
+  installed?: readonly string[];
+  integrityHours?: number;
+  repair?: Repairs;
+  alerts?: string;
+  alertsGroup?: string;
   seed?: readonly string[];
   listen?: string;
   broker?: string;
@@ -80,6 +87,27 @@ export function addAgent(program: Command): void {
       daysArgument('--recheck-days'),
     )
     .option('--recheck-rate <rate>', 'most that it reads for that (default: 4M)', rateArgument('--recheck-rate'))
+    .option(
+      '--installed <name=path>',
+      'the file or block device that the rollout of that name is installed at, hashed again and again; may be repeated',
+      collect,
+    )
+    .option(
+      '--integrity-hours <hours>',
+      'how often it is, as 24 or 0.5; 0 for never (default: 24)',
+      decimal('--integrity-hours', MAX_INTEGRITY_HOURS),
+    )
+    .option(
+      '--repair <where>',
+      'never, store or installed: mend what is wrong there nowhere, in the store alone, or in place (default: never)',
+      choice('--repair', REPAIRS),
+    )
+    .option(
+      '--alerts <path>',
+      'a unix socket by which processes of this device raise alerts (default: none)',
+      path('--alerts'),
+    )
+    .option('--alerts-group <group>', 'name or number of a group that may write to it too (default: none)')
     .option('--seed <file>', 'a file or block device that this device has and may serve; may be repeated', collect)
     .option('--listen <host:port>', 'UDP address, no name (default: 0.0.0.0 and any free port)')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)

@@ -27,6 +27,7 @@ export interface PublishFlags {
   onlySite?: readonly string[];
   expiresDays: number;
   urgent?: true;
+  emergency?: true;
   priority: number;
   url?: readonly string[];
   index?: string;
@@ -57,6 +58,10 @@ export function addPublish(program: Command): void {
       ONLINE_DAYS,
     )
     .option('--urgent', 'go ahead of other traffic, at any hour: for what cannot wait')
+    .option(
+      '--emergency',
+      "urgent, and past every device's hours, ceilings, metered link and hold: for what must not wait for anybody's leave",
+    )
     .option(
       '--priority <number>',
       `from 0 to ${MAX_PRIORITY}: a device fetches a higher one first; an urgent rollout comes before all others`,

@@ -5,6 +5,7 @@ import { brokerAddress, choice, collect, integer, path } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const KEYED_ROLES: readonly KeyedRole[] = ['root', 'release', 'director', 'snapshot', 'timestamp'];
+const RENEWED = ['root', 'release'] as const;
 const MOST_KEYS = 16;
 const MOST_DAYS = 3650;
 
@@ -28,6 +29,10 @@ export interface TrustFlags {
 
 export interface RoleFlags extends TrustFlags {
   role: KeyedRole;
+}
+
+export interface RenewFlags extends TrustFlags {
+  role: (typeof RENEWED)[number];
 }
 
 export interface RotateFlags extends RoleFlags {
@@ -105,6 +110,12 @@ export function addTrust(program: Command): void {
     .addOption(fleetOption())
     .requiredOption(...roleOption)
     .action(async (count, flags) => (await import('../run/trust_keys.js')).setThreshold(count, flags));
+  trust
+    .command('renew')
+    .description('sign what is offline anew with the keys that it has, before it expires')
+    .addOption(fleetOption())
+    .requiredOption('--role <role>', RENEWED.join(', '), choice('--role', RENEWED))
+    .action(async (flags) => (await import('../run/trust_keys.js')).renewRole(flags));
   trust
     .command('sign')
     .description(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, resolve } from 'node:path';
 import type { z } from 'zod';
+import { isId } from '../../shared/control/ids.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { nearest } from './nearest.js';
 import { type AgentSettings, SETTINGS, schema } from './settings.js';
@@ -35,13 +36,32 @@ export function parseSettings(value: unknown, origin: string): AgentSettings {
   throw new ChunkmeshError('E_CONFIG', `${origin}: ${parsed.error.issues.map(describe).join('; ')}`);
 }
 
+/** @param parts each `name=path`. @param origin names where they were typed. @throws E_CONFIG */
+export function namedPaths(parts: readonly string[], origin: string): Record<string, string> {
+  const pairs = parts.map((part): [string, string] => {
+    const at = part.indexOf('=');
+    if (isId(part.slice(0, Math.max(0, at))) && at < part.length - 1) return [part.slice(0, at), part.slice(at + 1)];
+    throw new ChunkmeshError(
+      'E_CONFIG',
+      `${origin}: ${JSON.stringify(part.slice(0, 80))} is not name=path, the name of 1 to 64 of A-Z, a-z, 0-9, _ and -`,
+    );
+  });
+  const twice = pairs.find(([name], i) => pairs.findIndex(([other]) => other === name) !== i);
+  if (twice === undefined) return Object.fromEntries(pairs);
+  throw new ChunkmeshError('E_CONFIG', `${origin}: ${JSON.stringify(twice[0].slice(0, 80))} is there twice`);
+}
+
 /** Relative paths in a file are relative to that file. */
 function resolvePaths(settings: AgentSettings, folder: string): AgentSettings {
-  const { bundle, store, seeds, httpCa } = settings;
+  const { bundle, store, installed, alerts, seeds, httpCa } = settings;
   return {
     ...settings,
     ...(bundle !== undefined && { bundle: resolve(folder, bundle) }),
     ...(store !== undefined && { store: resolve(folder, store) }),
+    ...(installed !== undefined && {
+      installed: Object.fromEntries(Object.entries(installed).map(([name, path]) => [name, resolve(folder, path)])),
+    }),
+    ...(alerts !== undefined && { alerts: resolve(folder, alerts) }),
     ...(seeds !== undefined && { seeds: seeds.map((seed) => resolve(folder, seed)) }),
     ...(httpCa !== undefined && { httpCa: resolve(folder, httpCa) }),
   };
@@ -70,7 +90,9 @@ export function environmentSettings(environment: Environment): AgentSettings {
   for (const { key, environment: name } of SETTINGS) {
     const text = environment[name];
     if (text === undefined || text === '') continue;
-    found[key] = key === 'seeds' ? text.split(delimiter).filter((part) => part !== '') : text;
+    const parts = text.split(delimiter).filter((part) => part !== '');
+    if (key === 'installed') found[key] = namedPaths(parts, name);
+    else found[key] = key === 'seeds' ? parts : text;
   }
   return parseSettings(found, 'environment');
 }

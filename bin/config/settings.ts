@@ -3,11 +3,15 @@ import { RENEW_HOWS } from '../../agent/enrolment/renew_how.js';
 import { Hold } from '../../agent/hold.js';
 import { Hours } from '../../agent/hours.js';
 import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
+import { REPAIRS } from '../../agent/integrity/repair.js';
+import { MAX_INTEGRITY_HOURS } from '../../agent/integrity_limits.js';
 import { METERED } from '../../agent/metered.js';
 import { MAX_RATE, MIN_RATE } from '../../agent/rates.js';
 import { MAX_RECHECK_DAYS, MAX_STORE_QUOTA, MIN_STORE_QUOTA } from '../../agent/store_limits.js';
 import { MAX_SEED_RATIO, MAX_SEED_SECONDS } from '../../agent/transfer/retirement.js';
+import { isId } from '../../shared/control/ids.js';
 import { ChunkmeshError } from '../../shared/errors.js';
+import { MAX_INSTALLED } from '../../shared/limits.js';
 import { LOG_LEVELS } from '../log.js';
 import { DAYS, parseBytes, parseRate, RATE_WANTED, SIZE_WANTED } from './rate.js';
 
@@ -47,6 +51,15 @@ const days = z.preprocess(
   z.number('not a number of days').min(0, 'below 0').max(MAX_RECHECK_DAYS, `above ${MAX_RECHECK_DAYS}`),
 );
 
+const hoursApart = z.preprocess(
+  number(/^\d{1,4}(\.\d{1,6})?$/),
+  z.number('not a number of hours').min(0, 'below 0').max(MAX_INTEGRITY_HOURS, `above ${MAX_INTEGRITY_HOURS}`),
+);
+
+const installed = z
+  .record(z.string().refine(isId, 'the name of a rollout is 1 to 64 of A-Z, a-z, 0-9, _ and -'), path)
+  .refine((all) => Object.keys(all).length <= MAX_INSTALLED, `more than ${MAX_INSTALLED}`);
+
 const bytes = z.union([z.string(), z.number()]).transform((value, context) => {
   const parsed = parseBytes(String(value));
   if (parsed !== undefined) return parsed;
@@ -85,6 +98,11 @@ export const schema = z
     storeQuota: quota,
     recheckDays: days,
     recheckRate: rate,
+    installed,
+    integrityHours: hoursApart,
+    repair: z.enum(REPAIRS),
+    alerts: path,
+    alertsGroup: z.string().min(1, 'an empty name'),
     seeds: z.array(path),
     listen: z.string().refine((text) => !/^\d+$/.test(text), 'write host:port, as 0.0.0.0:51554'),
     broker: z.string(),
@@ -144,6 +162,42 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--recheck-rate <rate>',
     meaning: 'most that it reads for that, in bytes a second',
     fallback: '4M',
+  },
+  {
+    key: 'installed',
+    environment: 'CHUNKMESH_INSTALLED',
+    flag: '--installed <name=path>',
+    meaning:
+      'the file or block device that an installer puts the rollout of that name into, which the agent hashes again and again; may be repeated (environment: separated by `:`; file: an object of names and paths)',
+    fallback: 'none',
+  },
+  {
+    key: 'integrityHours',
+    environment: 'CHUNKMESH_INTEGRITY_HOURS',
+    flag: '--integrity-hours <hours>',
+    meaning: 'how often it does, no faster than `recheckRate`, as `24` or `0.5`; 0 for never',
+    fallback: '24',
+  },
+  {
+    key: 'repair',
+    environment: 'CHUNKMESH_REPAIR',
+    flag: '--repair <where>',
+    meaning: `where what is wrong there is mended from the store and from peers, one of ${REPAIRS.join(', ')}: nowhere, in the store alone, or in place`,
+    fallback: 'never',
+  },
+  {
+    key: 'alerts',
+    environment: 'CHUNKMESH_ALERTS',
+    flag: '--alerts <path>',
+    meaning: 'a unix socket by which processes of this device raise alerts; mode 0600',
+    fallback: 'none',
+  },
+  {
+    key: 'alertsGroup',
+    environment: 'CHUNKMESH_ALERTS_GROUP',
+    flag: '--alerts-group <group>',
+    meaning: 'name or number of a group that may write to it too; mode 0660 then',
+    fallback: 'none',
   },
   {
     key: 'seeds',

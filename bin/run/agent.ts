@@ -10,7 +10,7 @@ import type {
 import { asError } from '../../shared/errors.js';
 import { brokerAddress, listenAddress, metricsAddress } from '../arguments.js';
 import type { AgentFlags } from '../commands/agent.js';
-import { resolveSettings, unknownVariables } from '../config/agent_config.js';
+import { namedPaths, resolveSettings, unknownVariables } from '../config/agent_config.js';
 import type { AgentSettings } from '../config/settings.js';
 import { stopRequested } from '../lifetime.js';
 import { createLogger } from '../log.js';
@@ -45,6 +45,25 @@ function storeLimitsOf({
   };
 }
 
+type StandingOptions = Pick<AgentOptions, 'installed' | 'integrityHours' | 'repair' | 'alerts' | 'alertsGroup'>;
+
+/** Of settings, or of flags but for what is installed. */
+function standingOf({
+  installed,
+  integrityHours,
+  repair,
+  alerts,
+  alertsGroup,
+}: { [K in keyof StandingOptions]?: StandingOptions[K] | undefined }): StandingOptions {
+  return {
+    ...(installed !== undefined && { installed }),
+    ...(integrityHours !== undefined && { integrityHours }),
+    ...(repair !== undefined && { repair }),
+    ...(alerts !== undefined && { alerts }),
+    ...(alertsGroup !== undefined && { alertsGroup }),
+  };
+}
+
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
   const { http, httpAfter, httpMaxBytes, httpCa, renew, metrics, seedSeconds, seedRatio } = flags;
@@ -67,6 +86,8 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(logLevel !== undefined && { logLevel }),
     ...limitsOf(flags),
     ...storeLimitsOf(flags),
+    ...standingOf({ ...flags, installed: undefined }),
+    ...(flags.installed !== undefined && { installed: namedPaths(flags.installed, '--installed') }),
   };
 }
 
@@ -96,6 +117,9 @@ function printEvents(agent: Agent): void {
   agent.on('rollout', (rollout) => output.json({ event: 'rollout', ...rollout }));
   agent.on('progress', (progress) => output.json({ event: 'progress', ...plain(progress) }));
   agent.on('complete', (done) => output.json(completion(agent, done)));
+  agent.on('integrity', (row) => output.json({ event: 'integrity', ...row }));
+  agent.on('repaired', (what) => output.json({ event: 'repaired', ...what }));
+  agent.on('alert', (alert) => output.json({ event: 'alert', ...alert }));
   agent.on('warning', ({ code, message, remedy }) => output.json({ event: 'warning', code, message, remedy }));
 }
 
@@ -168,6 +192,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     seeding: { seconds: settings.seedSeconds, ratio: settings.seedRatio },
     limits: limitsOf(settings),
     ...storeLimitsOf(settings),
+    ...standingOf(settings),
     http: httpOf(settings),
     ...(settings.renew !== undefined && { renew: settings.renew }),
   };

@@ -42,6 +42,7 @@ export async function runPublish(file: string, flags: PublishFlags): Promise<voi
     expiresDays,
     ...((onlyGroup ?? onlySite) !== undefined && { audience: { groups: onlyGroup, sites: onlySite } }),
     urgent: flags.urgent === true,
+    emergency: flags.emergency === true,
     priority: flags.priority,
     ...(urls !== undefined && { urls }),
     ...(index !== undefined && { indexFile: index }),

@@ -5,6 +5,7 @@ import type { StatusFlags } from '../commands/status.js';
 import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
 import { output } from '../output.js';
+import { formatReports } from '../reports_text.js';
 import { endingNote, formatStatus, listDevices, statusJson } from '../status_table.js';
 
 /** Every device's last status is retained by the broker: after this much silence, all of them are here. */
@@ -21,7 +22,8 @@ function print(status: FleetStatus, roster: readonly Member[], { json, watch }: 
     output.json({ at: Math.floor(Date.now() / 1000), devices: devices.map(statusJson) });
     return;
   }
-  const known = formatStatus(devices, Date.now() / 1000);
+  const now = Date.now() / 1000;
+  const known = [formatStatus(devices, now), ...formatReports(status.rows(), now)].join('\n');
   const table = status.online ? known : `${known}\n${LOST}`;
   if (watch && process.stdout.isTTY) output.screen(table);
   else output.line(table);

@@ -1,11 +1,11 @@
 import type { Key } from '@tufjs/models';
 import { withFleetLock } from '../../broker/fleet/fleet_lock.js';
-import { type AllKeys, changeKeys, initTrust, type Waiting } from '../../broker/trust/ceremony.js';
+import { type AllKeys, changeKeys, initTrust, renew, type Waiting } from '../../broker/trust/ceremony.js';
 import { createKeyFile, readPublicKey } from '../../broker/trust/key_files.js';
 import type { KeyedRole, KeysOfRole } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import type { RoleFlags, RotateFlags, TrustFlags } from '../commands/trust.js';
+import type { RenewFlags, RoleFlags, RotateFlags, TrustFlags } from '../commands/trust.js';
 import { output } from '../output.js';
 
 /** Keys made, added, replaced: what they change is signed by the keys that are here, and waits for the others. */
@@ -51,6 +51,10 @@ export async function setThreshold(threshold: number, { fleet, role, json }: Rol
   await change(fleet, json, role, (of) => ({ ...of, threshold }));
 }
 
+export async function renewRole({ fleet, role, json }: RenewFlags): Promise<void> {
+  await staged(fleet, json, (repository) => renew(repository, role, seconds()));
+}
+
 function oldKey({ keys }: KeysOfRole, role: KeyedRole, begins: string | undefined): Key {
   const found = keys.filter(({ keyID }) => begins === undefined || keyID.startsWith(begins));
   const [key] = found;
@@ -62,10 +66,20 @@ function oldKey({ keys }: KeysOfRole, role: KeyedRole, begins: string | undefine
 type KeyChange = (of: KeysOfRole, repository: TrustRepository) => KeysOfRole | Promise<KeysOfRole>;
 
 async function change(fleet: string, json: true | undefined, role: KeyedRole, edit: KeyChange): Promise<void> {
+  await staged(fleet, json, (repository) => {
+    const apply = async (keys: AllKeys): Promise<AllKeys> => ({ ...keys, [role]: await edit(keys[role], repository) });
+    return changeKeys(repository, apply, seconds());
+  });
+}
+
+async function staged(
+  fleet: string,
+  json: true | undefined,
+  act: (repository: TrustRepository) => Promise<readonly Waiting[]>,
+): Promise<void> {
   const { waiting, folder } = await withFleetLock(fleet, async () => {
     const repository = await TrustRepository.open(fleet);
-    const apply = async (keys: AllKeys): Promise<AllKeys> => ({ ...keys, [role]: await edit(keys[role], repository) });
-    return { waiting: await changeKeys(repository, apply, seconds()), folder: repository.staged.path };
+    return { waiting: await act(repository), folder: repository.staged.path };
   });
   tellWaiting(waiting, folder, json);
 }

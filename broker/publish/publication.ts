@@ -47,7 +47,7 @@ export class Publication {
 
   async run(change: Change): Promise<{ timestamp: number; replaced: string | undefined }> {
     const { group } = this.#options;
-    await this.#topic(group).retained(RETAINED_WAIT_MS);
+    await this.#hearAll();
     let replaced: string | undefined;
     const others = new Set<string>();
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -64,12 +64,22 @@ export class Publication {
     throw new ChunkmeshError('E_TIMEOUT', `other publishers changed group ${group} ${MAX_ATTEMPTS} times meanwhile`);
   }
 
+  /** Of every group: a folder from a backup is behind where any of them went on. */
+  async #hearAll(): Promise<void> {
+    const { fleetFolder, group } = this.#options;
+    const known = await withFleetLock(fleetFolder, async () => {
+      return groupsOf(await (await TrustRepository.open(fleetFolder)).current());
+    });
+    const topics = [...new Set([...known, group])].map((one) => this.#topic(one));
+    await Promise.all(topics.map((topic) => topic.retained(RETAINED_WAIT_MS)));
+  }
+
   /** @returns the groups beside this one whose bundles are others now. */
   async #change(change: Change): Promise<{ replaced: string | undefined; others: string[] }> {
     const { fleetFolder, group, now } = this.#options;
     return withFleetLock(fleetFolder, async () => {
       const repository = await TrustRepository.open(fleetFolder);
-      await this.#adoptAll(repository, group);
+      for (const one of this.#topics.keys()) await this.#adoptAll(repository, one);
       const before = await filesByGroup(repository);
       const replaced = await change(repository, Math.floor(now()));
       const after = await filesByGroup(repository);

@@ -31,6 +31,8 @@ export interface PublishOptions {
   /** Who else than the group's devices may have it: absent, whoever a director schedules it for (P-12.3). */
   readonly audience?: Audience;
   readonly urgent?: boolean;
+  /** P-10.13; it is urgent too. */
+  readonly emergency?: boolean;
   /** Default 5. */
   readonly priority?: number;
   readonly urls?: readonly string[];
@@ -86,10 +88,12 @@ export async function publish(options: PublishOptions): Promise<Published> {
   }
 }
 
-function howOf({ devices, urgent = false, priority = DEFAULT_PRIORITY, urls = [] }: PublishOptions): RolloutCustom {
+function howOf(options: PublishOptions): RolloutCustom {
+  const { devices, urgent = false, emergency = false, priority = DEFAULT_PRIORITY, urls = [] } = options;
   return {
     shards: shardCount(devices),
-    ...(urgent && { urgent }),
+    ...((urgent || emergency) && { urgent: true }),
+    ...(emergency && { emergency }),
     ...(priority !== DEFAULT_PRIORITY && { priority }),
     ...(urls.length > 0 && { urls: [...urls] }),
   };

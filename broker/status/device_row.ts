@@ -10,6 +10,22 @@ export interface RolloutRow extends Omit<RolloutProgress, 'artifact'> {
   readonly artifact: string;
 }
 
+/** P-15.2: what the device says of another. */
+export interface ReportRow {
+  readonly device: string;
+  /** Hex (P-1.3). */
+  readonly artifact: string;
+  /** INDEX_CHUNK for the index. */
+  readonly chunk: number;
+  /** SHA-256, hex. */
+  readonly expected: string;
+  readonly found: string;
+  /** Seconds since the epoch, by the clock of who reports. */
+  readonly at: number;
+  /** How many wrong chunks came of it. */
+  readonly count: number;
+}
+
 interface Sample {
   readonly receivedMs: number;
   readonly bytes: number;
@@ -18,6 +34,8 @@ interface Sample {
 export interface DeviceRow {
   readonly device: string;
   readonly site: string;
+  /** SHA-256 of the certificate that signed the newest report, hex: a roster knows which is the device's. */
+  readonly certificate: string;
   readonly online: boolean;
   /** Version of the agent. */
   readonly agent: string;
@@ -27,6 +45,14 @@ export interface DeviceRow {
   /** When the newest report was signed, seconds since the epoch. */
   readonly at: number;
   readonly rollouts: readonly RolloutRow[];
+  /** Of at most 16 devices. */
+  readonly reports: readonly ReportRow[];
+  /** Whether what is installed is right (P-15.5). */
+  readonly integrity?: NonNullable<StatusMessage['integrity']>;
+  /** What nobody has acknowledged, the newest, in their order (P-15.8). */
+  readonly alerts?: NonNullable<StatusMessage['alerts']>;
+  /** How many there are beside these. */
+  readonly moreAlerts?: number;
   /** From the network, between the last two reports; 0 while nothing is fetched. */
   readonly bytesPerSecond: number;
   readonly sample: Sample;
@@ -35,10 +61,13 @@ export interface DeviceRow {
 export interface StatusReport {
   readonly device: string;
   readonly site: string;
+  readonly certificate: string;
   readonly message: StatusMessage;
   /** Any monotonic clock, ms. */
   readonly receivedMs: number;
 }
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const fetched = (rollouts: readonly RolloutProgress[]): number =>
   rollouts.reduce((sum, { fromSeed, fromPeers, fromHttp = 0 }) => sum + fromSeed + fromPeers + fromHttp, 0);
@@ -58,7 +87,7 @@ function throughput(before: DeviceRow | undefined, { message, receivedMs }: Stat
  * so it is older than what the device said since: it takes the device offline and leaves the rest as it was.
  */
 export function nextRow(before: DeviceRow | undefined, report: StatusReport): DeviceRow {
-  const { device, site, message } = report;
+  const { device, site, certificate, message } = report;
   if (before !== undefined && message.at < before.at) {
     return message.online ? before : { ...before, online: false, peers: 0, bytesPerSecond: 0 };
   }
@@ -66,15 +95,20 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
   return {
     device,
     site,
+    certificate,
     online: message.online,
     agent: message.agent,
     peers: message.peers,
     ...(message.metered !== undefined && { metered: message.metered }),
     at: message.at,
-    rollouts: message.rollouts.map((rollout) => ({
-      ...rollout,
-      artifact: Buffer.from(rollout.artifact).toString('hex'),
+    rollouts: message.rollouts.map((rollout) => ({ ...rollout, artifact: hex(rollout.artifact) })),
+    reports: (message.reports ?? []).map((report) => ({
+      ...report,
+      ...{ artifact: hex(report.artifact), expected: hex(report.expected), found: hex(report.found) },
     })),
+    ...(message.integrity !== undefined && { integrity: message.integrity }),
+    ...(message.alerts !== undefined && { alerts: message.alerts }),
+    ...(message.moreAlerts !== undefined && { moreAlerts: message.moreAlerts }),
     bytesPerSecond,
     sample,
   };

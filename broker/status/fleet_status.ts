@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { checkNotFromFuture, openEnvelope } from '../../shared/control/envelope.js';
-import { decodeMessage } from '../../shared/control/messages.js';
-import { parseTopic, topics } from '../../shared/control/topics.js';
+import { checkNotFromFuture, openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { type CommandMessage, decodeMessage, encodeMessage } from '../../shared/control/messages.js';
+import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink, ControlLinkOptions, ControlMessage } from '../../shared/mqtt/control_link.js';
@@ -76,6 +76,13 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     }
   }
 
+  /** P-4.8: says it to a device, once; whether it heard shows in what it says. @throws E_MESSAGE_TOO_LARGE */
+  command(device: string, command: CommandMessage): void {
+    const topic = topics.command(this.#credential.prefix, device);
+    const { qos } = TOPICS.command;
+    this.#link?.publish(topic, sealEnvelope(topic, encodeMessage(command), this.#credential), { qos, retain: false });
+  }
+
   async close(): Promise<void> {
     await this.#link?.close();
   }
@@ -92,7 +99,9 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
       const message = decodeMessage('status', inner);
       checkNotFromFuture(message.at, now);
       const { id: device, site } = signer.identity;
-      const row = nextRow(this.#rows.get(device), { device, site, message, receivedMs: nowMs });
+      const { fingerprint: certificate } = signer;
+      const report = { device, site, certificate, message, receivedMs: nowMs };
+      const row = nextRow(this.#rows.get(device), report);
       this.#rows.set(device, row);
       this.emit('row', row);
     } catch (error) {

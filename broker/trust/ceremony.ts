@@ -75,28 +75,63 @@ export async function changeKeys(
 ): Promise<readonly Waiting[]> {
   const current = await repository.current();
   const before = await keysNow(repository, current);
-  const base = await stagedKeys(repository, current, before);
-  const keys = await change(base);
+  const keys = await change(await stagedKeys(repository, current, before));
   checkKeys(keys);
-  const expires = now + OFFLINE_DAYS * DAY_SECONDS;
-  const { version } = current.root.metadata.signed;
-  if (ROOT_ROLES.some((role) => !same(before[role], keys[role]))) {
-    // Signed by the keys of the root before and by its own (TUF 5.3.4, 5.3.5).
-    const signers = { keys: union(before.root.keys, keys.root.keys), threshold: 1 };
-    await stage(repository, ROOT, makeRoot(keys, { version: version + 1, expires }), signers);
-  }
-  if (!same(before.release, keys.release) || !same(before.director, keys.director)) {
-    const next = (role: string): number => (current.meta[role]?.version ?? 0) + 1;
-    const targets = makeTargets(keys.release, keys.director, { version: next(TARGETS), expires });
-    await stage(repository, TARGETS, targets, keys.release);
-    if (!same(before.release, keys.release)) {
-      for (const role of BINS.map(binRole).filter((bin) => current.meta[bin] !== undefined)) {
-        const list = makeTargetList(await repository.targets(current, role), { version: next(role), expires });
-        await stage(repository, role, list, keys.release);
-      }
-    }
-  }
+  const at = { now, current };
+  if (ROOT_ROLES.some((role) => !same(before[role], keys[role]))) await stageRoot(repository, before, keys, at);
+  const [release, director] = [!same(before.release, keys.release), !same(before.director, keys.director)];
+  if (release || director) await stageTargets(repository, keys, at, release);
   return promote(repository, now, ONLINE_DAYS);
+}
+
+/** Stages what is signed offline with new dates and the keys that it has: before it expires. */
+export async function renew(
+  repository: TrustRepository,
+  role: 'root' | 'release',
+  now: number,
+): Promise<readonly Waiting[]> {
+  const current = await repository.current();
+  const before = await keysNow(repository, current);
+  const keys = await stagedKeys(repository, current, before);
+  if (role === 'root') await stageRoot(repository, before, keys, { now, current });
+  else await stageTargets(repository, keys, { now, current }, true);
+  return promote(repository, now, ONLINE_DAYS);
+}
+
+interface Moment {
+  readonly now: number;
+  readonly current: Current;
+}
+
+/** Signed by the keys of the root before and by its own (TUF 5.3.4, 5.3.5). */
+async function stageRoot(
+  repository: TrustRepository,
+  before: AllKeys,
+  keys: AllKeys,
+  { now, current }: Moment,
+): Promise<void> {
+  const version = current.root.metadata.signed.version + 1;
+  const signers = { keys: union(before.root.keys, keys.root.keys), threshold: 1 };
+  const root = makeRoot(keys, { version, expires: now + OFFLINE_DAYS * DAY_SECONDS });
+  await stage(repository, ROOT, root, signers);
+}
+
+async function stageTargets(
+  repository: TrustRepository,
+  { release, director }: AllKeys,
+  { now, current }: Moment,
+  withBins: boolean,
+): Promise<void> {
+  const at = (role: string) => ({
+    version: (current.meta[role]?.version ?? 0) + 1,
+    expires: now + OFFLINE_DAYS * DAY_SECONDS,
+  });
+  await stage(repository, TARGETS, makeTargets(release, director, at(TARGETS)), release);
+  if (!withBins) return;
+  for (const role of BINS.map(binRole).filter((bin) => current.meta[bin] !== undefined)) {
+    const list = makeTargetList(await repository.targets(current, role), at(role));
+    await stage(repository, role, list, release);
+  }
 }
 
 /** What the newest metadata has. */

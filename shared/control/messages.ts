@@ -1,11 +1,19 @@
 import { z } from 'zod';
 import { ChunkmeshError } from '../errors.js';
 import {
+  INDEX_CHUNK,
+  MAX_ALERT_TEXT,
+  MAX_ALERTS,
+  MAX_ARTIFACT_BYTES,
   MAX_CANDIDATES,
   MAX_CERTIFICATE_BYTES,
   MAX_CHUNKS,
+  MAX_COMMAND_SECONDS,
   MAX_DIGEST_BITS,
+  MAX_INSTALLED,
+  MAX_INTEGRITY_RANGES,
   MAX_OFFER_SECONDS,
+  MAX_REPORTS,
   MAX_REQUEST_BYTES,
   MAX_ROLLOUTS,
 } from '../limits.js';
@@ -83,6 +91,50 @@ const progress = z.object({
   error: code,
 });
 
+/** P-15.2: of one device, what it sent last that was wrong. */
+const report = z.object({
+  device: id,
+  artifact: bin(32),
+  chunk: z
+    .int()
+    .min(0)
+    .refine((chunk) => chunk < MAX_CHUNKS || chunk === INDEX_CHUNK, 'neither a chunk nor the index'),
+  expected: bin(32),
+  found: bin(32),
+  at: seconds,
+  count: count.min(1),
+});
+
+export const INTEGRITY_STATES = ['ok', 'mismatch', 'unreadable', 'other'] as const;
+
+const position = z.int().min(0).max(MAX_ARTIFACT_BYTES);
+
+/** P-15.5 */
+const integrity = z.object({
+  name: id,
+  version: version.optional(),
+  state: z.enum(INTEGRITY_STATES),
+  at: seconds,
+  ranges: z
+    .array(z.tuple([position, position]))
+    .max(MAX_INTEGRITY_RANGES)
+    .optional(),
+  more: z.boolean().optional(),
+  repaired: count.optional(),
+});
+
+/** P-15.8 */
+const alert = z.object({
+  n: count,
+  kind: id,
+  text: z
+    .string()
+    .regex(/^[ -~]*$/, 'not printable ASCII')
+    .max(MAX_ALERT_TEXT),
+  at: seconds,
+  count: z.int().min(1),
+});
+
 const status = z.object({
   t: z.literal('status'),
   at: seconds,
@@ -91,6 +143,14 @@ const status = z.object({
   peers: count,
   metered: z.enum(['fetch', 'urgent']).optional(),
   rollouts: z.array(progress).max(MAX_ROLLOUTS),
+  reports: z
+    .array(report)
+    .max(MAX_REPORTS)
+    .refine((list) => new Set(list.map((entry) => entry.device)).size === list.length, 'two reports of one device')
+    .optional(),
+  integrity: z.array(integrity).max(MAX_INSTALLED).optional(),
+  alerts: z.array(alert).max(MAX_ALERTS).optional(),
+  moreAlerts: count.optional(),
 });
 
 const bytes = (most: number) =>
@@ -114,7 +174,20 @@ const enrolled = z
   })
   .refine(({ certificate, error }) => (certificate === undefined) !== (error === undefined), 'breaks P-13.9');
 
-const SCHEMAS = { trust, have, offer, answer, status, enroll, enrolled } as const;
+/** P-4.8 */
+const command = z
+  .object({
+    t: z.literal('command'),
+    v: z.literal(1),
+    do: z.literal('acknowledge'),
+    from: count.optional(),
+    upto: count,
+    at: seconds,
+    expires: seconds,
+  })
+  .refine(({ at, expires }) => expires >= at && expires - at <= MAX_COMMAND_SECONDS, 'breaks P-4.8');
+
+const SCHEMAS = { trust, have, offer, answer, status, command, enroll, enrolled } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
@@ -130,6 +203,8 @@ export interface Rollout {
   /** P-2.4 */
   readonly shards: number;
   readonly urgent?: true;
+  /** P-10.13 */
+  readonly emergency?: true;
   readonly priority?: number;
   /** P-11 */
   readonly urls?: readonly string[];
@@ -143,6 +218,10 @@ export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
 export type EnrollMessage = Message<'enroll'>;
 export type EnrolledMessage = Message<'enrolled'>;
+export type WrongChunkReport = z.infer<typeof report>;
+export type CommandMessage = Message<'command'>;
+export type IntegrityRow = z.infer<typeof integrity>;
+export type AlertRow = z.infer<typeof alert>;
 export type RolloutProgress = z.infer<typeof progress>;
 export type Candidate = z.infer<typeof candidate>;
 

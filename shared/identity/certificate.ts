@@ -16,6 +16,8 @@ export interface Holder {
   readonly identity: Identity;
   /** Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** SHA-256 of the certificate's DER, hex: what a roster knows it by. */
+  readonly fingerprint: string;
   /** Seconds since the epoch. */
   readonly notBefore: number;
   readonly notAfter: number;
@@ -93,6 +95,7 @@ export function readCertificate(certificate: X509Certificate, authority: X509Cer
   return {
     identity,
     publicKey: rawPublicKey(certificate.publicKey),
+    fingerprint: createHash('sha256').update(certificate.raw).digest('hex'),
     notBefore: toSeconds(certificate.validFrom),
     notAfter: toSeconds(certificate.validTo),
   };

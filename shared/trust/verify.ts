@@ -39,6 +39,8 @@ export const rolloutCustomSchema = z.object({
     .max(MAX_SHARDS)
     .refine((n) => (n & (n - 1)) === 0, 'not a power of two'),
   urgent: z.literal(true).optional(),
+  /** P-10.13 */
+  emergency: z.literal(true).optional(),
   priority: z.int().min(0).max(MAX_PRIORITY).optional(),
   urls: z.array(z.string().refine(isSourceUrl)).max(MAX_URLS).optional(),
 });
@@ -168,11 +170,12 @@ function custom<T extends z.ZodType>(schema: T, target: TargetFile, what: string
   throw new ChunkmeshError('E_TRUST_ARTIFACT', `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
 }
 
-function defined(how: RolloutCustom): Pick<Rollout, 'shards' | 'urgent' | 'priority' | 'urls'> {
-  const { shards, urgent, priority, urls } = how;
+function defined(how: RolloutCustom): Pick<Rollout, 'shards' | 'urgent' | 'emergency' | 'priority' | 'urls'> {
+  const { shards, urgent, emergency, priority, urls } = how;
   return {
     shards,
     ...(urgent !== undefined && { urgent }),
+    ...(emergency !== undefined && { emergency }),
     ...(priority !== undefined && { priority }),
     ...(urls !== undefined && urls.length > 0 && { urls }),
   };

@@ -48,7 +48,8 @@ describe('Control', () => {
   it('asks again for the groups that said nothing, and for no other', () => {
     const { control: asked, subscribed } = control();
     const [cameras, all] = ['cameras', 'all'].map((group) => topics.trust(PREFIX, group));
-    expect(subscribed).toEqual([cameras, all, topics.signal(PREFIX, 'north', 'cam-1', '+')]);
+    const own = [topics.signal(PREFIX, 'north', 'cam-1', '+'), topics.command(PREFIX, 'cam-1')];
+    expect(subscribed).toEqual([cameras, all, ...own]);
     asked.heardOf('cameras', true);
     subscribed.length = 0;
     asked.askAgain();

@@ -22,8 +22,8 @@ describe('P-5 two devices agree', () => {
     const [left] = a.agreed;
     const [right] = b.agreed;
     expect([left?.direction, right?.direction]).toEqual([0, 1]);
-    expect(left?.peer).toEqual(b.peer);
-    expect(right?.peer).toEqual(a.peer);
+    expect(left?.peer).toMatchObject(b.peer);
+    expect(right?.peer).toMatchObject(a.peer);
     expect(hex(left?.localId ?? ARTIFACT)).toBe(hex(right?.remoteId ?? OTHER_ARTIFACT));
     expect(hex(left?.remoteId ?? ARTIFACT)).toBe(hex(right?.localId ?? OTHER_ARTIFACT));
     const datagram = new Uint8Array(40);

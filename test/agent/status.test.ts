@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { StatusClock, statesOf, statusMessage } from '../../agent/status.js';
-import { decodeMessage, encodeMessage, type RolloutProgress } from '../../shared/control/messages.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type RolloutProgress,
+  type WrongChunkReport,
+} from '../../shared/control/messages.js';
+import { MAX_CERTIFICATE_BYTES, MAX_MESSAGE_BYTES } from '../../shared/limits.js';
 
 const HEARTBEAT_MS = 60_000;
 
@@ -156,6 +162,17 @@ describe('P-4.7 statesOf', () => {
     for (const other of others) expect(states(other)).not.toBe(states({}));
   });
 
+  it('P-15.2: differs by a report that is new, and by what is new of a device that was reported before', () => {
+    const bytes = new Uint8Array(32);
+    const report = { device: 'mallory', artifact: bytes, chunk: 3, expected: bytes, found: bytes, at: 9, count: 1 };
+    const of = (...reports: WrongChunkReport[]): string =>
+      statesOf(statusMessage({ at: 1, online: true, agent: '0.1.0', peers: 2, rollouts: [], reports }), new Set());
+    const all = [of(), of(report), of({ ...report, at: 10 }), of({ ...report, count: 2 })];
+    expect(new Set([...all, of({ ...report, device: 'other' }), of(report, { ...report, device: 'other' })]).size).toBe(
+      6,
+    );
+  });
+
   it('leaves out a rollout that waits to be joined', () => {
     const joining = new Set(['00'.repeat(32)]);
     expect(states({ state: 'complete' }, joining)).toBe(states({}, joining));
@@ -199,5 +216,71 @@ describe('P-4.7 statusMessage', () => {
     expect(Object.keys(of(0))).toEqual(['t', 'at', 'online', 'agent', 'peers', 'rollouts']);
     const metered = statusMessage({ at: 1, online: true, agent: '0.1.0', peers: 2, metered: 'fetch', rollouts: [] });
     expect(Object.keys(metered)).toEqual(['t', 'at', 'online', 'agent', 'peers', 'metered', 'rollouts']);
+  });
+});
+
+describe('P-4.7: a status with everything at its longest', () => {
+  const long = 'x'.repeat(64);
+  const most = 2 ** 36;
+  const rollouts: RolloutProgress[] = Array.from({ length: 16 }, () => ({
+    ...{
+      name: long,
+      version: long,
+      artifact: new Uint8Array(32),
+      state: 'indexing',
+      hold: true,
+      held: most,
+      chunks: most,
+      size: most,
+    },
+    ...{
+      fromSeed: most,
+      fromPeers: most,
+      fromDisk: most,
+      fromHttp: most,
+      wasted: most,
+      seconds: 1e9 + 0.1,
+      error: 'E'.repeat(64),
+    },
+  }));
+  const ranges = Array.from({ length: 16 }, (): [number, number] => [most, most]);
+  const integrity = Array.from({ length: 16 }, () => ({
+    ...{
+      name: long,
+      version: long,
+      state: 'unreadable' as const,
+      at: most,
+      ranges,
+      more: true,
+      repaired: Number.MAX_SAFE_INTEGER,
+    },
+  }));
+  const alerts = Array.from({ length: 8 }, () => ({
+    ...{ n: Number.MAX_SAFE_INTEGER, kind: long, text: 'x'.repeat(256), at: most, count: Number.MAX_SAFE_INTEGER },
+  }));
+
+  it('P-2.7: stays a fifth of the limit of a message', () => {
+    const message = statusMessage({
+      ...{ at: most, online: false, agent: long, peers: most, metered: 'urgent' as const, rollouts },
+      ...{ integrity, alerts, moreAlerts: Number.MAX_SAFE_INTEGER },
+    });
+    const payload = encodeMessage(message);
+    expect(decodeMessage('status', payload)).toEqual(message);
+    // With a certificate at its longest, and the rest of an envelope.
+    expect(payload.length + MAX_CERTIFICATE_BYTES + 200).toBeLessThan(MAX_MESSAGE_BYTES / 5);
+  });
+
+  it('has an alert, and what is installed, told soon, and not that it was looked at again', () => {
+    const message = statusMessage({ at: 1, online: true, agent: '', peers: 0, rollouts: [] });
+    const states = (more: object): string => statesOf({ ...message, ...more }, new Set());
+    const row = { name: 'a', version: '1', state: 'ok' as const, at: 5 };
+    const alert = { n: 1, kind: 'a', text: '', at: 5, count: 1 };
+    expect(states({ integrity: [row] })).not.toBe(states({}));
+    expect(states({ integrity: [{ ...row, at: 9 }] })).toBe(states({ integrity: [row] }));
+    expect(states({ integrity: [{ ...row, state: 'mismatch', ranges: [[0, 1]] }] })).not.toBe(
+      states({ integrity: [row] }),
+    );
+    expect(states({ alerts: [alert] })).not.toBe(states({}));
+    expect(states({ alerts: [{ ...alert, n: 2 }] })).not.toBe(states({ alerts: [alert] }));
   });
 });

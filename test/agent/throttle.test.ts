@@ -189,6 +189,17 @@ describe('Throttle', () => {
     expect(made.map((controller) => controller instanceof Foreground)).toEqual([true, false]);
   });
 
+  it('P-10.13: caps nothing of an emergency, nor what it is told, and all else as ever meanwhile', () => {
+    const throttle = new Throttle(0, { upRate: 100_000, peerUpRate: 50_000, downRate: 1_000_000 });
+    const { congestion, caps } = throttle.sessionOptions(0, 'x', true, true);
+    expect([congestion?.(1200, 1e6) instanceof Foreground, caps]).toEqual([true, []]);
+    const plain = throttle.sessionOptions(0, 'x', false).caps ?? [];
+    expect(plain.map((cap) => cap.bytesPerSecond)).toEqual([100_000, 50_000]);
+    const peer = new Peer();
+    throttle.watch(0, 'x', peer.session);
+    expect(off(run(throttle, [peer], 0, 5000), 1_000_000)).toBeLessThan(0.03);
+  });
+
   it.each([
     { upRate: 999 },
     { downRate: -1 },

@@ -35,6 +35,30 @@ describe('resolveSettings', () => {
     expect(seeds).toEqual([join(path, '../a.img'), '/b.img']);
   });
 
+  it('reads where something is installed from each source, and paths of the file as relative to it', async () => {
+    const path = await file({
+      bundle: 'a',
+      store: 'b',
+      installed: { firmware: '/dev/p2', model: 'm.bin' },
+      alerts: 'a.sock',
+    });
+    const { installed, alerts } = await resolveSettings({ flags: {}, environment: {}, file: path });
+    expect(installed).toEqual({ firmware: '/dev/p2', model: join(path, '../m.bin') });
+    expect(alerts).toBe(join(path, '../a.sock'));
+    const environment = { CHUNKMESH_INSTALLED: 'firmware=/dev/p2:model=/m=1', CHUNKMESH_INTEGRITY_HOURS: '0.5' };
+    expect(environmentSettings(environment)).toEqual({
+      installed: { firmware: '/dev/p2', model: '/m=1' },
+      integrityHours: 0.5,
+    });
+  });
+
+  it.each(['firmware', '=/dev/p2', 'firmware=', 'a=/x:a=/y', 'a b=/x', '__proto__=/x'])(
+    'refuses %s as what is installed',
+    (text) => {
+      expect(() => environmentSettings({ CHUNKMESH_INSTALLED: text })).toThrow(coded('E_CONFIG') as Error);
+    },
+  );
+
   it('names an unknown key and the known one that is nearest', async () => {
     const path = await file({ bundle: 'a', store: 'b', statusInterval: 100, seed: [] });
     await expect(resolveSettings({ flags: {}, environment: {}, file: path })).rejects.toThrow(

@@ -12,6 +12,10 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   publish: ['publish', 'file', '--fleet', 'nowhere', '--name', 'firmware', '--version', '1'],
   agent: ['agent', '--bundle', 'nowhere/cam-1.json', '--store', 'nowhere/store'],
   status: ['status', '--fleet', 'nowhere'],
+  evidence: ['evidence', '--store', 'nowhere/store'],
+  guard: ['guard', '--fleet', 'nowhere', '--threshold', '2'],
+  acknowledge: ['acknowledge', 'cam-1', '--fleet', 'nowhere', '--upto', '3'],
+  alert: ['alert', 'tamper', '--socket', 'nowhere/alerts'],
   demo: ['demo'],
   token: ['token', '--fleet', 'nowhere'],
   registrar: ['registrar', '--fleet', 'nowhere'],
@@ -80,6 +84,9 @@ describe('what is no number', () => {
     ['agent', '--join-window'],
     ['agent', '--http-after'],
     ['agent', '--seed-seconds'],
+    ['guard', '--threshold'],
+    ['guard', '--sites'],
+    ['guard', '--days'],
     ['demo', '--devices'],
     ['demo', '--timeout'],
     ['token', '--count'],
@@ -92,6 +99,19 @@ describe('what is no number', () => {
       expect(rest).toEqual(BAD_ARGUMENT);
       expect(message).toMatch(new RegExp(`^${option} ".*" is not a whole number from \\d+ to \\d+$`, 's'));
     }
+  });
+});
+
+describe('P-15.3 a threshold', () => {
+  it.each(['1', '0', '1001'])('of %s is refused: a liar alone could frame another', async (value) => {
+    const { message, ...rest } = await refused(['guard', '--fleet', 'nowhere', '--threshold', value]);
+    expect([rest, message]).toEqual([BAD_ARGUMENT, `--threshold "${value}" is not a whole number from 2 to 1000`]);
+  });
+
+  it('has to be given', async () => {
+    expect(await refused(['guard', '--fleet', 'nowhere'])).toMatchObject({
+      message: expect.stringMatching(/^required option '--threshold/),
+    });
   });
 });
 
@@ -108,6 +128,7 @@ describe('what is none of the choices', () => {
     ['enroll', '--role'],
     ['broker', '--kind'],
     ['agent', '--http'],
+    ['agent', '--repair'],
     ['demo', '--broker'],
     ['token', '--role'],
     ['agent', '--renew'],
@@ -140,13 +161,15 @@ describe('an empty path, as an unset variable of a script makes one', () => {
   it.each([
     ['init', ['init', '', '--name', 'plant'], '<folder>'],
     ['publish', ['publish', '', ...(WHOLE.publish ?? []).slice(2)], '<file>'],
-    ...['enroll', 'broker', 'publish', 'status'].map((verb) => {
+    ...['enroll', 'broker', 'publish', 'status', 'guard'].map((verb) => {
       return [verb, [...(WHOLE[verb] ?? []), '--fleet', ''], '--fleet'] as const;
     }),
     ['broker', [...(WHOLE.broker ?? []), '--audit', ''], '--audit'],
     ['agent', [...(WHOLE.agent ?? []), '--config='], '--config'],
     ['publish', [...(WHOLE.publish ?? []), '--index', ''], '--index'],
     ['agent', [...(WHOLE.agent ?? []), '--http-ca', ''], '--http-ca'],
+    ['evidence', ['evidence', '--store', ''], '--store'],
+    ['guard', [...(WHOLE.guard ?? []), '--bundle', ''], '--bundle'],
     ['demo', ['demo', '--file', ''], '--file'],
     ['enroll', [...(WHOLE.enroll ?? []), '--csr', ''], '--csr'],
     ['token', [...(WHOLE.token ?? []), '--out', ''], '--out'],
@@ -169,7 +192,7 @@ describe('an empty path, as an unset variable of a script makes one', () => {
 });
 
 describe('what is no address', () => {
-  it.each(['publish', 'agent', 'status', 'registrar', 'join'])('%s --broker', async (verb) => {
+  it.each(['publish', 'agent', 'status', 'guard', 'registrar', 'join'])('%s --broker', async (verb) => {
     for (const value of NO_BROKERS) {
       expect(await refused([...(WHOLE[verb] ?? []), '--broker', value])).toMatchObject(BAD_ARGUMENT);
     }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { readableLine } from '../../bin/log.js';
+import { formatReports } from '../../bin/reports_text.js';
 import { endingNote, formatStatus, listDevices, statusJson } from '../../bin/status_table.js';
 import { formatTable } from '../../bin/table.js';
 import { formatAge, formatBytes, formatPercent, formatRate } from '../../bin/units.js';
-import type { DeviceRow } from '../../broker/status/device_row.js';
+import type { DeviceRow, ReportRow } from '../../broker/status/device_row.js';
+import { INDEX_CHUNK } from '../../shared/limits.js';
 
 describe('units', () => {
   it.each([
@@ -57,10 +59,12 @@ const row: DeviceRow = {
   device: 'cam-1',
   site: 'hall',
   online: true,
+  certificate: 'cd'.repeat(32),
   agent: '0.1.0',
   peers: 2,
   at: 1000,
   rollouts: [rollout],
+  reports: [],
   bytesPerSecond: 1500.4,
   sample: { receivedMs: 1, bytes: 750 },
 };
@@ -130,6 +134,45 @@ describe('status', () => {
     const [listed = { device: '', site: '' }] = listDevices([row], []);
     expect(statusJson(listed)).not.toHaveProperty('sample');
     expect(statusJson(listed)).toMatchObject({ device: 'cam-1', bytesPerSecond: 1500 });
+  });
+});
+
+describe('reports of wrong bytes', () => {
+  const hash = 'ab'.repeat(32);
+  const report = { device: 'mallory', artifact: rollout.artifact, chunk: 7, expected: hash, found: hash };
+  const says = (device: string, over: Partial<ReportRow> = {}): DeviceRow => ({
+    ...{ ...row, device },
+    reports: [{ ...report, at: 990, count: 1, ...over }],
+  });
+
+  it('P-15.2: are a line for each accused, with who says so, what, how often and when', () => {
+    const rows = [
+      says('cam-1', { count: 3 }),
+      says('cam-2', { chunk: INDEX_CHUNK, artifact: 'cd'.repeat(32) }),
+      says('cam-3', { device: 'other' }),
+    ];
+    expect(formatReports(rows, 1012)).toEqual([
+      'wrong bytes from mallory, by report of cam-1 (chunk 7 of firmware 2.0.0, 3 in all, 22 s ago), cam-2 (the index of artifact cdcdcdcdcdcd, 22 s ago)',
+      'wrong bytes from other, by report of cam-3 (chunk 7 of firmware 2.0.0, 22 s ago)',
+    ]);
+    expect(formatReports([row], 1012)).toEqual([]);
+  });
+
+  it('are no flood, however many accuse how many', () => {
+    const crowd = Array.from({ length: 100 }, (_, i) => says(`cam-${i}`));
+    const many = Array.from({ length: 100 }, (_, i) => says(`cam-${i}`, { device: `d${i}` }));
+    const lines = formatReports([...crowd, ...many], 1012);
+    expect(lines).toHaveLength(21);
+    expect(lines[0]).toMatch(/ and 96 more$/);
+    expect(lines.at(-1)).toBe('and 81 devices more are reported');
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(400);
+  });
+
+  it('are in the JSON whole', () => {
+    expect(statusJson({ device: 'cam-1', site: 'hall', row: says('cam-1') })).toMatchObject({
+      reports: [{ ...report, at: 990, count: 1 }],
+    });
+    expect(statusJson({ device: 'cam-1', site: 'hall' })).toMatchObject({ reports: [] });
   });
 });
 

@@ -12,8 +12,9 @@ it('an Agent of the package on a connected mqtt client completes a rollout and l
   await mesh.seed(broker.url, artifact);
   const client = await connectMember(await mesh.enroll('cam-1'), broker.port);
   onTestFinished(() => void client.end(true));
-  const command = `${mesh.prefix}/command/cam-1`;
-  await client.subscribeAsync(command);
+  // A topic of the table that the agent has no use for.
+  const ownTopic = `${mesh.prefix}/have/${'0'.repeat(64)}/0`;
+  await client.subscribeAsync(`${ownTopic}/+`);
 
   const agent = new Agent({
     credential: mesh.fleet.bundlePath('cam-1'),
@@ -35,10 +36,10 @@ it('an Agent of the package on a connected mqtt client completes a rollout and l
   client.on('message', (topic) => void seen.push(topic));
   const own = new Promise<void>((resolve) => void client.once('message', () => resolve()));
   await mesh.publish(artifact, broker.url, '1.0.1');
-  const operator = await connectMember(await mesh.credential('operator'), broker.port);
-  onTestFinished(() => void operator.end(true));
-  await operator.publishAsync(command, 'hello', { qos: 1 });
+  const other = await connectMember(await mesh.enroll('cam-2'), broker.port);
+  onTestFinished(() => void other.end(true));
+  await other.publishAsync(`${ownTopic}/cam-2`, 'hello', { qos: 1 });
   await own;
-  expect(seen).toEqual([command]);
+  expect(seen).toEqual([`${ownTopic}/cam-2`]);
   expect(client.connected).toBe(true);
 });

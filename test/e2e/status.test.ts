@@ -120,6 +120,8 @@ describe('chunkmesh status', () => {
           peers: 3,
           at: expect.any(Number),
           rollouts: [],
+          reports: [],
+          certificate: expect.stringMatching(/^[0-9a-f]{64}$/),
           bytesPerSecond: 0,
         },
       ],

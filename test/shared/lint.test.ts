@@ -55,6 +55,8 @@ describe('imports go one way', () => {
     ['shared/a.ts', '../agent/agent.js'],
     ['shared/control/a.ts', '../../broker/index.js'],
     ['agent/swarm/a.ts', '../io/endpoint.js'],
+    ['agent/integrity/a.ts', '../io/endpoint.js'],
+    ['agent/alerts/a.ts', '../io/endpoint.js'],
     ['agent/transport/a.ts', '../io/endpoint.js'],
     ['agent/transport/a.ts', '../../broker/index.js'],
   ])('%s may not import %s', (path, module) => {

@@ -7,7 +7,16 @@ import { messageVectors } from './vectors.js';
 
 export type Fields = Record<string, unknown>;
 
-export const TYPES: readonly MessageType[] = ['trust', 'have', 'offer', 'answer', 'status', 'enroll', 'enrolled'];
+export const TYPES: readonly MessageType[] = [
+  'trust',
+  'have',
+  'offer',
+  'answer',
+  'status',
+  'command',
+  'enroll',
+  'enrolled',
+];
 export const REFUSED = 'E_MESSAGE_MALFORMED';
 
 function golden(name: string): Fields {
@@ -24,6 +33,7 @@ export const GOOD: Record<MessageType, Fields> = {
   status: golden('status of a transfer, more than 32 bits of bytes from peers'),
   enroll: golden('enroll of cam-1, whose key has the seed of RFC 8032 test 1'),
   enrolled: golden('enrolled with a certificate'),
+  command: golden('command that acknowledges alerts'),
 };
 export const verdict = (type: MessageType, fields: Fields): string =>
   codeOf(() => decodeMessage(type, encodeMap(fields)));

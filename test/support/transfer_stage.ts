@@ -4,6 +4,7 @@ import { ChunkBuffers } from '../../agent/swarm/chunk_buffers.js';
 import type { Misbehaviour } from '../../agent/swarm/misbehaviour.js';
 import type { Lesson } from '../../agent/swarm/peer_book.js';
 import type { HoldOptions } from '../../agent/transfer/held_back.js';
+import type { SentWrong } from '../../agent/transfer/host.js';
 import type { SeedingLimits } from '../../agent/transfer/retirement.js';
 import { Transfer } from '../../agent/transfer/transfer.js';
 import { Bitfield } from '../../shared/artifact/bitfield.js';
@@ -42,6 +43,10 @@ export interface StageOptions {
   readonly own?: readonly ChunkSource[];
   readonly metered?: boolean;
   readonly allowance?: number;
+  /** P-10.13 */
+  readonly emergency?: boolean;
+  /** Where not 0. */
+  readonly joinWindowMs?: number;
 }
 
 async function* each(files: readonly ChunkSource[]): AsyncGenerator<ChunkSource, void, undefined> {
@@ -57,6 +62,8 @@ export class TransferStage {
   readonly worths = new Map<string, number>();
   readonly lessons: [device: string, lesson: Lesson][] = [];
   readonly misbehaved: [device: string, how: Misbehaviour][] = [];
+  /** As they came. */
+  readonly sentWrong: (SentWrong & { device: string; bytes: Buffer })[] = [];
   readonly sample: Sample;
   readonly stored: MemoryArtifact;
   readonly transfer: Transfer;
@@ -73,13 +80,16 @@ export class TransferStage {
 
   private constructor(sample: Sample, options: StageOptions) {
     const { seed = 1, urls = [], rules = NO_HTTP, seeding = {}, hold = NO_HOLD, own = [], metered = false } = options;
+    const { emergency = false, joinWindowMs = 0 } = options;
     this.metered = metered;
     const random = new SeededRandom(seed);
     this.sample = sample;
     this.stored = new MemoryArtifact(sample);
     this.transfer = new Transfer({
       artifact: sample.index.artifact,
-      rollouts: [{ rollout: { ...sample.rollout, urls: [...urls] }, groups: ['cameras'] }],
+      rollouts: [
+        { rollout: { ...sample.rollout, urls: [...urls], ...(emergency && { emergency }) }, groups: ['cameras'] },
+      ],
       host: {
         ...{ self: 'self', site: 'default' },
         now: () => this.now,
@@ -90,6 +100,7 @@ export class TransferStage {
         worth: (device) => this.worths.get(device) ?? 1,
         learned: (device, lesson) => this.lessons.push([device, lesson]),
         misbehaved: (device, how) => this.misbehaved.push([device, how]),
+        sentWrong: ({ device }, wrong, bytes) => this.sentWrong.push({ device, ...wrong, bytes: Buffer.from(bytes) }),
         metered: () => this.metered,
         wake: () => this.wakes++,
         ...{ due() {}, changed() {} },
@@ -98,7 +109,7 @@ export class TransferStage {
         },
         warning: (error) => this.warnings.push(error),
       },
-      joinWindowMs: 0,
+      joinWindowMs,
       seeding,
       isSeed: false,
       seeds: [],

@@ -132,6 +132,12 @@ function released({ name, version, size, artifact, chunks, audience }: Rollout) 
 }
 
 function scheduled(group: string, { name, version, size, artifact, ...how }: Rollout) {
-  const { shards, urgent, priority, urls } = how;
-  return makeTarget(rolloutPath(group, name, version), size, fileHash(artifact), { shards, urgent, priority, urls });
+  const { shards, urgent, emergency, priority, urls } = how;
+  return makeTarget(rolloutPath(group, name, version), size, fileHash(artifact), {
+    shards,
+    urgent,
+    emergency,
+    priority,
+    urls,
+  });
 }

@@ -23,7 +23,19 @@ export interface EnvelopeVector {
   readonly bytes: Buffer;
 }
 
-const BYTE_FIELDS = ['artifact', 'session', 'key', 'offer', 'digest', 'bundle', 'csr', 'request', 'certificate'];
+const BYTE_FIELDS = [
+  'artifact',
+  'session',
+  'key',
+  'offer',
+  'digest',
+  'bundle',
+  'csr',
+  'request',
+  'certificate',
+  'expected',
+  'found',
+];
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
 

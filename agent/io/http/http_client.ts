@@ -38,7 +38,7 @@ export class HttpClient implements HttpSource {
   }
 
   async get(wanted: HttpWanted, take: (bytes: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-    const flow = this.#beginFlow();
+    const flow = wanted.unlimited ? new HttpFlow() : this.#beginFlow();
     try {
       await takeBody(await this.#answer(wanted, signal), wanted, flow, take, signal);
     } catch (error) {

@@ -8,6 +8,8 @@ export interface HttpWanted {
   readonly length: number;
   /** Bytes of the whole file. */
   readonly size: number;
+  /** P-10.13: outside of every ceiling. */
+  readonly unlimited?: boolean;
 }
 
 export interface HttpSource {

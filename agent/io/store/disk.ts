@@ -86,9 +86,9 @@ const NO_HINT = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOO
 
 /**
  * Opens for reading what others may have put at `path`: undefined unless it is a regular file, since what lies there is a hint, and no
- * reason to fail or to wait.
+ * reason to fail or to wait. @param devices whether a block device will do too
  */
-export async function openHint(path: string): Promise<FileHandle | undefined> {
+export async function openHint(path: string, devices = false): Promise<FileHandle | undefined> {
   // Without O_NONBLOCK, the opening of a named pipe would wait for its writer.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     if (NO_HINT.has(systemCode(error) ?? '')) return undefined;
@@ -96,7 +96,8 @@ export async function openHint(path: string): Promise<FileHandle | undefined> {
   });
   if (handle === undefined) return undefined;
   return closingOnError(handle, async () => {
-    if ((await handle.stat()).isFile()) return handle;
+    const stats = await handle.stat();
+    if (stats.isFile() || (devices && stats.isBlockDevice())) return handle;
     await handle.close();
     return undefined;
   });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { type ArtifactIndex, Bitfield } from '../../../shared/artifact/index.js';
+import { type ArtifactIndex, Bitfield, type ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { isArtifactName } from '../../../shared/control/ids.js';
 import type { ChunkSource } from './chunk_source.js';
-import { listIfThere, touch } from './disk.js';
+import { listIfThere, statHint, touch } from './disk.js';
 import { readIndex } from './index_file.js';
 import { readClaims } from './journal_file.js';
 import { type ReadyNote, readNote, readWanted, readyPath } from './ready.js';
@@ -63,6 +63,39 @@ async function partOf(folder: string, artifact: string, wanted: ReadyNote): Prom
   if (index === undefined) return undefined;
   const held = await storing(folder, () => claimsOf(folder, index));
   return SeedFile.at(join(folder, 'data.part'), index, held);
+}
+
+/** A version of a name, by its artifact. */
+export interface KnownVersion extends ExpectedArtifact {
+  readonly version: string;
+}
+
+/** As Store.known. */
+export async function knownAs(place: StorePlace, name: string): Promise<KnownVersion[]> {
+  const found: { readonly version: KnownVersion; readonly usedAt: number }[] = [];
+  for (const artifact of await artifactsIn(place)) {
+    const folder = join(place.artifacts, artifact);
+    const note = await storing(folder, () => noteOf(folder));
+    const version = note?.names.findLast((as) => as.name === name)?.version;
+    if (note === undefined || version === undefined) continue;
+    const { size, chunks } = note;
+    const usedAt = (await storing(folder, () => statHint(folder)))?.mtimeMs ?? 0;
+    found.push({ version: { artifact, version, size, chunks }, usedAt });
+  }
+  return found.sort((a, b) => b.usedAt - a.usedAt).map(({ version }) => version);
+}
+
+/** As Store.indexOf. */
+export function indexIn({ artifacts }: StorePlace, artifact: string): Promise<ArtifactIndex | undefined> {
+  const folder = join(artifacts, artifact);
+  return storing(folder, async () => {
+    const note = await noteOf(folder);
+    return note && readIndex(folder, { ...note, artifact });
+  });
+}
+
+async function noteOf(folder: string): Promise<ReadyNote | undefined> {
+  return (await readNote(folder)) ?? (await readWanted(folder));
 }
 
 async function claimsOf(folder: string, { artifact, chunkCount }: ArtifactIndex): Promise<Bitfield> {

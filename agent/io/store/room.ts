@@ -38,10 +38,19 @@ export interface StorePlace {
   readonly ready: string;
 }
 
+/** What lies beside the artifacts, counts with them, and is worth less than any of them. */
+export interface Beside {
+  /** What it takes. */
+  bytes(): number;
+  /** Gives so many bytes back, as far as it has them. */
+  giveWay(bytes: number): Promise<void>;
+}
+
 export class Room {
   readonly #place: StorePlace;
   readonly #quota: number;
   readonly #evicted: (what: Evicted) => void;
+  #beside: Beside = { bytes: () => 0, giveWay: async () => {} };
   /** One after the other: what one was granted the next must see. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -64,6 +73,22 @@ export class Room {
     });
     this.#turn = made.catch(() => undefined);
     return made;
+  }
+
+  /** Something lies beside the artifacts from now on. */
+  beside(beside: Beside): void {
+    this.#beside = beside;
+  }
+
+  /** Writes beside the artifacts, where the quota has room for so many bytes as it is. @param open as for `make` @returns whether it did */
+  writeBeside(bytes: number, open: ReadonlyMap<string, number>, write: () => Promise<void>): Promise<boolean> {
+    const written = this.#turn.then(async () => {
+      if (!(await this.#hasSpare(bytes, open))) return false;
+      await write();
+      return true;
+    });
+    this.#turn = written.catch(() => undefined);
+    return written;
   }
 
   /** Whether an artifact that is not open has its bytes on the disk, or their place. */
@@ -96,9 +121,17 @@ export class Room {
     const need = own !== undefined && own.data >= wanted.size ? 0 : neededFor(wanted) - (own?.bytes ?? 0);
     // What is being opened is not removed for its own sake.
     const others = kept.map((one) => (one === own ? { ...one, open: true } : one));
-    const { evicted, short } = whatToEvict(need, this.#quota, others, inForce);
+    const used = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+    const over = used + Math.max(0, need) + this.#beside.bytes() - this.#quota;
+    if (over > 0) await this.#beside.giveWay(over);
+    const { evicted, short } = whatToEvict(need, this.#quota - this.#beside.bytes(), others, inForce);
     if (short > 0 && need > 0) throw this.#tooLittle(wanted, kept, short);
     for (const one of evicted) this.#evicted(await this.#remove(one));
+  }
+
+  async #hasSpare(bytes: number, open: ReadonlyMap<string, number>): Promise<boolean> {
+    if (this.#quota === Number.POSITIVE_INFINITY) return true;
+    return (await this.used(open)) + this.#beside.bytes() + bytes <= this.#quota;
   }
 
   #tooLittle({ size }: ExpectedArtifact, kept: readonly Measured[], short: number): ChunkmeshError {

@@ -36,6 +36,12 @@ export class SeedFile implements RecheckedSource {
     return handle && new SeedFile(path, index, handle, held);
   }
 
+  /** As `at`, of what an installer put in place: a block device too. */
+  static async installed(path: string, index: ArtifactIndex): Promise<SeedFile | undefined> {
+    const handle = await storing(path, () => openHint(path, true));
+    return handle && new SeedFile(path, index, handle);
+  }
+
   /** P-9.8: a file that was changed since is never served wrong; the chunks that changed are no longer held. */
   readChunk(i: number, into: Buffer): Promise<boolean> {
     return this.#verify(i, () => readVerified(this.#handle, this.index, i, into));

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
-import type { ExpectedArtifact } from '../../../shared/artifact/index.js';
+import type { ArtifactIndex, ExpectedArtifact } from '../../../shared/artifact/index.js';
 import { isArtifactName, isId } from '../../../shared/control/ids.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
 import type { InForce } from '../../store/eviction.js';
 import type { ChunkSource } from './chunk_source.js';
 import { makeDirectory, readIfThere, removeTemporaries, replaceFile } from './disk.js';
-import { handedOverAs, readyFilesAs, unfinishedAs } from './kin.js';
+import { handedOverAs, indexIn, type KnownVersion, knownAs, readyFilesAs, unfinishedAs } from './kin.js';
 import { StoreLock } from './lock.js';
 import { checkPrivate } from './private_folder.js';
 import { addToWanted, type ReadyName, readyPath } from './ready.js';
 import type { ReadyFile } from './ready_file.js';
-import { type Evicted, type InForceByGroup, inForceSchema, Room, type StorePlace } from './room.js';
+import { type Beside, type Evicted, type InForceByGroup, inForceSchema, Room, type StorePlace } from './room.js';
 import type { SeedFile } from './seed_file.js';
 import { badName, storing } from './store_error.js';
 import { StoredArtifact } from './stored_artifact.js';
@@ -39,6 +39,7 @@ const IN_FORCE_DOCUMENT = 'in_force';
  * What a device keeps on its disk. One agent at a time:
  *
  *     <dir>/state/<name>.json          small documents
+ *     <dir>/evidence/<number>.bin      what came and was wrong, see EvidenceFiles
  *     <dir>/artifacts/<hex>/..         see StoredArtifact
  *     <dir>/ready/<name>/<version>     complete artifacts
  */
@@ -131,6 +132,21 @@ export class Store {
     if (JSON.stringify(this.#inForce) !== before) await this.writeState(IN_FORCE_DOCUMENT, this.#inForce);
   }
 
+  /** What all groups name, as of their last trust messages; heard of since the start or before it. */
+  get inForce(): readonly InForce[] {
+    return Object.values(this.#inForce).flat();
+  }
+
+  /** Versions of the name of which the store has the index, those that were used last first. @throws ChunkmeshError E_STORE_IO */
+  known(name: string): Promise<KnownVersion[]> {
+    return knownAs(this.#place, name);
+  }
+
+  /** The index of an artifact that need not be open. @throws ChunkmeshError E_STORE_IO */
+  indexOf(artifact: string): Promise<ArtifactIndex | undefined> {
+    return indexIn(this.#place, artifact);
+  }
+
   /**
    * Opens an artifact, empty or as far as it came; every chunk that it claims to hold is read and verified first. Where the quota
    * leaves no room for all of it, old ones are removed.
@@ -153,6 +169,16 @@ export class Store {
   /** Bytes that all artifacts take of the disk, those that are handed over among them. @throws ChunkmeshError E_STORE_IO */
   usedBytes(): Promise<number> {
     return storing(this.dir, () => this.#room.used(this.#granted));
+  }
+
+  /** As Room.beside: evidence is, which counts with the artifacts and makes room for them. */
+  beside(beside: Beside): void {
+    this.#room.beside(beside);
+  }
+
+  /** As Room.writeBeside. @throws ChunkmeshError as `write` does, E_STORE_IO */
+  writeBeside(bytes: number, write: () => Promise<void>): Promise<boolean> {
+    return storing(this.dir, () => this.#room.writeBeside(bytes, this.#granted, write));
   }
 
   /**

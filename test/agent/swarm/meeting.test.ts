@@ -4,6 +4,7 @@ import { ROOM_TO_LISTEN, SEED_SHARDS } from '../../../agent/swarm/limits.js';
 import {
   announcementFor,
   devicesOf,
+  emergencyWindowMs,
   joinWindowMs,
   mayListen,
   mustAnnounce,
@@ -33,6 +34,17 @@ describe('P-10.1 the join window', () => {
     [32_768, 1_572_864],
   ])('of %d shards is %d ms', (shards, ms) => {
     expect(joinWindowMs(shards)).toBe(ms);
+  });
+});
+
+describe('P-10.13 the join window of an emergency', () => {
+  it.each([
+    [1, 250],
+    [32, 768],
+    [32_768, 786_432],
+  ])('of %d shards is %d ms: smaller, and never nothing', (shards, ms) => {
+    expect(emergencyWindowMs(shards)).toBe(ms);
+    expect(ms).toBeLessThan(joinWindowMs(shards));
   });
 });
 

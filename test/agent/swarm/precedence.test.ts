@@ -44,6 +44,13 @@ describe('rankOf', () => {
     expect([...ascending, ...urgent]).toEqual([...ascending, ...urgent].sort((a, b) => a - b));
     expect(new Set([...ascending, ...urgent]).size).toBe(7);
   });
+
+  it('P-10.13: an emergency comes before whatever is urgent, whatever the priorities', () => {
+    const last = rankOf({ emergency: true, priority: 0 });
+    expect(last).toBeGreaterThan(rankOf({ urgent: true, priority: 9 }));
+    expect(rankOf({ emergency: true, urgent: true, priority: 0 })).toBe(last);
+    expect(rankOf({ emergency: false, urgent: true })).toBe(rankOf({ urgent: true }));
+  });
 });
 
 describe('Precedence', () => {

@@ -52,7 +52,7 @@ class Stage {
         buffers: new ChunkBuffers(),
         ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
         reads: UNLIMITED_READS,
-        ...{ self: 'self', site: 'site', worth: () => 1, learned() {}, misbehaved() {} },
+        ...{ self: 'self', site: 'site', worth: () => 1, learned() {}, misbehaved() {}, sentWrong() {} },
         metered: () => false,
         ...{ wake() {}, due() {}, changed() {} },
         completed: ({ name, version, path }) => this.told.push(`complete ${name} ${version} ${path}`),

@@ -43,7 +43,7 @@ async function started(
       buffers: new ChunkBuffers(),
       ...{ reads: UNLIMITED_READS, http: new FakeHttp(), httpRules: NO_HTTP },
       reads: UNLIMITED_READS,
-      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {}, misbehaved() {} },
+      ...{ self: 'self', site: 'site', worth: () => 0.5, learned() {}, misbehaved() {}, sentWrong() {} },
       metered: () => false,
       ...{ wake() {}, due() {}, changed() {}, completed() {}, warning() {} },
     },

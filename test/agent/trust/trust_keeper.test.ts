@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TrustKeeper, type TrustMemory, trustMemorySchema } from '../../../agent/trust/trust_keeper.js';
 import { TrustedClock } from '../../../agent/trust/trusted_clock.js';
-import { changeKeys } from '../../../broker/trust/ceremony.js';
+import { renew } from '../../../broker/trust/ceremony.js';
 import type { Opened } from '../../../shared/control/envelope.js';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import type { Rollout } from '../../../shared/control/messages.js';
@@ -213,7 +213,7 @@ describe('P-12.5 what it remembers', () => {
     const trust = await TestTrust.create(NOW);
     const root = await trust.firstRoot();
     const { repository } = trust;
-    await changeKeys(repository, (keys) => keys, NOW);
+    await renew(repository, 'root', NOW);
     const files = new Map(await repository.bundleFiles(await repository.current(), 'cameras'));
     const second = Buffer.from(files.get('2.root.json') ?? []).toString();
     const spoilt = (change: (files: Map<string, Uint8Array>) => void): Files => {

@@ -19,7 +19,8 @@ const token: TokenRow = {
   expires: NOW + DAY,
 };
 const holder = (publicKey: Uint8Array): Holder => ({
-  ...{ identity: identityOf(), publicKey, notBefore: NOW - 80 * DAY, notAfter: NOW + 20 * DAY },
+  ...{ identity: identityOf(), publicKey, fingerprint: 'a'.repeat(64) },
+  ...{ notBefore: NOW - 80 * DAY, notAfter: NOW + 20 * DAY },
 });
 const member: Member = {
   ...{ id: 'cam-1', role: 'device', site: 'north', groups: ['cameras'], fingerprint: newest, notAfter: NOW + 20 * DAY },

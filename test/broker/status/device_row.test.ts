@@ -27,6 +27,7 @@ function report(
   return {
     device: 'cam-1',
     site: 'hall',
+    certificate: 'cd'.repeat(32),
     receivedMs,
     message: { t: 'status', at: 1000, online: true, agent: '0.1.0', peers: 2, rollouts, ...message },
   };

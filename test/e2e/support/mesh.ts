@@ -103,7 +103,7 @@ export class Mesh extends TestFleet {
     artifact: Artifact,
     broker: string,
     version = '1.0.0',
-    over: Pick<Partial<PublishOptions>, 'name' | 'priority'> = {},
+    over: Pick<Partial<PublishOptions>, 'name' | 'priority' | 'emergency'> = {},
   ): Promise<Published> {
     const credential = await this.credential('publisher');
     const target = { name: 'firmware', version, group: 'default', devices: 4, ...over };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { decodeMessage, encodeMessage, messageType } from '../../../shared/control/messages.js';
 import { ERROR_TABLE } from '../../../shared/errors.js';
+import { INDEX_CHUNK, MAX_MESSAGE_BYTES } from '../../../shared/limits.js';
 import { unpackBundle } from '../../../shared/trust/bundle.js';
 import { changed, changedRollout, type Fields, GOOD, REFUSED, TYPES, verdict } from '../../support/good_messages.js';
 import { codeOf } from '../../support/members.js';
@@ -202,6 +203,57 @@ describe('P-4.7 status', () => {
     for (const text of ['e_internal', 'E INTERNAL', 'disk full']) {
       expect(changedRollout({ error: text })).toBe(REFUSED);
     }
+  });
+
+  const REPORT = {
+    ...{ device: 'mallory', artifact: new Uint8Array(32), chunk: 7, at: 1_893_456_000, count: 1 },
+    ...{ expected: new Uint8Array(32), found: new Uint8Array(32).fill(1) },
+  };
+  const reporting = (...reports: unknown[]): string => changed('status', { reports });
+
+  it('P-15.2: takes 16 reports of different devices, of a chunk or the index, or none at all, and refuses one more', () => {
+    const of = (count: number): string =>
+      reporting(...Array.from({ length: count }, (_, i) => ({ ...REPORT, device: `d${i}` })));
+    expect([0, 1, 16, 17].map(of)).toEqual(['accepted', 'accepted', 'accepted', REFUSED]);
+    expect(reporting(REPORT, REPORT)).toBe(REFUSED);
+    expect([0, 16_383, INDEX_CHUNK].map((chunk) => reporting({ ...REPORT, chunk }))).toEqual(Array(3).fill('accepted'));
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ['device', ['', 'x'.repeat(65), 'a/b', '../a', 'a\u001b[2K', 7, null]],
+    ['artifact', [new Uint8Array(31), new Uint8Array(33), 'ab'.repeat(32), null]],
+    ['chunk', [-1, 16_384, INDEX_CHUNK - 1, INDEX_CHUNK + 1, 1.5, '7', null]],
+    ['expected', [new Uint8Array(31), 'ab'.repeat(32), null]],
+    ['found', [new Uint8Array(33), Array(32).fill(0)]],
+    ['at', [-1, 1.5, 2 ** 40 + 1, '1']],
+    ['count', [0, -1, 1.5, 2 ** 53, '1']],
+  ])('P-15.2: refuses a report whose %s is none, and one without', (field, wrong) => {
+    expect(reporting(REPORT)).toBe('accepted');
+    for (const bad of wrong) expect(reporting({ ...REPORT, [field]: bad })).toBe(REFUSED);
+    expect(reporting(Object.fromEntries(Object.entries(REPORT).filter(([name]) => name !== field)))).toBe(REFUSED);
+  });
+
+  it('P-2.7: has room for 16 rollouts and 16 reports with everything at its longest', () => {
+    const { rollouts } = GOOD.status;
+    const first: Fields = Array.isArray(rollouts) ? rollouts[0] : {};
+    const long = 'x'.repeat(64);
+    const most = Number.MAX_SAFE_INTEGER;
+    const numbers = { held: most, chunks: most, size: most, fromSeed: most, fromPeers: most, fromDisk: most };
+    const row = { ...first, name: long, version: long, error: 'E'.repeat(64), hold: true, ...numbers, fromHttp: most };
+    const report = (i: number): object => ({
+      ...REPORT,
+      device: `${i}`.padEnd(64, 'x'),
+      chunk: INDEX_CHUNK,
+      count: most,
+    });
+    const whole = {
+      ...{ ...GOOD.status, agent: long, peers: most, metered: 'urgent' },
+      rollouts: Array(16).fill({ ...row, wasted: most, seconds: 1.1 }),
+    };
+    const reports = Array.from({ length: 16 }, (_, i) => report(i));
+    expect(changed('status', { ...whole, reports })).toBe('accepted');
+    expect(encodeMap({ ...whole, reports }).length).toBeLessThan(MAX_MESSAGE_BYTES / 6);
+    expect(encodeMap({ ...whole, reports }).length - encodeMap(whole).length).toBeLessThan(5 * 1024);
   });
 
   it('takes 64 characters of agent and error and refuses 65, and 17 rollouts', () => {

@@ -187,7 +187,7 @@ export class VirtualDevice {
       worth: (device) => this.#book.worth(device, this.seconds),
       learned: (device, lesson) => this.#book.learn(device, lesson, this.seconds),
       misbehaved: (device, how) => this.misbehaviour.add(device, how),
-      metered: () => false,
+      ...{ sentWrong() {}, metered: () => false },
       wake: () => this.endpoint.wake(),
       due: (at) => this.#alarm(at),
       changed() {},
@@ -209,6 +209,7 @@ export class VirtualDevice {
       trust: null as never,
       store: null as never,
       renewal: null as never,
+      standing: null as never,
     };
     const hearing = new Hearing(
       { ...parts, ...none },
@@ -224,9 +225,9 @@ export class VirtualDevice {
   #begin(agreed: AgreedSession): void {
     const { transfer, endpoint } = this;
     const { twist = (events: SessionEvents) => events } = this.#options;
-    const seen: Pick<Transfer, 'connect' | 'rollout' | 'urgent'> = {
+    const seen: Pick<Transfer, 'connect' | 'rollout' | 'urgent' | 'emergency'> = {
       rollout: transfer.rollout,
-      urgent: false,
+      ...{ urgent: false, emergency: false },
       connect: (peer, make) =>
         transfer.connect(peer, (events) => {
           const session: Session = make(twist(this.#promising(events), peer.device, () => session));

@@ -333,6 +333,23 @@ describe('a ceiling', () => {
     expect(bytes.length).toBeLessThan(15_000);
   });
 
+  it('P-10.13: holds no emergency, nor is told of it', async () => {
+    const server = await oddServer(serveFile(FILE));
+    const flows: HttpFlow[] = [];
+    const one = client({
+      onFlow: (flow) => {
+        flows.push(flow);
+        flow.limitPeer(500);
+      },
+    });
+    const patience = new AbortController();
+    const plain = got(one, part(server), patience.signal);
+    const urgent = await got(one, { ...whole(server), unlimited: true });
+    expect([urgent.code, urgent.bytes.equals(FILE), flows.length]).toEqual(['', true, 1]);
+    patience.abort(new Error('enough'));
+    expect((await plain).bytes.length).toBeLessThan(100_000);
+  });
+
   it('is for a flow: the next one, once none came for a while, begins anew', async () => {
     const flows: HttpFlow[] = [];
     const server = await oddServer(serveFile(FILE));

@@ -1,0 +1,281 @@
+import type { ArtifactIndex } from '../../shared/artifact/index.js';
+import type { IntegrityRow } from '../../shared/control/messages.js';
+import { asError } from '../../shared/errors.js';
+import { MAX_INTEGRITY_RANGES } from '../../shared/limits.js';
+import { HOT_STEP_MS, Hotness, MEASURE_MS } from '../hotness.js';
+import { begun, inOrder, nextCandidate, passOf, saw, verdictOf, withCandidate } from './look.js';
+import type { Entry, IntegrityMemory, Known, Look, Verdict } from './memory.js';
+import { IntegrityPlan, type PlanOptions } from './plan.js';
+import { rowOf } from './row.js';
+import { rangesOf } from './runs.js';
+import type { InstalledFile, WatchHost } from './watch_host.js';
+
+/**
+ * P-15.5: reads what is installed on the device, a little at a time and slowly, and says whether it still is what was published. As
+ * Recheck does for what the store holds; here nothing is the agent's own, and what is there may be replaced at any moment.
+ */
+
+/** Read by so much at a time, in one step. */
+const STEP_BYTES = 262_144;
+/** What a kill costs: so much is read once more. */
+const SAVE_MS = 60_000;
+/** With nothing due, and after what could not be read. */
+const IDLE_MS = 1_000;
+/** How often it is looked whether a file is another by now, which costs one system call. */
+const POLL_MS = 60_000;
+/** A file that is written to while it is read is read from the start so often: who writes to it for ever is not to keep it unread. */
+const MAX_RESTARTS = 3;
+
+export interface WatchOptions extends PlanOptions {
+  readonly bytesPerSecond: number;
+}
+
+export class IntegrityWatch {
+  readonly #plan: IntegrityPlan;
+  readonly #host: WatchHost;
+  readonly #bytesPerSecond: number;
+  readonly #hotness: Hotness;
+  #slice: Buffer | null = null;
+  #index: ArtifactIndex | null = null;
+  #running: Promise<void> | null = null;
+  #deadline: number;
+  #steppedAt = Number.NEGATIVE_INFINITY;
+  #savedAt: number;
+  #saved: IntegrityMemory;
+  #polledAt: number;
+  readonly #pollMs: number;
+  #stopped = false;
+
+  constructor(options: WatchOptions, host: WatchHost) {
+    this.#plan = new IntegrityPlan(options);
+    this.#host = host;
+    this.#bytesPerSecond = options.bytesPerSecond;
+    this.#hotness = new Hotness(host.now(), host.datagrams());
+    [this.#saved, this.#savedAt] = [options.memory, host.now()];
+    [this.#deadline, this.#polledAt] = [host.now(), host.now()];
+    this.#pollMs = Math.min(POLL_MS, (options.intervalSeconds * 1000) / 10);
+  }
+
+  /** When `tick` is due. Monotonic ms. */
+  get deadline(): number {
+    return this.#running === null && !this.#stopped ? this.#deadline : Number.POSITIVE_INFINITY;
+  }
+
+  /** P-4.7, by name. */
+  rows(): IntegrityRow[] {
+    return Object.keys(this.#plan.memory).flatMap((name) => this.#row(name) ?? []);
+  }
+
+  /** Where what was found whole there last lies: by now it may be another. */
+  installed(name: string): { readonly path: string; readonly of: Known } | undefined {
+    const { path, installed: of } = this.#plan.entry(name) ?? {};
+    return path === undefined || of === undefined ? undefined : { path, of };
+  }
+
+  /** A version is there to be installed: who installs may be at work, where it is not what was found there. */
+  completed(name: string, artifact: string): void {
+    const verdict = this.#plan.entry(name)?.verdict;
+    if (verdict !== undefined && verdict.of?.artifact !== artifact) this.ask(name);
+  }
+
+  /** There is reason to look at it now. */
+  ask(name: string): void {
+    this.#plan.ask(name);
+    this.#deadline = Math.min(this.#deadline, this.#host.now());
+  }
+
+  /** Begins a step where one is due. */
+  tick(): void {
+    const now = this.#host.now();
+    const hot = this.#hotness.measure(now, () => this.#host.datagrams());
+    if (now < this.deadline) return;
+    if (hot && now < this.#steppedAt + HOT_STEP_MS) {
+      this.#deadline = now + MEASURE_MS;
+      return;
+    }
+    this.#running = this.#step(hot ? 1 : STEP_BYTES).finally(() => {
+      this.#running = null;
+      if (!this.#stopped) this.#host.stepped();
+    });
+  }
+
+  /** Waits for what is being read, and saves where it stands. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    await this.#save();
+  }
+
+  #row(name: string): IntegrityRow | undefined {
+    const entry = this.#plan.entry(name);
+    return entry === undefined ? undefined : rowOf(name, entry, this.#host.inForce(name));
+  }
+
+  async #step(budget: number): Promise<void> {
+    const { now } = this.#host;
+    const began = now();
+    this.#steppedAt = began;
+    let bytes = 0;
+    try {
+      bytes = await this.#work(budget);
+    } catch (error) {
+      // Want of handles or memory, a disk that fails: the schedule goes on.
+      this.#host.warn(asError(error, 'a look at what is installed'));
+    }
+    this.#deadline = began + (bytes === 0 ? IDLE_MS : (bytes * 1000) / this.#bytesPerSecond);
+    if (now() >= this.#savedAt + SAVE_MS) await this.#save();
+  }
+
+  /** @returns bytes read or written; 0 where there was nothing to do */
+  async #work(budget: number): Promise<number> {
+    const name = this.#plan.choose(this.#host.seconds(), (one) => this.#row(one)?.state === 'other');
+    if (name !== null) return this.#look(name, budget);
+    const bytes = await this.#mend();
+    if (bytes > 0) return bytes;
+    [this.#slice, this.#index] = [null, null];
+    await this.#poll();
+    return 0;
+  }
+
+  /** @returns bytes read and written */
+  async #mend(): Promise<number> {
+    for (const [name, entry] of Object.entries(this.#plan.memory)) {
+      const step = await this.#host.mend(name, entry);
+      if (step === null) continue;
+      if (step.repaired > 0) this.#plan.set(name, { ...entry, repaired: entry.repaired + step.repaired });
+      // Whether it helped is for a look to say.
+      if (step.over) this.#plan.ask(name);
+      return step.bytes;
+    }
+    return 0;
+  }
+
+  async #poll(): Promise<void> {
+    const now = this.#host.now();
+    if (now < this.#polledAt + this.#pollMs) return;
+    this.#polledAt = now;
+    for (const [name, { path, identity }] of Object.entries(this.#plan.memory)) {
+      if (identity !== undefined && (await this.#host.identity(path)) !== identity) this.#plan.ask(name);
+    }
+  }
+
+  /** @returns bytes read */
+  async #look(name: string, budget: number): Promise<number> {
+    this.#plan.begins(name);
+    const entry = this.#plan.entry(name);
+    const file = entry === undefined ? null : await this.#host.open(entry.path);
+    if (entry === undefined) return 0;
+    if (file === null) {
+      await this.#conclude(name, '', {
+        kind: 'unreadable',
+        at: this.#host.seconds(),
+        wrong: [],
+        more: false,
+        ranges: [],
+      });
+      return 0;
+    }
+    try {
+      return await this.#read(name, entry, file, budget);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #read(name: string, entry: Entry, file: InstalledFile, budget: number): Promise<number> {
+    let look = begunOn(entry.look, file.identity);
+    if (passOf(look) === undefined) {
+      const next = await this.#candidate(name, entry, look);
+      if (next === undefined) {
+        await this.#conclude(name, file.identity, verdictOf(look, entry, this.#host.seconds()));
+        return 0;
+      }
+      look = withCandidate(look, next);
+    }
+    const of = passOf(look);
+    const index = of === undefined ? undefined : await this.#indexOf(of);
+    // Its index went meanwhile: what is left is begun anew.
+    if (index === undefined) look = begun(file.identity);
+    let bytes = 0;
+    for (let pass = passOf(look); pass !== undefined && index !== undefined && bytes < budget; pass = passOf(look)) {
+      if (this.#stopped) break;
+      this.#slice ??= Buffer.allocUnsafe(STEP_BYTES);
+      const length = index.chunkLength(pass.next);
+      look = saw(look, await file.verify(index, pass.next, this.#slice), length);
+      bytes += length;
+    }
+    this.#plan.set(name, { ...entry, look });
+    return bytes;
+  }
+
+  async #candidate(name: string, entry: Entry, look: Look): Promise<Known | undefined> {
+    const [inForce, known] = [this.#host.inForce(name), await this.#host.known(name)];
+    for (const one of inOrder(inForce, entry.installed, known)) {
+      if (nextCandidate(look, [one]) === undefined) continue;
+      const index = await this.#indexOf(one);
+      if (index !== undefined) return { ...one, size: index.size, chunks: index.chunkCount };
+    }
+    return undefined;
+  }
+
+  /** One at a time is held in memory: 36 bytes for each chunk. */
+  async #indexOf(of: Known): Promise<ArtifactIndex | undefined> {
+    if (this.#index?.artifact !== of.artifact) this.#index = (await this.#host.index(of)) ?? null;
+    return this.#index ?? undefined;
+  }
+
+  async #conclude(name: string, identity: string, verdict: Verdict): Promise<void> {
+    const entry = this.#plan.entry(name);
+    if (entry === undefined) return;
+    const before = this.#row(name);
+    const index = verdict.of === undefined ? undefined : await this.#indexOf(verdict.of);
+    const { look: _, ...rest } = entry;
+    this.#plan.set(name, {
+      ...rest,
+      ...{ identity, doneAt: verdict.at },
+      verdict:
+        index === undefined
+          ? verdict
+          : {
+              ...verdict,
+              ranges: rangesOf(verdict.wrong, index, MAX_INTEGRITY_RANGES),
+              more: verdict.more || verdict.wrong.length > MAX_INTEGRITY_RANGES,
+            },
+      ...(verdict.kind === 'whole' && { installed: verdict.of }),
+    });
+    // First the index, then what needs it: a kill in between costs a look.
+    if (verdict.kind === 'whole' && index !== undefined) await this.#host.keep(index, this.#installed());
+    await this.#save();
+    const row = this.#row(name);
+    if (row !== undefined) this.#host.looked(row, !isSame(before, row));
+  }
+
+  #installed(): string[] {
+    return Object.values(this.#plan.memory).flatMap(({ installed }) => installed?.artifact ?? []);
+  }
+
+  /** Where it cannot be saved now, it is later; what that costs is reading. */
+  async #save(): Promise<void> {
+    this.#savedAt = this.#host.now();
+    const { memory } = this.#plan;
+    if (memory === this.#saved) return;
+    await this.#host.save(memory).then(
+      () => {
+        this.#saved = memory;
+      },
+      () => {},
+    );
+  }
+}
+
+/** What is being read is another thing by now: from the start, where that was not so too often. */
+function begunOn(look: Look | undefined, identity: string): Look {
+  if (look === undefined) return begun(identity);
+  if (look.identity === identity) return look;
+  return look.restarts < MAX_RESTARTS ? begun(identity, look.restarts + 1) : { ...look, identity };
+}
+
+/** Save for when it was found. */
+function isSame(before: IntegrityRow | undefined, row: IntegrityRow): boolean {
+  return before !== undefined && JSON.stringify({ ...before, at: 0 }) === JSON.stringify({ ...row, at: 0 });
+}
