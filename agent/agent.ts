@@ -6,6 +6,7 @@ import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { checkAlert } from './alerts/alert_line.js';
 import { Announcements } from './announcements.js';
+import { type FleetClock, signingTime, systemClock } from './clock.js';
 import { Control, sealStatus } from './control.js';
 import { makeRenewal, type Renewal } from './enrolment/renewal.js';
 import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
@@ -46,7 +47,6 @@ const RANDOM_RANGE = 2 ** 47;
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const now = (): number => performance.now();
-const seconds = (): number => Math.floor(Date.now() / 1000);
 const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
 
 /** What an agent holds while it runs. */
@@ -74,6 +74,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #ended = new AbortController();
   #running: Running | null = null;
   #evidence: Evidence | undefined;
+  #clock: FleetClock = systemClock;
   /** The host's own, as of the last look. */
   #addresses: string | undefined;
   #starting: Promise<void> | null = null;
@@ -164,6 +165,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       datagrams: endpoint?.stats ?? NO_DATAGRAMS,
       storeBytes,
       online: control?.link.online ?? false,
+      replayed: control?.replayed ?? 0,
     };
   }
 
@@ -174,6 +176,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       warned: (error) => this.#warn(error),
     });
     this.#evidence = parts.evidence;
+    this.#clock = parts.clock;
     let link: ControlLink | null = null;
     let standing: Standing | null = null;
     try {
@@ -199,11 +202,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #assemble(parts: Parts, link: ControlLink, standing: Standing): Omit<Running, 'learning' | 'standing'> {
-    const { credential, endpoint } = parts;
+    const { clock, credential, endpoint } = parts;
+    const seconds = () => this.#seconds();
     const control = new Control(credential, link, (device, how) => this.#counts.misbehaviour.add(device, how));
     const announcements = new Announcements(credential, control, random);
     const negotiation = new Negotiation(credential.identity.id, {
-      ...{ now, seconds, candidates: () => endpoint.candidates },
+      ...{ now, clock, candidates: () => endpoint.candidates },
       transfer: (artifact) => this.#rollouts.get(artifact),
       signal: (to, payload) => control.signal(to, payload),
       agreed: (transfer, agreed) => {
@@ -222,7 +226,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const hearing = new Hearing(
       { ...parts, ...speaking, rollouts: this.#rollouts, standing },
       {
-        ...{ now, seconds, self: credential.identity.id },
+        ...{ now, clock, self: credential.identity.id },
         changed: () => this.#changed(),
         refused: (error, times) => this.#warn(error, times),
       },
@@ -237,7 +241,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #openStanding(parts: Parts): Promise<Standing> {
     return Standing.open(parts, this.#rollouts, this.#options, {
-      ...{ now, seconds, random },
+      ...{ now, seconds: () => this.#seconds(), random },
       changed: () => this.#changed(),
       stepped: () => this.#alarm.by(this.#running?.standing.deadline ?? Number.POSITIVE_INFINITY),
       integrity: (row) => this.emit('integrity', row),
@@ -338,11 +342,11 @@ export class Agent extends EventEmitter<AgentEvents> {
       ...{ self: running.credential.identity.id, site: running.credential.identity.site },
       ...{ now, random, logger: this.#logger, buffers: this.#buffers, reads: this.#reads },
       ...{ http: running.http, httpRules: httpRules(this.#options) },
-      worth: (device) => running.learning.worth(device, seconds()),
-      learned: (device, lesson) => running.learning.learned(device, lesson, now(), seconds()),
+      worth: (device) => running.learning.worth(device, this.#seconds()),
+      learned: (device, lesson) => running.learning.learned(device, lesson, now(), this.#seconds()),
       misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
       sentWrong: ({ device: accused, certificate = NO_CERTIFICATE }, wrong, bytes) => {
-        if (running.evidence.add({ ...wrong, accused, certificate, at: seconds() }, bytes)) this.#changed();
+        if (running.evidence.add({ ...wrong, accused, certificate, at: this.#seconds() }, bytes)) this.#changed();
       },
       metered: () => this.#throttle.metered !== 'off',
       wake: () => running.endpoint.wake(),
@@ -362,6 +366,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       },
       warning: (error) => this.#warn(error),
     };
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#clock.now());
   }
 
   #changed(): void {
@@ -395,7 +403,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     for (const transfer of this.#rollouts.all()) {
       transfer.pause(paused);
       if (transfer.nextDeadline() <= at) transfer.tick();
-      announcements.tick(transfer, at, seconds());
+      announcements.tick(transfer, at, signingTime(this.#clock));
       deadline = Math.min(deadline, transfer.nextDeadline(), announcements.deadline(transfer));
     }
     recheck?.tick();
@@ -438,9 +446,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     const peers = transfers.reduce((sum, transfer) => sum + transfer.peers, 0);
     const rollouts = transfers.flatMap((transfer) => transfer.progress());
     const { metered } = this.#throttle;
-    const at = seconds();
+    const at = this.#seconds();
     return statusMessage({
-      ...{ at, online, agent: VERSION, peers, rollouts, reports: this.#evidence?.reports(at) ?? [] },
+      ...{
+        at: signingTime(this.#clock),
+        online,
+        agent: VERSION,
+        peers,
+        rollouts,
+        reports: this.#evidence?.reports(at) ?? [],
+      },
       ...(metered !== 'off' && { metered }),
       ...standing?.said(),
     });

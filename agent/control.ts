@@ -1,10 +1,12 @@
 import { type Opened, openEnvelope, sealEnvelope } from '../shared/control/envelope.js';
 import { encodeMessage } from '../shared/control/messages.js';
+import { SendersHeard } from '../shared/control/replay.js';
 import { allowedFilters, covers, type ParsedTopic, parseTopic, TOPICS, topics } from '../shared/control/topics.js';
 import { ChunkmeshError, type ErrorCode } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import type { ControlLink, ControlMessage } from '../shared/mqtt/control_link.js';
 import { Tally } from '../shared/tally.js';
+import type { FleetClock } from './clock.js';
 import type { Misbehaviour } from './swarm/misbehaviour.js';
 import { type Allowance, TokenBuckets } from './token_buckets.js';
 import type { MeshPeer } from './transfer/host.js';
@@ -51,6 +53,8 @@ export class Control {
   #tellDue: number | undefined;
   readonly #signals = new TokenBuckets(SHARE);
   readonly #haves = new TokenBuckets(SHARE);
+  readonly #senders = new SendersHeard();
+  #replayed = 0;
   readonly #refusals = new Tally();
   readonly #misbehaved: (device: string, how: Misbehaviour) => void;
 
@@ -71,12 +75,17 @@ export class Control {
     link.subscribe(topics.command(prefix, identity.id), TOPICS.command.qos);
   }
 
+  /** Messages that came before, or far too late. A broker repeats some when it connects anew (MQTT 3.1.1 §4.3.2). */
+  get replayed(): number {
+    return this.#replayed;
+  }
+
   /**
-   * @param now monotonic ms; @param at seconds since the epoch
-   * @returns null for what is not for this agent: the connection may be the caller's own, with topics of its own.
+   * @param now monotonic ms
+   * @returns null for what came before, and for what is not for this agent: the connection may be the caller's own, with topics of its own.
    * @throws as openEnvelope; E_MESSAGE_RATE
    */
-  open({ topic, payload, retained }: ControlMessage, now: number, at: number): Heard | null {
+  open({ topic, payload, retained }: ControlMessage, now: number, clock: FleetClock): Heard | null {
     const { prefix, verifier } = this.#credential;
     const parsed = parseTopic(prefix, topic);
     if (parsed === null || (retained && !TOPICS[parsed.name].retained)) return null; // P-2.6
@@ -90,7 +99,13 @@ export class Control {
       this.#misbehaved(parsed.from, 'flood');
       throw new ChunkmeshError('E_MESSAGE_RATE', `${parsed.from} sends more than ${SHARE.perSecond} signals a second`);
     }
-    return { topic: parsed, opened: openEnvelope(prefix, topic, payload, verifier, at) };
+    const opened = openEnvelope(prefix, topic, payload, verifier, clock.now());
+    // P-3.8. What a broker retains has a number of its own kind, and comes as often as it is asked for.
+    if (!TOPICS[parsed.name].retained && !this.#senders.take(opened.signer.publicKey, opened.n, now)) {
+      this.#replayed++;
+      return null;
+    }
+    return { topic: parsed, opened };
   }
 
   /**

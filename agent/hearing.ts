@@ -1,9 +1,9 @@
-import { checkRecent } from '../shared/control/envelope.js';
 import { decodeMessage, type Rollout } from '../shared/control/messages.js';
 import { asError, ChunkmeshError } from '../shared/errors.js';
 import { MAX_SESSIONS_PER_ARTIFACT } from '../shared/limits.js';
 import type { ControlMessage } from '../shared/mqtt/control_link.js';
 import type { Announcements } from './announcements.js';
+import { checkFresh, type FleetClock } from './clock.js';
 import { openCommand } from './commands.js';
 import type { Control, Heard } from './control.js';
 import type { Renewal } from './enrolment/renewal.js';
@@ -39,8 +39,7 @@ export interface HearingParts {
 export interface HearingHost {
   /** Monotonic, ms. */
   now(): number;
-  /** Since the epoch, s. */
-  seconds(): number;
+  readonly clock: FleetClock;
   /** This device's own id. */
   readonly self: string;
   changed(): void;
@@ -64,7 +63,7 @@ export class Hearing {
     const now = this.#host.now();
     let heard: Heard | null = null;
     try {
-      heard = control.open(message, now, this.#host.seconds());
+      heard = control.open(message, now, this.#host.clock);
       if (heard !== null) {
         this.#parts.clock.issuedAt(heard.opened.signer.notBefore);
         this.#take(heard);
@@ -87,7 +86,7 @@ export class Hearing {
     const { topic, opened } = heard;
     if (topic.name === 'trust') this.#onTrust(topic.group, heard);
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
-    else if (topic.name === 'command') this.#parts.standing.carryOut(openCommand(opened, this.#host.seconds()));
+    else if (topic.name === 'command') this.#parts.standing.carryOut(openCommand(opened, this.#host.clock));
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
     else if (topic.name === 'enrolled') this.#parts.renewal.onAnswer(opened);
   }
@@ -132,16 +131,16 @@ export class Hearing {
 
   #onHave(artifact: string, { opened }: Heard): void {
     const { announcements, negotiation, rollouts } = this.#parts;
-    const { now, seconds, self } = this.#host;
+    const { now, clock, self } = this.#host;
     const transfer = rollouts.get(artifact);
     const { identity } = opened.signer;
     if (transfer === undefined || identity.id === self || !transfer.isAudience(identity)) return; // P-5.4
     const have = decodeMessage('have', opened.payload);
-    checkRecent(have.at, seconds());
+    checkFresh(have.at, clock);
     const peer = peerOf(opened);
     if (!announcements.heard(transfer, peer, have, now()) || have.room === 0) return;
     // P-5.6: with room for all of them, it has no session left.
     const alone = have.room >= MAX_SESSIONS_PER_ARTIFACT;
-    negotiation.offer(transfer, peer, alone ? have.at : undefined);
+    negotiation.offer(transfer, peer, alone ? opened.n : undefined);
   }
 }

@@ -30,6 +30,8 @@ export interface AgentMetrics {
   /** What all artifacts in the store take of the disk; null where the disk does not say. */
   readonly storeBytes: number | null;
   readonly online: boolean;
+  /** Control messages that came before and were dropped (P-3.8). */
+  readonly replayed: number;
   /** Of at most MAX_MISBEHAVING devices, those of late. */
   readonly misbehaviour: readonly MisbehaviourCount[];
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { checkNotFromFuture, type Opened } from '../shared/control/envelope.js';
+import type { Opened } from '../shared/control/envelope.js';
 import {
   type AnswerMessage,
   type Candidate,
@@ -16,9 +16,10 @@ import {
   type SessionSecret,
 } from '../shared/crypto/box.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import { MAX_CLOCK_AHEAD_SECONDS, MAX_OFFER_SECONDS } from '../shared/limits.js';
+import { MAX_OFFER_SECONDS } from '../shared/limits.js';
+import { checkStands, type FleetClock, signingTime } from './clock.js';
 import { Agreements, offerHash } from './swarm/agreement.js';
-import { REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
+import { REPLACE_BY_HAVE_AFTER_MS, REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
 import { seeksPeers } from './swarm/meeting.js';
 import type { MeshPeer } from './transfer/host.js';
 import type { Transfer } from './transfer/transfer.js';
@@ -40,8 +41,7 @@ export interface AgreedSession {
 export interface NegotiationHost {
   /** Monotonic, ms. */
   now(): number;
-  /** Since the epoch, s. */
-  seconds(): number;
+  readonly clock: FleetClock;
   /** This device's own. */
   candidates(): readonly Candidate[];
   transfer(artifact: string): Transfer | undefined;
@@ -75,14 +75,16 @@ export class Negotiation {
 
   /**
    * Offers a session, where there is room and none is there or on its way.
-   * @param announcedAt when the peer said that it has none, seconds since the epoch: a session from before then is over (P-5.6).
+   * @param announced the number of the message in which the peer said that it has none: a session agreed by an earlier one is over (P-5.6).
    */
-  offer(transfer: Transfer, peer: MeshPeer, announcedAt?: number): void {
+  offer(transfer: Transfer, peer: MeshPeer, announced?: number): void {
     const { artifact } = transfer;
     const now = this.#host.now();
     if (transfer.isBanned(peer.device)) return;
-    if (transfer.sessionSince(peer.device) !== undefined) {
-      if (announcedAt === undefined || !this.#agreements.isLater(artifact, peer.device, announcedAt)) return;
+    const since = transfer.sessionSince(peer.device);
+    if (since !== undefined) {
+      if (announced === undefined || now - since < REPLACE_BY_HAVE_AFTER_MS) return;
+      if (!this.#agreements.isLater(artifact, peer.device, announced)) return;
     } else if (!transfer.hasPlaceFor(peer)) {
       return;
     } else if (!peer.seed && transfer.mayAgree <= this.#agreements.pendingFor(artifact, now)) {
@@ -115,21 +117,17 @@ export class Negotiation {
   }
 
   #terms(transfer: Transfer, session: Uint8Array, key: Uint8Array) {
-    const at = this.#host.seconds();
+    const at = signingTime(this.#host.clock);
     const candidates = [...this.#host.candidates()];
     return { at, expires: at + MAX_OFFER_SECONDS, artifact: transfer.rollout.artifact, session, key, candidates };
   }
 
   /** The transfer that both sides may take part in, or undefined (P-5.2, P-5.4, P-10.4). */
-  #audience(opened: Opened, { artifact, at, expires }: OfferMessage | AnswerMessage): Transfer | undefined {
-    const now = this.#host.seconds();
-    checkNotFromFuture(at, now);
-    if (now > expires + MAX_CLOCK_AHEAD_SECONDS) {
-      throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
-    }
+  #audience(opened: Opened, message: OfferMessage | AnswerMessage): Transfer | undefined {
+    checkStands(message, this.#host.clock);
     const { identity } = opened.signer;
     const { id } = identity;
-    const transfer = this.#host.transfer(hex(artifact));
+    const transfer = this.#host.transfer(hex(message.artifact));
     if (transfer === undefined || transfer.isBanned(id)) return undefined;
     if (!transfer.isAudience(identity)) {
       throw new ChunkmeshError(
@@ -141,21 +139,19 @@ export class Negotiation {
   }
 
   /** P-5.6: whether the session with the device is one that it no longer has, and its offer did not just cross with ours. */
-  #givesWay(transfer: Transfer, device: string, { at }: OfferMessage): boolean {
+  #givesWay(transfer: Transfer, device: string, n: number): boolean {
     const since = transfer.sessionSince(device) ?? 0;
     const old = this.#host.now() - since >= REPLACE_SESSION_AFTER_MS;
-    return old && this.#agreements.isLater(transfer.artifact, device, at);
+    return old && this.#agreements.isLater(transfer.artifact, device, n);
   }
 
   #onOffer(opened: Opened, offer: OfferMessage): void {
     const transfer = this.#audience(opened, offer);
     if (transfer === undefined) return;
     const peer = peerOf(opened);
-    const now = this.#host.now();
     const there = transfer.sessionSince(peer.device) !== undefined;
-    if (there ? !this.#givesWay(transfer, peer.device, offer) : !transfer.hasPlaceFor(peer)) return;
-    const staleIn = (offer.expires + MAX_CLOCK_AHEAD_SECONDS - this.#host.seconds() + 1) * 1000;
-    if (!this.#agreements.received(transfer.artifact, peer.device, opened.payload, now + staleIn, now)) return;
+    if (there ? !this.#givesWay(transfer, peer.device, opened.n) : !transfer.hasPlaceFor(peer)) return;
+    if (!this.#agreements.received(transfer.artifact, peer.device, this.#host.now())) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(SESSION_ID_BYTES));
     const key = agreeSessionKey(secret, offer.key, {
@@ -165,7 +161,7 @@ export class Negotiation {
     });
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${peer.device} offered a key of small order`);
     const terms = this.#terms(transfer, localId, publicKey);
-    this.#agreements.agreed(transfer.artifact, peer.device, offer.at);
+    this.#agreements.agreed(transfer.artifact, peer.device, opened.n);
     this.#host.agreed(transfer, {
       peer,
       direction: 1,
@@ -180,7 +176,8 @@ export class Negotiation {
   #onAnswer(opened: Opened, answer: AnswerMessage): void {
     const transfer = this.#audience(opened, answer);
     if (transfer === undefined) return;
-    const { id } = opened.signer.identity;
+    const { n, signer } = opened;
+    const { id } = signer.identity;
     const kept = this.#agreements.answered(transfer.artifact, id, answer, this.#host.now());
     if (kept === null) return;
     const key = agreeSessionKey(kept.secret, answer.key, {
@@ -191,8 +188,8 @@ export class Negotiation {
     if (key === null) throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} answered with a key of small order`);
     const there = transfer.sessionSince(id) !== undefined;
     const mayBegin = transfer.mayAgree > 0 || transfer.hasPlaceFor(peerOf(opened));
-    if (there ? !this.#agreements.isLater(transfer.artifact, id, answer.at) : !mayBegin) return;
-    this.#agreements.agreed(transfer.artifact, id, answer.at);
+    if (there ? !this.#agreements.isLater(transfer.artifact, id, n) : !mayBegin) return;
+    this.#agreements.agreed(transfer.artifact, id, n);
     this.#host.agreed(transfer, {
       peer: peerOf(opened),
       direction: 0,

@@ -9,6 +9,7 @@ import { HttpClient } from './io/http/http_client.js';
 import type { HttpFlow } from './io/http/http_flow.js';
 import { SeedFile } from './io/store/seed_file.js';
 import { Store, type StoreOptions } from './io/store/store.js';
+import { openCounter } from './message_counter.js';
 import type { AgentOptions } from './options.js';
 import { type RecheckMemory, recheckMemorySchema } from './store/recheck_plan.js';
 import { TrustKeeper, trustMemorySchema } from './trust/trust_keeper.js';
@@ -21,6 +22,7 @@ export const TRUST_DOCUMENT = 'trust';
 export const RECHECK_DOCUMENT = 'recheck';
 
 export interface Parts {
+  /** It counts what it signs by the store (P-3.8). */
   readonly credential: Credential;
   readonly store: Store;
   readonly evidence: Evidence;
@@ -50,10 +52,10 @@ const NOBODY: PartsOwner = { believed() {}, flowed() {}, warned() {} };
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
-  const loaded = await openCredential(given, SYSTEM_CLOCKS.wall());
-  const { credential } = loaded;
-  checkRole(credential);
-  owner.believed(credential);
+  const found = await openCredential(given, SYSTEM_CLOCKS.wall());
+  const loaded = found.credential;
+  checkRole(loaded);
+  owner.believed(loaded);
   const ca = await readAuthorities(options.http?.ca);
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
@@ -62,15 +64,17 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     return part;
   };
   try {
-    const store = keep(await Store.open(resolve(options.store), storeOptions(options, credential)));
+    const store = keep(await Store.open(resolve(options.store), storeOptions(options, loaded)));
+    const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
+    const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
+    clock.issuedAt(loaded.notBefore);
+    await useKept(store, found, clock.now());
+    clock.issuedAt(loaded.notBefore);
+    const counter = await openCounter(store, clock, (error) => owner.warned(error));
+    const credential: Credential = { ...loaded, counter };
     const evidence = keep(await Evidence.open(store, (error) => owner.warned(error)));
     const endpoint = keep(await Endpoint.open(listen.host ?? '0.0.0.0', listen.port ?? 0));
     const http = keep(new HttpClient({ ca, onFlow: (flow) => owner.flowed(flow) }));
-    const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
-    const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
-    clock.issuedAt(credential.notBefore);
-    await useKept(store, loaded, clock.now());
-    clock.issuedAt(credential.notBefore);
     const trust = new TrustKeeper(credential.identity, credential.root, clock, memory);
     const seeds: SeedFile[] = [];
     for (const path of options.seeds ?? []) {

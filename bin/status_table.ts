@@ -1,5 +1,6 @@
 import type { Member } from '../broker/fleet/fleet_file.js';
 import type { DeviceRow, RolloutRow } from '../broker/status/device_row.js';
+import { UNKNOWN_TIME } from '../shared/control/envelope.js';
 import { standingLines } from './status_standing.js';
 import { formatTable } from './table.js';
 import { formatAge, formatBytes, formatPercent, formatRate } from './units.js';
@@ -59,7 +60,7 @@ function cells(row: DeviceRow, rollout: RolloutRow | undefined, now: number): st
     String(row.peers),
     rollout?.fromHttp === undefined ? '-' : formatBytes(rollout.fromHttp),
     row.bytesPerSecond > 0 ? formatRate(row.bytesPerSecond) : '-',
-    `${formatAge(now - row.at)} ago`,
+    row.at === UNKNOWN_TIME ? 'no clock' : `${formatAge(now - row.at)} ago`,
   ];
 }
 
@@ -100,7 +101,7 @@ export function statusJson({ device, site, certificateEnds: ends, row }: Listed)
       bytesPerSecond: 0,
     };
   }
-  const { sample: _, bytesPerSecond, ...kept } = row;
+  const { sample: _, n: __, bytesPerSecond, ...kept } = row;
   return { ...kept, certificateEnds, seen: true, bytesPerSecond: Math.round(bytesPerSecond) };
 }
 

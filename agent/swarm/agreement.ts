@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { AnswerMessage } from '../../shared/control/messages.js';
-import { MAX_OFFERS_PENDING, MAX_OFFERS_SEEN, MAX_OFFERS_SEEN_PER_DEVICE, OFFER_WAIT_MS } from './limits.js';
+import {
+  MAX_DEVICES_COUNTED,
+  MAX_OFFERS_OF_DEVICE,
+  MAX_OFFERS_PENDING,
+  OFFER_WAIT_MS,
+  OFFERS_OF_DEVICE_MS,
+} from './limits.js';
 
-/** Offers on their way, and those seen before (P-5.2, P-5.3, P-5.6). Pure; `T` is what the caller keeps of its own offer: its secret. */
+/** Offers on their way, and what sessions were agreed by (P-5.3, P-5.6). Whether an offer came before is known by its number (P-3.8). Pure; `T` is what the caller keeps of its own offer: its secret. */
 
 /** Of sessions agreed, the oldest forgotten first: a seed with 64 sessions for each of 16 rollouts. */
 const MAX_AGREED = 1_024;
@@ -27,8 +33,9 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64'
 export class Agreements<T> {
   readonly #self: string;
   readonly #pending = new Map<string, Pending<T>>();
-  readonly #seen = new Map<string, { from: string; until: number }>();
-  readonly #agreedAt = new Map<string, number>();
+  /** Offers of each device, counted anew each time. */
+  readonly #counted = new Map<string, { count: number; readonly until: number }>();
+  readonly #agreedBy = new Map<string, number>();
 
   constructor(self: string) {
     this.#self = self;
@@ -65,18 +72,10 @@ export class Agreements<T> {
     return pending.kept;
   }
 
-  /**
-   * Whether an offer from `from` may be answered: not seen before (P-5.2), and not one that crossed with ours where ours stands (P-5.6).
-   * @param expires ms of the caller's clock at which the offer is stale anyway
-   */
-  received(artifact: string, from: string, payload: Uint8Array, expires: number, now: number): boolean {
+  /** Whether an offer from `from` may be answered: not one that crossed with ours where ours stands (P-5.6), and not too many. */
+  received(artifact: string, from: string, now: number): boolean {
     this.expire(now);
-    const hash = text(offerHash(payload));
-    if (this.#seen.has(hash) || this.#seen.size >= MAX_OFFERS_SEEN) return false;
-    let ofDevice = 0;
-    for (const seen of this.#seen.values()) if (seen.from === from) ofDevice++;
-    if (ofDevice >= MAX_OFFERS_SEEN_PER_DEVICE) return false;
-    this.#seen.set(hash, { from, until: expires });
+    if (!this.#mayOffer(from, now)) return false;
     const key = keyOf(artifact, from);
     if (!this.#pending.has(key)) return true;
     if (this.#self < from) return false;
@@ -84,18 +83,30 @@ export class Agreements<T> {
     return true;
   }
 
-  /** @param at of the offer or answer of `from` by which a session was agreed, in its own clock's seconds */
-  agreed(artifact: string, from: string, at: number): void {
+  #mayOffer(from: string, now: number): boolean {
+    let counted = this.#counted.get(from);
+    if (counted === undefined || now >= counted.until) {
+      counted = { count: 0, until: now + OFFERS_OF_DEVICE_MS };
+      this.#counted.delete(from);
+      this.#counted.set(from, counted);
+      const oldest = this.#counted.keys().next();
+      if (this.#counted.size > MAX_DEVICES_COUNTED && !oldest.done) this.#counted.delete(oldest.value);
+    }
+    return ++counted.count <= MAX_OFFERS_OF_DEVICE;
+  }
+
+  /** @param n of the offer or answer of `from` by which a session was agreed (P-3.8) */
+  agreed(artifact: string, from: string, n: number): void {
     const key = keyOf(artifact, from);
-    this.#agreedAt.delete(key);
-    this.#agreedAt.set(key, at);
-    const oldest = this.#agreedAt.keys().next();
-    if (this.#agreedAt.size > MAX_AGREED && !oldest.done) this.#agreedAt.delete(oldest.value);
+    this.#agreedBy.delete(key);
+    this.#agreedBy.set(key, n);
+    const oldest = this.#agreedBy.keys().next();
+    if (this.#agreedBy.size > MAX_AGREED && !oldest.done) this.#agreedBy.delete(oldest.value);
   }
 
   /** Whether an offer was made after what the last session was agreed by. One that the broker held back was not. */
-  isLater(artifact: string, from: string, at: number): boolean {
-    return at > (this.#agreedAt.get(keyOf(artifact, from)) ?? Number.NEGATIVE_INFINITY);
+  isLater(artifact: string, from: string, n: number): boolean {
+    return n > (this.#agreedBy.get(keyOf(artifact, from)) ?? Number.NEGATIVE_INFINITY);
   }
 
   /** @returns the devices whose answers did not come. */
@@ -106,7 +117,6 @@ export class Agreements<T> {
       this.#pending.delete(key);
       late.push(pending.to);
     }
-    for (const [hash, { until }] of this.#seen) if (now >= until) this.#seen.delete(hash);
     return late;
   }
 }

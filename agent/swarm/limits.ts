@@ -106,13 +106,15 @@ export const KNOWS_ITS_SHARD_MS = HEARD_WINDOW_MS;
 /** Enough to make the probability of P-10.2 small; more would only cost memory. */
 export const MAX_MEMBERS_HEARD = 4_096;
 
-/** P-5.2: offers remembered against replay until they are stale, six minutes; past it, new ones are refused. About a megabyte. */
-export const MAX_OFFERS_SEEN = 4_096;
 /**
- * So that one device's flood leaves room for the offers of 63 others, and an honest one is heard: it has 16 rollouts (P-12.3), and offers for
- * each again where the answer was lost or no path opened.
+ * Offers of one device that are looked at in such a time, below what P-3.7 lets through: each costs a key agreement and ends a session. It
+ * has 16 rollouts (P-12.3), and offers for each again where the answer was lost or no path opened.
  */
-export const MAX_OFFERS_SEEN_PER_DEVICE = 64;
+export const MAX_OFFERS_OF_DEVICE = 64;
+/** In which an offer is good (P-5.2). */
+export const OFFERS_OF_DEVICE_MS = 360_000;
+/** Devices whose offers are counted, the oldest count forgotten first. */
+export const MAX_DEVICES_COUNTED = 4_096;
 /** Offers of ours that wait for an answer. */
 export const MAX_OFFERS_PENDING = 32;
 /** An answer takes two trips through the broker; past this the peer is taken as unwilling. */
@@ -121,6 +123,8 @@ export const OFFER_WAIT_MS = 10_000;
 export const MAX_SESSIONS_PER_SEED = 64;
 /** A new offer from a peer whose session is younger than this crossed with ours; older, the peer has restarted. */
 export const REPLACE_SESSION_AFTER_MS = 3_000;
+/** P-5.6: and none younger than this to a `have`: who says it without end has no session for longer, at a key agreement each time. */
+export const REPLACE_BY_HAVE_AFTER_MS = 1_000;
 
 /**
  * P-10.1, P-11.3: with no chunk of a peer verified for this long, a device announces itself as if it had no session, and HTTP servers are asked

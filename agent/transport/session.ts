@@ -1,6 +1,12 @@
 import type { Direction, SessionKey } from '../../shared/crypto/box.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { BASE_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES, MAX_PEERS_NAMED } from '../../shared/limits.js';
+import {
+  BASE_DATAGRAM_BYTES,
+  MAX_DATAGRAM_BYTES,
+  MAX_PEERS_NAMED,
+  REPLAY_WINDOW_PACKETS,
+} from '../../shared/limits.js';
+import { ReplayWindow } from '../../shared/replay_window.js';
 import { hasSessionId, isDatagram, readPacketNumber } from '../../shared/wire/datagram.js';
 import { CLOSE, type CloseReason } from '../../shared/wire/frames/close.js';
 import type { PeerName } from '../../shared/wire/frames/peers.js';
@@ -15,7 +21,6 @@ import { Outbox } from './outbox.js';
 import { PathMtu } from './path_mtu.js';
 import { Paths } from './paths.js';
 import { Recovery } from './recovery.js';
-import { ReplayWindow } from './replay_window.js';
 import { MAX_SPAN_PACKETS } from './sent_packets.js';
 import type { EndReason, RejectedBy, SessionEvents, SessionOptions, SessionStats } from './session_types.js';
 
@@ -54,7 +59,7 @@ export class Session {
   readonly #paths: Paths;
   readonly #inbox: Inbox;
   readonly #composer: Composer;
-  readonly #replay = new ReplayWindow();
+  readonly #replay = new ReplayWindow(REPLAY_WINDOW_PACKETS);
   readonly #acks = new AckTracker();
   readonly #startedAt: number;
   readonly #rejected: Record<RejectedBy, number> = { foreign: 0, replayed: 0, unopened: 0, malformed: 0, closed: 0 };

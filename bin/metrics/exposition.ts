@@ -31,6 +31,7 @@ export function exposition(metrics: AgentMetrics): Promise<string> {
   gauge('rollouts', 'Rollouts in force, by state.', metrics.rollouts, 'state');
   gauge('sessions', 'Open sessions.', { '': metrics.sessions });
   gauge('broker_connected', '1 while connected to the broker.', { '': metrics.online ? 1 : 0 });
+  counter('messages_repeated_total', 'Control messages that came before.', { '': metrics.replayed });
   const { datagramsReceived: received, datagramsSent: sent } = datagrams;
   counter('datagrams_total', 'UDP datagrams, by direction.', { received, sent }, 'direction');
   counter('datagrams_unknown_total', 'Datagrams for no session.', { '': datagrams.datagramsUnknown });

@@ -1,3 +1,4 @@
+import { UNKNOWN_TIME } from '../../shared/control/envelope.js';
 import type { RolloutProgress, StatusMessage } from '../../shared/control/messages.js';
 
 /** What the operator knows of one device, as its newest status says. Pure: a report and the time of its arrival in, a row out. */
@@ -42,8 +43,10 @@ export interface DeviceRow {
   readonly peers: number;
   /** Its link costs money by the byte: it serves nobody (P-4.7). */
   readonly metered?: 'fetch' | 'urgent';
-  /** When the newest report was signed, seconds since the epoch. */
+  /** When the newest report was signed, seconds since the epoch; 0 where the device has no clock that it believes (P-3.6). */
   readonly at: number;
+  /** Of the newest report (P-3.8). */
+  readonly n: number;
   readonly rollouts: readonly RolloutRow[];
   /** Of at most 16 devices. */
   readonly reports: readonly ReportRow[];
@@ -63,6 +66,8 @@ export interface StatusReport {
   readonly site: string;
   readonly certificate: string;
   readonly message: StatusMessage;
+  /** P-3.8 */
+  readonly n: number;
   /** Any monotonic clock, ms. */
   readonly receivedMs: number;
 }
@@ -82,13 +87,18 @@ function throughput(before: DeviceRow | undefined, { message, receivedMs }: Stat
   return [Math.max(0, ((sample.bytes - before.sample.bytes) * 1000) / elapsed), sample];
 }
 
+/** By the time it was signed at; in one second, or where one has none, by its number (P-3.8). */
+function isOlder({ message: { at }, n }: StatusReport, than: DeviceRow): boolean {
+  return at === than.at || at === UNKNOWN_TIME || than.at === UNKNOWN_TIME ? n < than.n : at < than.at;
+}
+
 /**
- * The row after a report. The newest `at` wins, and among equals the last to arrive. A will was signed when its device connected,
+ * The row after a report. The newest wins. A will was signed when its device connected,
  * so it is older than what the device said since: it takes the device offline and leaves the rest as it was.
  */
 export function nextRow(before: DeviceRow | undefined, report: StatusReport): DeviceRow {
-  const { device, site, certificate, message } = report;
-  if (before !== undefined && message.at < before.at) {
+  const { device, site, certificate, message, n } = report;
+  if (before !== undefined && isOlder(report, before)) {
     return message.online ? before : { ...before, online: false, peers: 0, bytesPerSecond: 0 };
   }
   const [bytesPerSecond, sample] = throughput(before, report);
@@ -100,7 +110,7 @@ export function nextRow(before: DeviceRow | undefined, report: StatusReport): De
     agent: message.agent,
     peers: message.peers,
     ...(message.metered !== undefined && { metered: message.metered }),
-    at: message.at,
+    ...{ at: message.at, n },
     rollouts: message.rollouts.map((rollout) => ({ ...rollout, artifact: hex(rollout.artifact) })),
     reports: (message.reports ?? []).map((report) => ({
       ...report,

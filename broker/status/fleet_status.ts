@@ -95,12 +95,12 @@ export class FleetStatus extends EventEmitter<FleetStatusEvents> {
     if (parsed?.name !== 'status' || payload.length === 0) return;
     try {
       const now = this.#now();
-      const { signer, payload: inner } = openEnvelope(prefix, topic, payload, verifier, now);
+      const { signer, n, payload: inner } = openEnvelope(prefix, topic, payload, verifier, now);
       const message = decodeMessage('status', inner);
       checkNotFromFuture(message.at, now);
       const { id: device, site } = signer.identity;
       const { fingerprint: certificate } = signer;
-      const report = { device, site, certificate, message, receivedMs: nowMs };
+      const report = { device, site, certificate, message, n, receivedMs: nowMs };
       const row = nextRow(this.#rows.get(device), report);
       this.#rows.set(device, row);
       this.emit('row', row);

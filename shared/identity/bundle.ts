@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { ClockCounter, type MessageCounter } from '../control/counter.js';
 import { isId, isPrefix } from '../control/ids.js';
 import type { Identity } from '../control/topics.js';
 import { SigningKey } from '../crypto/signature.js';
@@ -12,6 +13,8 @@ import { CertificateVerifier, parseX509 } from './certificate.js';
 
 const MAX_BUNDLE_BYTES = 65_536;
 const GROUP_OR_OTHERS = 0o077;
+/** One for the process, so that two that read the same bundle never count alike. */
+export const wallCounter = new ClockCounter(() => (performance.timeOrigin + performance.now()) * 1000);
 
 const schema = z.object({
   v: z.literal(2),
@@ -34,6 +37,8 @@ export interface Credential {
   readonly prefix: string;
   readonly broker: string;
   readonly key: SigningKey;
+  /** P-3.8: by the wall clock, until an agent puts that of its store in its place. */
+  readonly counter: MessageCounter;
   /** PEM, of the fleet's CA. */
   readonly ca: string;
   /** PEM, of this holder. */
@@ -80,6 +85,7 @@ export function parseCredential(text: string, path: string, now: number, keyPem?
     prefix: bundle.prefix,
     broker: bundle.broker,
     key,
+    counter: wallCounter,
     ca: bundle.ca,
     certificate: bundle.certificate,
     certificateDer,

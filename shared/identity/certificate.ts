@@ -101,7 +101,10 @@ export function readCertificate(certificate: X509Certificate, authority: X509Cer
   };
 }
 
-/** RFC 5280 §6.1.3 (a)(2). @throws E_CERT_EXPIRED. `now` in seconds. */
+/**
+ * RFC 5280 §6.1.3 (a)(2). @param now seconds
+ * @throws E_CERT_EXPIRED
+ */
 export function checkValidity(holder: Holder, now: number): void {
   // This way round, so that a clock that is not a number is outside.
   if (!(now >= holder.notBefore && now <= holder.notAfter)) {

@@ -6,6 +6,7 @@ import type { Credential } from '../identity/bundle.js';
 import { PacketGuard } from './packet_guard.js';
 import { MAX_INBOUND_PACKET_BYTES } from './packet_limit.js';
 import { openTlsStream, type TimeSource } from './tls_stream.js';
+import { within } from './within.js';
 
 /** A member's connection to the broker: TLS with its own certificate, one client id, back-off with jitter. */
 
@@ -18,6 +19,12 @@ const MAX_BACKOFF_MS = 60_000;
 const STEADY_MS = 10_000;
 /** So many connections in a row that did not last are no accident: a broker ends one when its client id comes again (MQTT 3.1.1 §3.1.4). */
 const MAX_SHORT_CONNECTIONS = 3;
+/** What a broker gets to acknowledge what is on its way, before the connection ends all the same. */
+const END_WITHIN_MS = 1_000;
+/** Publishes that a broker may leave unacknowledged: some seconds' worth. Each is kept until it is, so that what comes then is dropped. */
+const MAX_UNACKNOWLEDGED = 256;
+/** With so many and none acknowledged for so long the connection is of no use, and another is tried. */
+const ACKNOWLEDGE_WITHIN_MS = 10_000;
 /** MQTT 3.1.1 §3.9.3 */
 const SUBACK_FAILURE = 128;
 /** P-2.1: nothing is subscribed above it, so a broker sends nothing above it (§3.8.4). A message of QoS 2 would be held until its PUBREL. */
@@ -74,6 +81,10 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
   readonly #filters = new Map<string, 0 | 1>();
   /** Filters whose UNSUBACK is awaited: a broker that takes packets of one client at once would lose what follows. */
   readonly #leaving = new Set<string>();
+  /** Publishes of QoS 1 on this connection that wait for their PUBACK: those of one that was lost are never heard of again. */
+  #waiting = { unacknowledged: 0 };
+  /** Monotonic ms; of the last PUBACK, or the first publish that waits for one. */
+  #acknowledgedAt = 0;
   #attempt = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -150,9 +161,26 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     });
   }
 
-  /** Dropped while offline: every control message is stale by the time the broker is back, and its sender says it anew. */
+  /**
+   * Dropped while offline: every control message is stale by the time the broker is back, and its sender says it anew. So it is where the
+   * broker acknowledges nothing, which would cost memory without end.
+   */
   publish(topic: string, payload: Uint8Array, { qos, retain }: PublishOptions): void {
-    if (this.online) this.#client.publish(topic, Buffer.from(payload), { qos, retain }, () => {});
+    if (!this.online || this.#isStuck()) return;
+    const waiting = this.#waiting;
+    if (waiting.unacknowledged === 0) this.#acknowledgedAt = performance.now();
+    waiting.unacknowledged += qos;
+    this.#client.publish(topic, Buffer.from(payload), { qos, retain }, () => {
+      waiting.unacknowledged -= qos;
+      if (qos === 1) this.#acknowledgedAt = performance.now();
+    });
+  }
+
+  #isStuck(): boolean {
+    if (this.#waiting.unacknowledged < MAX_UNACKNOWLEDGED) return false;
+    const late = performance.now() - this.#acknowledgedAt >= ACKNOWLEDGE_WITHIN_MS;
+    if (late && this.#owned) this.#client.stream.destroy();
+    return true;
   }
 
   /** Resolves when the broker has acknowledged (QoS 1). @throws E_BROKER_UNREACHABLE, E_TIMEOUT */
@@ -181,16 +209,23 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     this.#closed = true;
     clearTimeout(this.#timer);
     if (this.#owned) {
-      await this.#client.endAsync(!this.online).catch(() => {});
+      await this.#end();
     } else if (this.#filters.size > 0 && this.online) {
-      await this.#client.unsubscribeAsync([...this.#filters.keys()]).catch(() => {});
+      await within(END_WITHIN_MS, this.#client.unsubscribeAsync([...this.#filters.keys()]));
     }
     this.#detach();
+  }
+
+  /** A broker that acknowledges nothing would hold an end off for ever. */
+  async #end(): Promise<void> {
+    await within(END_WITHIN_MS, this.#client.endAsync(!this.online));
+    this.#client.stream.destroy();
   }
 
   #onConnect(): void {
     if (this.#closed) return;
     this.#onlineSince = performance.now();
+    this.#waiting = { unacknowledged: 0 };
     this.#lastFailure = undefined;
     this.#leaving.clear();
     // Nagle's algorithm would hold an answer back for 40 ms; the messages are small and few.

@@ -10,11 +10,13 @@ const topic = topics.command(PREFIX, 'cam-1');
 const good: CommandMessage = { t: 'command', v: 1, do: 'acknowledge', upto: 3, at: NOW, expires: NOW + 600 };
 
 const verdict = (over: Partial<CommandMessage>, now = NOW): string =>
-  codeOf(() => openCommand(opened(fleet, operator, topic, { ...good, ...over }, NOW), now));
+  codeOf(() => openCommand(opened(fleet, operator, topic, { ...good, ...over }, NOW), at(now)));
+
+const at = (seconds: number, believed = true) => ({ now: () => seconds, believed });
 
 describe('P-4.8: a command', () => {
   it('of an operator is taken until it expires', () => {
-    expect(openCommand(opened(fleet, operator, topic, good), NOW + 600)).toEqual(good);
+    expect(openCommand(opened(fleet, operator, topic, good), at(NOW + 600))).toEqual(good);
     expect(verdict({}, NOW + 601)).toBe('E_MESSAGE_TIME');
   });
 
@@ -26,10 +28,10 @@ describe('P-4.8: a command', () => {
 
   it.each(['device', 'seed', 'publisher', 'auditor'] as const)('of a %s is refused (P-2.2)', async (role) => {
     const other = await fleet.member({ id: 'cam-1', role });
-    expect(codeOf(() => openCommand(opened(fleet, other, topic, good), NOW))).toBe('E_MESSAGE_UNTRUSTED');
+    expect(codeOf(() => openCommand(opened(fleet, other, topic, good), at(NOW)))).toBe('E_MESSAGE_UNTRUSTED');
     const { signer: _, ...rest } = opened(fleet, operator, topic, good);
     const signer = { ...opened(fleet, operator, topic, good).signer, identity: other.identity };
-    expect(codeOf(() => openCommand({ ...rest, signer }, NOW))).toBe('E_MESSAGE_UNTRUSTED');
+    expect(codeOf(() => openCommand({ ...rest, signer }, at(NOW)))).toBe('E_MESSAGE_UNTRUSTED');
   });
 
   it('of another version, to do another thing, or without numbers is refused', () => {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { FleetClock } from '../../agent/clock.js';
 import { Control } from '../../agent/control.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage, type HaveMessage } from '../../shared/control/messages.js';
@@ -12,15 +13,18 @@ import { codeOf, Issuer, type Member, NOW, PREFIX } from '../support/members.js'
 const ARTIFACT = 'ab'.repeat(32);
 const HAVE: HaveMessage = { t: 'have', at: NOW, held: 0, room: 1, digest: Uint8Array.of(0) };
 
+const clock = (now = NOW, believed = true): FleetClock => ({ now: () => now, believed });
 /** Monotonic ms. */
 const START = 5_000;
 
 let credential: Credential;
+let issuer: Issuer;
 let other: Member;
 let publisher: Member;
 
 beforeAll(async () => {
   const fleet = await Issuer.authority();
+  issuer = fleet;
   const device = await fleet.member({ groups: ['cameras', 'all'] });
   other = await fleet.member({ id: 'seed-1', role: 'seed' });
   publisher = await fleet.member({ id: 'pub', role: 'publisher', groups: [] });
@@ -115,7 +119,7 @@ describe('Control', () => {
     const heard = (shard: number): unknown => {
       const topic = topics.have(PREFIX, ARTIFACT, shard, 'seed-1');
       const payload = sealEnvelope(topic, encodeMessage(HAVE), other);
-      return control().control.open({ topic, payload, retained: false }, START, NOW);
+      return control().control.open({ topic, payload, retained: false }, START, clock());
     };
     expect(heard(own)).not.toBeNull();
     expect(heard((own + 1) % 1024)).toBeNull();
@@ -124,14 +128,14 @@ describe('Control', () => {
   it('P-2.6: takes nothing retained where nothing is', () => {
     const topic = topics.have(PREFIX, ARTIFACT, 0, 'seed-1');
     const payload = sealEnvelope(topic, encodeMessage(HAVE), other);
-    expect(control().control.open({ topic, payload, retained: false }, START, NOW)).not.toBeNull();
-    expect(control().control.open({ topic, payload, retained: true }, START, NOW)).toBeNull();
+    expect(control().control.open({ topic, payload, retained: false }, START, clock())).not.toBeNull();
+    expect(control().control.open({ topic, payload, retained: true }, START, clock())).toBeNull();
   });
 
   it('leaves topics of others alone: the connection may be the caller’s own', () => {
     const payload = new Uint8Array(10);
     for (const topic of ['elsewhere', `${PREFIX}/unknown/x`, `${PREFIX}2/status/cam-1`]) {
-      expect(control().control.open({ topic, payload, retained: false }, START, NOW)).toBeNull();
+      expect(control().control.open({ topic, payload, retained: false }, START, clock())).toBeNull();
     }
   });
 
@@ -164,14 +168,14 @@ describe('Control', () => {
     const heard = { topic, payload: sealEnvelope(topic, message, publisher), retained: true };
     asked.heardOf('cameras', true);
     // After the publisher's certificate ends.
-    expect(codeOf(() => asked.open(heard, START, NOW + 86_500))).toBe('E_CERT_EXPIRED');
+    expect(codeOf(() => asked.open(heard, START, clock(NOW + 86_500)))).toBe('E_CERT_EXPIRED');
     asked.refused(topic, null, 'E_CERT_EXPIRED', START);
     subscribed.length = 0;
     asked.askAgain();
     expect(subscribed).toContain(topic);
-    expect(asked.open(heard, START, NOW)).not.toBeNull();
+    expect(asked.open(heard, START, clock())).not.toBeNull();
     // Before it begins it is this clock that is behind: 1970, at boot.
-    expect(asked.open(heard, START, 0)).not.toBeNull();
+    expect(asked.open(heard, START, clock(0))).not.toBeNull();
   });
 });
 
@@ -182,7 +186,7 @@ describe('P-3.7 a device that floods', () => {
     payload: new Uint8Array(10),
     retained: false,
   });
-  const heard = (by: Control, from: string, now: number): string => codeOf(() => by.open(signal(from), now, NOW));
+  const heard = (by: Control, from: string, now: number): string => codeOf(() => by.open(signal(from), now, clock()));
   const READ = 'E_MESSAGE_MALFORMED';
 
   it('has 64 signals read at once and 4 a second, and takes nothing from the share of another', () => {
@@ -201,14 +205,14 @@ describe('P-3.7 a device that floods', () => {
     heard(flooded, 'cam-2', START);
     const topic = topics.have(PREFIX, ARTIFACT, shardOf('cam-1', 1), 'cam-3');
     const open = (): string =>
-      codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, NOW));
+      codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, clock()));
     for (let i = 0; i < 65; i++) open();
     expect(named).toEqual(['mallory flood', 'mallory flood', 'cam-3 flood']);
     const unread = topics.have(PREFIX, ARTIFACT, shardOf('cam-1', 1), 'seed-1');
     const read = flooded.open(
       { topic: unread, payload: sealEnvelope(unread, encodeMessage(HAVE), other), retained: false },
       START,
-      NOW,
+      clock(),
     );
     named.length = 0;
     flooded.refused(unread, null, 'E_MESSAGE_MALFORMED', START);
@@ -232,7 +236,7 @@ describe('P-3.7 a device that floods', () => {
     const shard = shardOf('cam-1', 1024);
     const have = (artifact: string, from: string): string => {
       const topic = topics.have(PREFIX, artifact, shard, from);
-      return codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, NOW));
+      return codeOf(() => flooded.open({ topic, payload: new Uint8Array(10), retained: false }, START, clock()));
     };
     const all = Array.from({ length: 1000 }, () => have(ARTIFACT, 'mallory'));
     expect(all.filter((code) => code === READ).length).toBe(64);
@@ -261,5 +265,72 @@ describe('P-3.7 a device that floods', () => {
     expect([told(), told()]).toEqual([4, null]);
     asked.heardOf('cameras', true);
     expect(told()).toBe(1);
+  });
+});
+
+describe('P-3.8 what came before', () => {
+  const topic = topics.signal(PREFIX, 'north', 'cam-1', 'seed-1');
+  const message = (n: number, by = other): ControlMessage => {
+    const payload = sealEnvelope(topic, encodeMessage(HAVE), { ...by, counter: { next: () => n } });
+    return { topic, payload, retained: false };
+  };
+
+  it('is dropped without a word and counted, and so is what is far behind', () => {
+    const { control: heard, named } = control();
+    const takes = (said: ControlMessage): boolean => heard.open(said, START, clock()) !== null;
+    const [first, later] = [message(1000), message(2000)];
+    expect([takes(first), takes(first), takes(later), takes(first), takes(message(1001))]).toEqual([
+      true,
+      false,
+      true,
+      false,
+      false,
+    ]);
+    expect(heard.replayed).toBe(3);
+    expect(named).toEqual([]);
+  });
+
+  it('is no command that is obeyed twice, whatever the broker does with it', async () => {
+    const { control: heard } = control();
+    const operator = await issuer.member({ id: 'operator', role: 'operator', groups: [] });
+    const command = topics.command(PREFIX, 'cam-1');
+    const said = { topic: command, payload: sealEnvelope(command, encodeMessage(HAVE), operator) };
+    const takes = (retained: boolean): boolean => heard.open({ ...said, retained }, START, clock()) !== null;
+    expect([takes(true), takes(false), takes(false), takes(true)]).toEqual([false, true, false, false]);
+  });
+
+  it('is known by what verifies alone: a forger uses up no number of another', async () => {
+    const { control: heard } = control();
+    const good = message(7);
+    const forged = Buffer.from(good.payload);
+    // Within the signature: it comes before the certificate, which is last.
+    const at = forged.indexOf(Buffer.from(other.certificateDer)) - 20;
+    forged[at] = (forged[at] ?? 0) ^ 1;
+    expect(codeOf(() => heard.open({ ...good, payload: forged }, START, clock()))).toBe('E_MESSAGE_SIGNATURE');
+    expect(heard.open(good, START, clock())).not.toBeNull();
+  });
+
+  it('is known by the key that signed: who held a key of that id before, a thief too, silences nobody', async () => {
+    const { control: heard } = control();
+    const before = await issuer.member({ id: 'seed-1', role: 'seed' });
+    expect(heard.open(message(Number.MAX_SAFE_INTEGER, before), START, clock())).not.toBeNull();
+    expect(heard.open(message(7), START, clock())).not.toBeNull();
+  });
+
+  it('is no matter of what a broker retains: that has a number of its own kind', () => {
+    const { control: heard } = control();
+    const trust = topics.trust(PREFIX, 'cameras');
+    const payload = sealEnvelope(trust, encodeMessage(HAVE), publisher);
+    for (let times = 0; times < 3; times++) {
+      expect(heard.open({ topic: trust, payload, retained: true }, START, clock())).not.toBeNull();
+    }
+    expect(heard.replayed).toBe(0);
+  });
+
+  it('P-3.6: a device without a clock takes certificates that are newer than the time it knows, and none that ended before it', () => {
+    const takes = (now: number, believed: boolean): string =>
+      codeOf(() => control().control.open(message(1), START, clock(now, believed)));
+    expect([takes(NOW - 200_000, true), takes(NOW - 200_000, false)]).toEqual(['E_CERT_EXPIRED', 'accepted']);
+    expect([takes(0, false), takes(NOW + 200_000, false)]).toEqual(['accepted', 'E_CERT_EXPIRED']);
   });
 });

@@ -36,7 +36,13 @@ beforeEach(() => {
     trust: { memory: {} },
     store: { writeState: async () => {} },
   } as unknown as HearingParts;
-  hearing = new Hearing(parts, { now: () => 0, seconds: () => NOW, self: 'cam-1', changed() {}, refused });
+  hearing = new Hearing(parts, {
+    now: () => 0,
+    clock: { now: () => NOW, believed: true },
+    self: 'cam-1',
+    changed() {},
+    refused,
+  });
 });
 
 function hear(by: Member, topic: string, message: Parameters<typeof encodeMessage>[0]): void {

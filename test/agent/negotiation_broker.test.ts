@@ -74,7 +74,7 @@ class Run {
     if (held === undefined) return;
     const topic = topicOf(held.by, as ?? held.to);
     codeOf(() => {
-      (at ?? held.to).negotiation.onSignal(openEnvelope(PREFIX, topic, held.envelope, this.#verifier, NOW));
+      (at ?? held.to).hear(openEnvelope(PREFIX, topic, held.envelope, this.#verifier, NOW));
     });
   }
 

@@ -40,7 +40,10 @@ describe('P-5.6 one session', () => {
     tell(b, a, again);
     expect(b.agreed.length).toBe(1);
     b.now += 1;
+    // The same once more came before (P-3.8).
     tell(b, a, again);
+    expect(b.agreed.length).toBe(1);
+    tell(b, a, { ...again, session: new Uint8Array(8).fill(1) });
     expect(b.agreed.length).toBe(2);
   });
 
@@ -67,13 +70,14 @@ describe('P-5.6 one session', () => {
   });
 
   it('offers anew to a device that says after the session was agreed that it has none, and to no other', () => {
+    const before = b.member.counter.next();
     tell(b, a, a.offer(b));
     tell(a, b, b.lastAnswer());
-    a.negotiation.offer(a.transfer.real, b.peer, a.seconds);
+    a.negotiation.offer(a.transfer.real, b.peer, before);
     expect([a.sent.length, a.agreed.length]).toEqual([1, 1]);
     for (const side of [a, b]) side.later(1_000);
     b.transfer.since.clear();
-    a.negotiation.offer(a.transfer.real, b.peer, b.seconds);
+    a.negotiation.offer(a.transfer.real, b.peer, b.member.counter.next());
     expect(a.sent.length).toBe(2);
     const again = decodeMessage('offer', a.sent.at(-1)?.payload ?? new Uint8Array());
     tell(b, a, again);
@@ -120,7 +124,7 @@ describe('P-10.3 room', () => {
     expect(a.sent.length).toBe(24);
   });
 
-  it('remembers at most 32 offers of its own and 64 of each other device, whatever comes', () => {
+  it('remembers at most 32 offers of its own and answers 64 of each other device, whatever comes', () => {
     a.transfer.room = 1000;
     for (let i = 0; i < 100; i++) a.negotiation.offer(a.transfer.real, { device: `d${i}`, site: 's', seed: false });
     expect(a.sent.length).toBe(32);

@@ -66,6 +66,7 @@ const row: DeviceRow = {
   rollouts: [rollout],
   reports: [],
   bytesPerSecond: 1500.4,
+  n: 1,
   sample: { receivedMs: 1, bytes: 750 },
 };
 

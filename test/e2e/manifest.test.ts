@@ -16,7 +16,7 @@ import type { Credential } from '../../shared/identity/bundle.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
 import type { Command } from '../support/command.js';
 import { temporaryFolder } from '../support/store_fixture.js';
-import { hostileBroker } from './support/hostile_broker.js';
+import { hostileBroker } from './support/hostile/hostile_broker.js';
 import { type Artifact, Mesh, MIB, sha256Of } from './support/mesh.js';
 
 /** Trust messages that a device must not believe, from a publisher's own identity; and the good one after them. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata'; // @peculiar/x509 refuses to load without it.
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { EpochCounter } from '../../shared/control/counter.js';
 import { type Opened, openEnvelope, type Signer, sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage } from '../../shared/control/messages.js';
 import type { Identity } from '../../shared/control/topics.js';
@@ -134,7 +135,12 @@ export class Issuer {
   async member(over: Partial<Identity> = {}, options: LeafOptions = {}): Promise<Member> {
     const identity = identityOf(over);
     const key = SigningKey.generate();
-    return { identity, key, certificateDer: await this.leaf(identity, key, options) };
+    return {
+      identity,
+      key,
+      counter: new EpochCounter(NOW, () => {}),
+      certificateDer: await this.leaf(identity, key, options),
+    };
   }
 
   bundle({ key, certificateDer }: Member): BundleFile & { key: string } {
@@ -151,7 +157,8 @@ export class Issuer {
   }
 
   credential(member: Member): Credential {
-    return parseCredential(JSON.stringify(this.bundle(member)), 'bundle', NOW);
+    const { counter } = member;
+    return { ...parseCredential(JSON.stringify(this.bundle(member)), 'bundle', NOW), counter };
   }
 }
 

@@ -1,7 +1,10 @@
+import type { FleetClock } from '../../agent/clock.js';
 import { type AgreedSession, Negotiation } from '../../agent/negotiation.js';
 import type { MeshPeer } from '../../agent/transfer/host.js';
 import type { Transfer } from '../../agent/transfer/transfer.js';
-import { type AnswerMessage, decodeMessage, type OfferMessage } from '../../shared/control/messages.js';
+import type { Opened } from '../../shared/control/envelope.js';
+import { type AnswerMessage, decodeMessage, encodeMessage, type OfferMessage } from '../../shared/control/messages.js';
+import { SendersHeard } from '../../shared/control/replay.js';
 import { topics } from '../../shared/control/topics.js';
 import type { Asker } from '../../shared/trust/audience.js';
 import { codeOf, Issuer, type Member, NOW, opened, PREFIX } from './members.js';
@@ -55,20 +58,28 @@ export class Side {
   readonly other = new FakeTransfer(OTHER_ARTIFACT);
   readonly sent: { to: MeshPeer; payload: Uint8Array }[] = [];
   readonly agreed: AgreedSession[] = [];
+  /** By the hex of what it sent: the number that this was signed with. */
+  readonly numbers = new Map<string, number>();
+  /** Whom it heard, as Control has it. */
+  readonly heard = new SendersHeard();
   readonly negotiation: Negotiation;
   now = 1000;
   /** Since the epoch. */
   seconds = NOW;
+  believed = true;
 
   constructor(fleet: Issuer, member: Member) {
     this.fleet = fleet;
     this.member = member;
     this.negotiation = new Negotiation(member.identity.id, {
       now: () => this.now,
-      seconds: () => this.seconds,
+      clock: clockOf(this),
       candidates: () => [['192.0.2.1', 4000]],
       transfer: (artifact) => [this.transfer, this.other].find((known) => known.artifact === artifact)?.real,
-      signal: (to, payload) => this.sent.push({ to, payload }),
+      signal: (to, payload) => {
+        this.numbers.set(hex(payload), member.counter.next());
+        this.sent.push({ to, payload });
+      },
       agreed: (transfer, session) => {
         this.agreed.push(session);
         [this.transfer, this.other].find((known) => known.real === transfer)?.since.set(session.peer.device, this.now);
@@ -89,17 +100,31 @@ export class Side {
     return decodeMessage('answer', this.sent.at(-1)?.payload ?? new Uint8Array());
   }
 
+  /** What it makes of an envelope that was opened: what came before is dropped (P-3.8). */
+  hear(message: Opened): void {
+    if (this.heard.take(message.signer.publicKey, message.n, this.now)) this.negotiation.onSignal(message);
+  }
+
   later(ms: number): void {
     this.now += ms;
     this.seconds = Math.floor(this.seconds + ms / 1000);
   }
 }
 
-/** What `to` makes of a message that `by` signed for `addressee`. */
+const clockOf = (side: Side): FleetClock => ({
+  now: () => side.seconds,
+  get believed() {
+    return side.believed;
+  },
+});
+
+/** What `to` makes of a message that `by` signed for `addressee`: when it was sent, or now where it never was. */
 export function tell(to: Side, by: Side, message: OfferMessage | AnswerMessage, addressee = to): string {
   const { site, id } = addressee.member.identity;
   const topic = topics.signal(PREFIX, site, id, by.member.identity.id);
-  return codeOf(() => to.negotiation.onSignal(opened(to.fleet, by.member, topic, message)));
+  const n = by.numbers.get(hex(encodeMessage(message))) ?? by.member.counter.next();
+  const signer = { ...by.member, counter: { next: () => n } };
+  return codeOf(() => to.hear(opened(to.fleet, signer, topic, message)));
 }
 
 /** Devices `a`, `b` and `c` of one fleet, that have nothing yet. */

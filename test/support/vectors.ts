@@ -15,9 +15,11 @@ export interface EnvelopeVector {
   readonly name: string;
   readonly topic: string;
   readonly signer: object;
-  /** Hex, all of them. */
+  /** Hex, save the number. */
   readonly seed: string;
   readonly certificate: string;
+  /** P-3.8 */
+  readonly n: number;
   readonly payload: string;
   readonly signature: string;
   readonly bytes: Buffer;

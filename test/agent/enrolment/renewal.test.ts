@@ -51,7 +51,7 @@ class Stage {
   static async with(lived = 61, how: RenewHow = 'same-key'): Promise<Stage> {
     const stage = new Stage(join(await temporaryFolder(), 'cam-1.json'));
     const certificateDer = await leaf(NOW - lived * DAY, NOW + (90 - lived) * DAY);
-    const file = fleet.bundle({ identity: identityOf(), key, certificateDer });
+    const file = fleet.bundle({ ...(await fleet.member()), key, certificateDer });
     await writeFile(stage.bundle, JSON.stringify({ ...file, more: 'kept' }), { mode: 0o600 });
     await stage.start(how);
     return stage;

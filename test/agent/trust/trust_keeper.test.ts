@@ -83,10 +83,10 @@ describe('P-4.1 what is for this device', () => {
   it('refuses another version as unknown, and remembers nothing of it', () => {
     const to = keeper();
     const before = to.memory;
-    const { topic, signer } = heard();
+    const { topic, signer, n } = heard();
     for (const v of [1, 3]) {
       const payload = encodeMap({ t: 'trust', v, bundle: TRUST.bundle('cameras', [], { version: 99 }) });
-      expect(codeOf(() => to.accept('cameras', { topic, signer, payload }))).toBe('E_TRUST_VERSION');
+      expect(codeOf(() => to.accept('cameras', { topic, signer, n, payload }))).toBe('E_TRUST_VERSION');
     }
     expect(to.memory).toEqual(before);
   });
@@ -126,15 +126,17 @@ describe('P-4.2 whose word it is', () => {
   });
 
   it.each(['device', 'seed', 'operator', 'auditor'] as const)('refuses a good bundle in the hands of a %s', (role) => {
-    const { topic, payload, signer } = heard();
+    const { topic, payload, n, signer } = heard();
     const demoted = { ...signer, identity: { ...signer.identity, role } };
-    expect(codeOf(() => keeper().accept('cameras', { topic, payload, signer: demoted }))).toBe('E_MESSAGE_UNTRUSTED');
+    expect(codeOf(() => keeper().accept('cameras', { topic, payload, n, signer: demoted }))).toBe(
+      'E_MESSAGE_UNTRUSTED',
+    );
   });
 
   it('refuses a device before it reads a byte of what it says', () => {
     const said = { t: 'status' as const, at: NOW, online: true, agent: '', peers: 0, rollouts: [] };
-    const { topic, signer } = opened(fleet, device, topics.status(PREFIX, 'cam-1'), said);
-    const forged = { topic, signer, payload: Uint8Array.of(0xc1) };
+    const { topic, signer, n } = opened(fleet, device, topics.status(PREFIX, 'cam-1'), said);
+    const forged = { topic, signer, n, payload: Uint8Array.of(0xc1) };
     expect(codeOf(() => keeper().accept('cameras', forged))).toBe('E_MESSAGE_UNTRUSTED');
   });
 });

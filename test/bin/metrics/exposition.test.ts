@@ -13,6 +13,7 @@ const METRICS: AgentMetrics = {
   datagrams: { datagramsReceived: 10, datagramsSent: 11, datagramsUnknown: 12, sendErrors: 13 },
   storeBytes: 14,
   online: true,
+  replayed: 16,
   misbehaviour: [{ device: 'mallory', kind: 'wrong-bytes', count: 15 }],
 };
 
@@ -36,6 +37,7 @@ describe('what Prometheus reads', () => {
       'chunkmesh_rollouts{state="complete"} 2',
       'chunkmesh_sessions 9',
       'chunkmesh_broker_connected 1',
+      'chunkmesh_messages_repeated_total 16',
       'chunkmesh_datagrams_total{direction="received"} 10',
       'chunkmesh_datagrams_total{direction="sent"} 11',
       'chunkmesh_datagrams_unknown_total 12',

@@ -15,6 +15,7 @@ function row(device: string, ...accused: string[]): DeviceRow {
   return {
     certificate: HASH,
     ...{ device, site: 'hall', online: true, agent: '0.1.0', peers: 1, at: NOW, rollouts: [], bytesPerSecond: 0 },
+    n: 1,
     sample: { receivedMs: 0, bytes: 0 },
     reports: accused.map((one) => ({
       ...{ device: one, artifact: HASH, chunk: 1, expected: HASH, found: HASH, at: NOW - 10, count: 1 },

@@ -9,6 +9,7 @@ import { PayloadScanner } from '../../../broker/meter/payload_scanner.js';
 import { sealEnvelope } from '../../../shared/control/envelope.js';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { SigningKey } from '../../../shared/crypto/signature.js';
+import { wallCounter } from '../../../shared/identity/bundle.js';
 import { streamBytes } from '../../support/artifact_bytes.js';
 
 const artifact = streamBytes('artifact', 1_000_003);
@@ -46,7 +47,10 @@ describe('PayloadScanner', () => {
       digest: randomBytes(64),
       text: 'x'.repeat(500),
     });
-    const message = sealEnvelope('chunkmesh/a/have/b/0/c', payload, { certificateDer: randomBytes(600), key });
+    const message = sealEnvelope('chunkmesh/a/have/b/0/c', payload, {
+      ...{ certificateDer: randomBytes(600), key },
+      counter: wallCounter,
+    });
     expect(scanner.scan(message)).toBe(0);
   });
 

@@ -22,13 +22,14 @@ function report(
   receivedMs: number,
   message: Partial<StatusMessage> = {},
   of: Partial<RolloutProgress> = {},
+  n = receivedMs,
 ): StatusReport {
   const rollouts = [{ ...progress, ...of }];
   return {
     device: 'cam-1',
     site: 'hall',
     certificate: 'cd'.repeat(32),
-    receivedMs,
+    ...{ receivedMs, n },
     message: { t: 'status', at: 1000, online: true, agent: '0.1.0', peers: 2, rollouts, ...message },
   };
 }
@@ -74,6 +75,17 @@ describe('nextRow', () => {
     expect(row.rollouts[0]?.held).toBe(3);
     expect(row.at).toBe(1005);
     expect(nextRow(newer, report(10, { at: 1005 }, { held: 4 })).rollouts[0]?.held).toBe(4);
+  });
+
+  it('P-3.8: in one second, and of a device without a clock, takes what has the higher number', () => {
+    for (const at of [1005, 0]) {
+      const newer = nextRow(undefined, report(0, { at }, { held: 3 }, 9));
+      expect(nextRow(newer, report(10, { at }, { held: 2 }, 8)).rollouts[0]?.held).toBe(3);
+      expect(nextRow(newer, report(10, { at }, { held: 4 }, 10)).rollouts[0]?.held).toBe(4);
+      // The device lost its clock, or got one.
+      expect(nextRow(newer, report(10, { at: 1005 - at }, { held: 4 }, 10))).toMatchObject({ at: 1005 - at, n: 10 });
+      expect(nextRow(newer, report(10, { at, online: false }, {}, 7))).toMatchObject({ online: false, n: 9 });
+    }
   });
 
   it('lets a will, which is older than what the device said since, only take it offline', () => {

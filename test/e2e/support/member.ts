@@ -10,6 +10,7 @@ import type { EndReason } from '../../../agent/transport/session_types.js';
 import { Bitfield } from '../../../shared/artifact/index.js';
 import { openEnvelope, sealEnvelope } from '../../../shared/control/envelope.js';
 import { decodeMessage, encodeMessage, messageType, type OfferMessage } from '../../../shared/control/messages.js';
+import { SendersHeard } from '../../../shared/control/replay.js';
 import { parseTopic, shardOf, topics } from '../../../shared/control/topics.js';
 import {
   agreeSessionKey,
@@ -63,6 +64,7 @@ export class Member extends EventEmitter<MemberEvents> {
   readonly #source: GatedSource;
   readonly #endpoint: Endpoint;
   readonly #agreements: Agreements<Kept>;
+  readonly #heard = new SendersHeard();
 
   private constructor(credential: Credential, source: GatedSource, endpoint: Endpoint, broker: string) {
     super();
@@ -150,9 +152,9 @@ export class Member extends EventEmitter<MemberEvents> {
   #take({ topic, payload: envelope }: ControlMessage): void {
     const { prefix, verifier, identity } = this.#credential;
     const parsed = parseTopic(prefix, topic);
-    const { signer, payload } = openEnvelope(prefix, topic, envelope, verifier, seconds());
+    const { signer, n, payload } = openEnvelope(prefix, topic, envelope, verifier, seconds());
     const from = signer.identity.id;
-    if (from === identity.id) return;
+    if (from === identity.id || !this.#heard.take(signer.publicKey, n, performance.now())) return;
     if (parsed?.name === 'have') this.offer(from);
     else if (parsed?.name === 'signal' && messageType(payload) === 'offer') this.#onOffer(from, payload);
     else if (parsed?.name === 'signal') this.#onAnswer(from, payload);
@@ -160,9 +162,8 @@ export class Member extends EventEmitter<MemberEvents> {
 
   #onOffer(from: string, payload: Uint8Array): void {
     const offer = decodeMessage('offer', payload);
-    const now = performance.now();
     const { artifact } = this.#source.index;
-    if (!this.#agreements.received(artifact, from, payload, now + OFFER_SECONDS * 1000, now)) return;
+    if (!this.#agreements.received(artifact, from, performance.now())) return;
     const { secret, publicKey } = generateSessionKeyPair();
     const localId = new Uint8Array(randomBytes(8));
     this.#agree(from, 1, { secret, localId }, offer);

@@ -30,15 +30,16 @@ const changed = (over: object): Uint8Array => encodeMap({ ...decodeMap(seal(SIGN
 describe('golden envelopes', () => {
   const { prefix, fleet: name, now, ca } = envelopeFleet;
 
-  it.each(envelopeVectors)('$name', ({ topic, signer, seed, certificate, payload, signature, bytes }) => {
+  it.each(envelopeVectors)('$name', ({ topic, signer, seed, certificate, n, payload, signature, bytes }) => {
     const body = Buffer.from(`302e020100300506032b657004220420${seed}`, 'hex').toString('base64');
     const key = SigningKey.fromPem(`-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
-    const by = { key, certificateDer: Buffer.from(certificate, 'hex') };
+    const by = { key, certificateDer: Buffer.from(certificate, 'hex'), counter: { next: () => n } };
     const sealed = sealEnvelope(topic, Buffer.from(payload, 'hex'), by);
     expect(Buffer.from(sealed).toString('hex')).toBe(bytes.toString('hex'));
     expect(bytes.toString('hex')).toContain(signature);
     const opened = openEnvelope(prefix, topic, bytes, new CertificateVerifier(ca, name), now);
     expect(opened.signer.identity).toEqual(signer);
+    expect(opened.n).toBe(n);
     expect(Buffer.from(opened.payload).toString('hex')).toBe(payload);
     expect(messageVectors.some((vector) => vector.bytes.toString('hex') === payload)).toBe(true);
   });
@@ -73,6 +74,7 @@ describe('P-3.1 the envelope', () => {
 
   it.each([
     ['v', [0, 2, '1', null, true, [1]]],
+    ['n', [-1, 0.5, 2 ** 53, Number.NaN, '1', null, true, [1], new Uint8Array(8)]],
     ['p', [null, 'text', [1], {}, 1]],
     ['s', [null, 'x'.repeat(64), new Uint8Array(0), new Uint8Array(63), new Uint8Array(65), Array(64).fill(0)]],
     ['c', [null, 'text', [1], {}, new Uint8Array(4097)]],
@@ -86,7 +88,7 @@ describe('P-3.1 the envelope', () => {
   });
 
   it('refuses to be without any one of its fields', () => {
-    for (const field of ['v', 'p', 's', 'c']) {
+    for (const field of ['v', 'n', 'p', 's', 'c']) {
       const rest = Object.entries(decodeMap(seal(SIGNAL))).filter(([name]) => name !== field);
       expect(verdict(SIGNAL, encodeMap(Object.fromEntries(rest)))).toBe('E_MESSAGE_MALFORMED');
     }
@@ -118,16 +120,16 @@ describe('P-2.7 size', () => {
 });
 
 describe('P-3.2 what the signature covers', () => {
-  it('is 20 ASCII bytes, zero, the length of the topic, the topic, the payload', () => {
-    expect(Buffer.from(signedBytes('a/b', Uint8Array.of(1, 2))).toString('hex')).toBe(
-      `${Buffer.from('chunkmesh/1 envelope').toString('hex')}000003${Buffer.from('a/b').toString('hex')}0102`,
+  it('is 20 ASCII bytes, zero, the length of the topic, the topic, the number, the payload', () => {
+    expect(Buffer.from(signedBytes('a/b', 2 ** 40 + 3, Uint8Array.of(1, 2))).toString('hex')).toBe(
+      `${Buffer.from('chunkmesh/1 envelope').toString('hex')}000003${Buffer.from('a/b').toString('hex')}00000100000000030102`,
     );
-    expect(signedBytes('', new Uint8Array(0)).length).toBe(23);
+    expect(signedBytes('', 0, new Uint8Array(0)).length).toBe(31);
   });
 
   it('counts the topic in bytes, and leaves no two splits of topic and payload alike', () => {
-    expect(Buffer.from(signedBytes('é', new Uint8Array(0))).subarray(21, 23)).toEqual(Buffer.from([0, 2]));
-    const [one, two] = [signedBytes('a', Buffer.from('b')), signedBytes('ab', new Uint8Array(0))];
+    expect(Buffer.from(signedBytes('é', 0, new Uint8Array(0))).subarray(21, 23)).toEqual(Buffer.from([0, 2]));
+    const [one, two] = [signedBytes('a', 0, Buffer.from('b')), signedBytes('ab', 0, new Uint8Array(0))];
     expect(Buffer.from(one)).not.toEqual(Buffer.from(two));
   });
 
@@ -160,6 +162,13 @@ describe('P-3.2 what the signature covers', () => {
     expect(verdict(SIGNAL, changed({ s: other.s }))).toBe('E_MESSAGE_SIGNATURE');
     expect(verdict(SIGNAL, changed({ c: second.certificateDer }))).toBe('E_MESSAGE_SIGNATURE');
     expect(verdict(SIGNAL, changed({ s: new Uint8Array(64) }))).toBe('E_MESSAGE_SIGNATURE');
+  });
+
+  it('P-3.8 refuses any other number: a broker makes no new message of an old one', () => {
+    const { n } = open(SIGNAL, seal(SIGNAL));
+    for (const other of [0, n - 1, n + 1, n + 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+      expect(verdict(SIGNAL, changed({ n: other }))).toBe('E_MESSAGE_SIGNATURE');
+    }
   });
 
   it('refuses every flipped bit', () => {

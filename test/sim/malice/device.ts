@@ -1,4 +1,5 @@
 import { Announcements } from '../../../agent/announcements.js';
+import type { FleetClock } from '../../../agent/clock.js';
 import { Control } from '../../../agent/control.js';
 import { Hearing } from '../../../agent/hearing.js';
 import type { SeedFile } from '../../../agent/io/store/seed_file.js';
@@ -103,6 +104,7 @@ export class VirtualDevice {
   readonly endpoint: VirtualEndpoint;
   readonly transfer: Transfer;
   readonly misbehaviour = new MisbehaviourBook();
+  readonly clock: FleetClock = { now: () => this.seconds, believed: true };
   /** Virtual ms. */
   completedAt = NEVER;
   readonly #ground: Ground;
@@ -130,7 +132,7 @@ export class VirtualDevice {
     this.#announcements = new Announcements(credential, this.control, this.#random);
     this.transfer = this.#makeTransfer();
     this.negotiation = new Negotiation(this.id, {
-      ...{ now: () => world.now, seconds: () => this.seconds, candidates: () => endpoint.candidates },
+      ...{ now: () => world.now, clock: this.clock, candidates: () => endpoint.candidates },
       transfer: (artifact) => (artifact === this.transfer.artifact ? this.transfer : undefined),
       signal: (to, payload) => this.control.signal(to, payload),
       agreed: (_transfer, agreed) => this.#begin(agreed),
@@ -214,7 +216,7 @@ export class VirtualDevice {
     const hearing = new Hearing(
       { ...parts, ...none },
       {
-        ...{ now: () => this.#ground.world.now, seconds: () => this.seconds, self: this.id },
+        ...{ now: () => this.#ground.world.now, clock: this.clock, self: this.id },
         ...{ changed: () => this.#alarm(this.#ground.world.now), refused() {} },
       },
     );

@@ -14,7 +14,7 @@ import {
 import { Bitfield } from '../../../shared/artifact/bitfield.js';
 import { digestLacks, digestOffers, makeDigest } from '../../../shared/artifact/digest.js';
 import type { AnswerMessage, HaveMessage } from '../../../shared/control/messages.js';
-import { MAX_CLOCK_AHEAD_SECONDS, MAX_OFFER_SECONDS, MAX_SESSIONS_PER_ARTIFACT } from '../../../shared/limits.js';
+import { MAX_SESSIONS_PER_ARTIFACT } from '../../../shared/limits.js';
 import type { Broker, Client } from './broker.js';
 import { Exchange, type Ground } from './exchange.js';
 
@@ -230,8 +230,7 @@ export class Device implements Client<Message> {
       const old = now - there.since >= REPLACE_SESSION_AFTER_MS;
       if (!old || !this.#agreements.isLater(ARTIFACT, from.id, at)) return;
     } else if (this.room === 0) return;
-    const stale = now + (MAX_OFFER_SECONDS + MAX_CLOCK_AHEAD_SECONDS + 1) * 1000;
-    if (!this.#agreements.received(ARTIFACT, from.id, payload, stale, now)) return;
+    if (!this.#agreements.received(ARTIFACT, from.id, now)) return;
     this.#agreements.agreed(ARTIFACT, from.id, at);
     this.exchange.connect(from.exchange);
     broker.signal(this, from, 'answer', { kind: 'answer', from: this, offer: offerHash(payload), at: this.#seconds });

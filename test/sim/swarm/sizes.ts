@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { Authority, MEMBER_DAYS, validFor } from '../../../broker/fleet/authority.js';
 import { Bitfield } from '../../../shared/artifact/bitfield.js';
 import { makeDigest } from '../../../shared/artifact/digest.js';
+import { EpochCounter } from '../../../shared/control/counter.js';
 import { type Signer, sealEnvelope } from '../../../shared/control/envelope.js';
 import { encodeMessage, type Rollout } from '../../../shared/control/messages.js';
 import { type Identity, topics } from '../../../shared/control/topics.js';
@@ -57,7 +58,8 @@ const text = (value: string): number => 2 + Buffer.byteLength(value);
 async function signer(fleet: Authority, identity: Identity): Promise<Signer> {
   const key = SigningKey.generate();
   const pem = await fleet.issueMember(identity, key.publicKey, validFor(AT * 1000, MEMBER_DAYS));
-  return { key, certificateDer: new Uint8Array(new X509Certificate(pem).raw) };
+  const certificateDer = new Uint8Array(new X509Certificate(pem).raw);
+  return { key, certificateDer, counter: new EpochCounter(AT, () => {}) };
 }
 
 /** @param rollout the one that is rolled out */

@@ -1,0 +1,35 @@
+import { checkNotFromFuture, checkRecent, UNKNOWN_TIME } from '../shared/control/envelope.js';
+import { ChunkmeshError } from '../shared/errors.js';
+import { MAX_CLOCK_AHEAD_SECONDS } from '../shared/limits.js';
+
+/** What an agent knows of the time, and what it makes of the times that others say (P-3.6). */
+
+export interface FleetClock {
+  /** Seconds since the epoch, as well as is known. Where it is not believed it may be late by any time, and is never ahead. */
+  now(): number;
+  /** Whether what depends on the time may be refused by it. */
+  readonly believed: boolean;
+}
+
+/** This machine's, believed. */
+export const systemClock: FleetClock = { now: () => Date.now() / 1000, believed: true };
+
+/** The `at` of what is signed now. */
+export function signingTime(clock: FleetClock): number {
+  return clock.believed ? Math.floor(clock.now()) : UNKNOWN_TIME;
+}
+
+/** P-3.6, of a message that is worth nothing once it is old. @throws E_MESSAGE_TIME */
+export function checkFresh(at: number, clock: FleetClock): void {
+  if (clock.believed && at !== UNKNOWN_TIME) checkRecent(at, Math.floor(clock.now()));
+}
+
+/** P-5.2, of an offer or an answer. @throws E_MESSAGE_TIME */
+export function checkStands({ at, expires }: { at: number; expires: number }, clock: FleetClock): void {
+  if (!clock.believed || at === UNKNOWN_TIME) return;
+  const now = Math.floor(clock.now());
+  checkNotFromFuture(at, now);
+  if (now > expires + MAX_CLOCK_AHEAD_SECONDS) {
+    throw new ChunkmeshError('E_MESSAGE_TIME', `offer or answer expired ${now - expires} s ago`);
+  }
+}
