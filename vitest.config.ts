@@ -6,6 +6,8 @@ const io = [
   'test/bin/metrics/metrics_server.test.ts',
   'test/bin/refusals.test.ts',
   'test/broker/{fleet,meter,mosquitto,trust}/**/*.test.ts',
+  'test/broker/enrolment/enrolment.test.ts',
+  'test/agent/enrolment/{key_file,renewal}.test.ts',
   'test/shared/control/topics_cost.test.ts',
   'test/shared/lint.test.ts',
 ];

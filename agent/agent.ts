@@ -9,6 +9,7 @@ import { checkAlert } from './alerts/alert_line.js';
 import { Announcements } from './announcements.js';
 import { type FleetClock, signingTime, systemClock } from './clock.js';
 import { Control, sealStatus } from './control.js';
+import { makeRenewal, type Renewal } from './enrolment/renewal.js';
 import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
 import { Hearing } from './hearing.js';
 import { Alarm } from './io/alarm.js';
@@ -58,6 +59,7 @@ interface Running extends Parts {
   readonly hearing: Hearing;
   readonly recheck: Recheck | null;
   readonly learning: Learning;
+  readonly renewal: Renewal;
   readonly selfWatch: SelfWatch;
 }
 
@@ -218,7 +220,15 @@ export class Agent extends EventEmitter<AgentEvents> {
         if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
       },
     });
-    const speaking = { control, announcements, negotiation };
+    const renewal = makeRenewal(parts, link, this.#options, {
+      ...{
+        seconds: () => parts.clock.now(),
+        random,
+        warn: (error) => this.#warn(error),
+        info: (...line) => this.#logger.info(...line),
+      },
+    });
+    const speaking = { control, announcements, negotiation, renewal };
     const hearing = new Hearing(
       { ...parts, ...speaking, rollouts: this.#rollouts, selfWatch },
       {
@@ -249,8 +259,12 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #openLink({ credential, clock, revocation }: Parts, selfWatch: SelfWatch): ControlLink {
     const { broker, mqtt } = this.#options;
+    const will = () => sealStatus(credential, this.#statusNow(false, selfWatch));
     const link = new ControlLink(credential, {
-      will: sealStatus(credential, this.#statusNow(false, selfWatch)),
+      // Signed anew for each connection: by then the certificate may be another (P-13.12).
+      get will() {
+        return will();
+      },
       time: clock,
       ...(broker !== undefined && { broker }),
       ...(mqtt !== undefined && { client: mqtt }),
@@ -433,6 +447,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     deadline = Math.min(deadline, recheck?.deadline ?? deadline, selfWatch.deadline);
     running.learning.tick(at);
     running.hearing.tick();
+    running.renewal.tick();
     const groups = control.tick(at);
     if (groups.length > 0) this.#logger.info({ groups }, 'no word of these groups yet: is a rollout published?');
     if (at >= this.#status.due) this.#saySoFar(running, at);

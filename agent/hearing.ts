@@ -5,6 +5,7 @@ import type { Announcements } from './announcements.js';
 import { checkFresh, type FleetClock } from './clock.js';
 import { openCommand } from './commands.js';
 import type { Control, Heard } from './control.js';
+import type { Renewal } from './enrolment/renewal.js';
 import type { Store } from './io/store/store.js';
 import { type Negotiation, peerOf } from './negotiation.js';
 import { TRUST_DOCUMENT } from './parts.js';
@@ -32,6 +33,7 @@ export interface HearingParts {
   readonly trust: TrustKeeper;
   readonly clock: TrustedClock;
   readonly store: Store;
+  readonly renewal: Renewal;
   readonly selfWatch: Pick<SelfWatch, 'carryOut'>;
   readonly revocation: Revocation;
 }
@@ -98,6 +100,7 @@ export class Hearing {
     else if (topic.name === 'signal') this.#parts.negotiation.onSignal(opened);
     else if (topic.name === 'command') this.#parts.selfWatch.carryOut(openCommand(opened, this.#host.clock));
     else if (topic.name === 'have') this.#onHave(topic.artifact, heard);
+    else if (topic.name === 'enrolled') this.#parts.renewal.onAnswer(opened);
   }
 
   #onTrust(group: string, { opened }: Heard): void {

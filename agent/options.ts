@@ -6,6 +6,7 @@ import type { Standing } from '../shared/control/revocation.js';
 import { ChunkmeshError } from '../shared/errors.js';
 import type { Credential } from '../shared/identity/bundle.js';
 import { MAX_INSTALLED } from '../shared/limits.js';
+import { RENEW_HOWS, type RenewHow } from './enrolment/renew_how.js';
 import {
   DEFAULT_HTTP_AFTER_SECONDS,
   DEFAULT_HTTP_USE,
@@ -80,6 +81,8 @@ export interface AgentOptions {
   /** What the agent may take of the network, and when. `setLimits` changes it later. */
   readonly limits?: Limits;
   readonly http?: HttpOptions;
+  /** Whether its certificate is renewed before it ends, and with which key (P-13.12). Default `same-key`; a new one needs a bundle that can be written. */
+  readonly renew?: RenewHow;
   readonly logger?: Logger;
 }
 
@@ -137,6 +140,7 @@ const schema = z.strictObject({
       ca: z.string().min(1).optional(),
     })
     .optional(),
+  renew: z.enum(RENEW_HOWS).optional(),
   logger: withFunctions('debug', 'info', 'warn', 'error').optional(),
 });
 

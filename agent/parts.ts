@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { ChunkmeshError } from '../shared/errors.js';
-import { type Credential, loadCredential } from '../shared/identity/bundle.js';
+import type { Credential } from '../shared/identity/bundle.js';
+import { openCredential, useKept } from './enrolment/kept_certificate.js';
 import { Evidence } from './evidence/evidence.js';
 import { Endpoint } from './io/endpoint.js';
 import { readAuthorities } from './io/http/authorities.js';
@@ -55,7 +56,8 @@ const NOBODY: PartsOwner = { believed() {}, flowed() {}, warned() {} };
  */
 export async function openParts(options: AgentOptions, ended: AbortSignal, owner: PartsOwner = NOBODY): Promise<Parts> {
   const { credential: given, listen = {} } = options;
-  const loaded = typeof given === 'string' ? await loadCredential(given) : given;
+  const found = await openCredential(given, SYSTEM_CLOCKS.wall());
+  const loaded = found.credential;
   const key = typeof given === 'string' ? loaded.key : null;
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
@@ -70,6 +72,8 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, loaded)));
     const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
     const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
+    clock.issuedAt(loaded.notBefore);
+    await useKept(store, found, clock.now());
     clock.issuedAt(loaded.notBefore);
     const counter = await openCounter(store, clock, (error) => owner.warned(error));
     const credential: Credential = { ...loaded, counter };

@@ -71,6 +71,17 @@ export function daysArgument(what: string): (text: string) => number {
   };
 }
 
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds, of `30m`, `12h` or `7d`. @throws E_ARGUMENT */
+export function duration(what: string): (text: string) => number {
+  return (text) => {
+    const [, digits, unit = ''] = /^([1-9][0-9]{0,6})([smhd])$/.exec(text) ?? [];
+    if (digits !== undefined) return Number(digits) * (SECONDS[unit] ?? 1);
+    throw new ChunkmeshError('E_ARGUMENT', `${what} ${quoted(text)} is not a time, as 30m, 12h or 7d`);
+  };
+}
+
 /** @throws E_ARGUMENT */
 export function bytesArgument(what: string): (text: string) => number {
   return (text) => {
@@ -100,6 +111,13 @@ export const port = (what: string): ((text: string) => number) => integer(what, 
 /** For an option that may be given more than once. */
 export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];
+}
+
+/** P-13.5, with colons or without. @throws E_ARGUMENT */
+export function hexFingerprint(text: string): string {
+  const hex = text.replaceAll(':', '').toLowerCase();
+  if (/^[0-9a-f]{64}$/.test(hex)) return hex;
+  throw new ChunkmeshError('E_ARGUMENT', `--fingerprint ${quoted(text)} is not 64 hex digits`);
 }
 
 /** P-1.2. @throws E_ARGUMENT */

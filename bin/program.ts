@@ -10,9 +10,13 @@ import { addEnroll } from './commands/enroll.js';
 import { addEvidence } from './commands/evidence.js';
 import { addGuard } from './commands/guard.js';
 import { addInit } from './commands/init.js';
+import { addJoin } from './commands/join.js';
 import { addPublish } from './commands/publish.js';
+import { addRegistrar } from './commands/registrar.js';
+import { addRequest } from './commands/request.js';
 import { addQuarantine, addRestore, addRevoke, addRevoked, addWipe } from './commands/revoke.js';
 import { addStatus } from './commands/status.js';
+import { addToken } from './commands/token.js';
 import { addTrust } from './commands/trust.js';
 import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
@@ -56,6 +60,10 @@ export function createProgram(): Command {
   const commands = [
     addInit,
     addEnroll,
+    addToken,
+    addRegistrar,
+    addRequest,
+    addJoin,
     addBroker,
     addPublish,
     addAgent,

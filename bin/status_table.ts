@@ -25,16 +25,19 @@ const COLUMNS = [
 export interface Listed {
   readonly device: string;
   readonly site: string;
+  /** Of the newest certificate that the roster has of it; seconds since the epoch. */
+  readonly certificateEnds?: number;
   readonly row?: DeviceRow;
 }
 
 /** Who has reported, and who of the roster's devices and seeds has not; by id. */
 export function listDevices(rows: readonly DeviceRow[], roster: readonly Member[]): Listed[] {
   const listed = new Map<string, Listed>();
-  for (const { id, role, site } of roster) {
-    if (role === 'device' || role === 'seed') listed.set(id, { device: id, site });
+  for (const { id, role, site, notAfter } of roster) {
+    if (role === 'device' || role === 'seed') listed.set(id, { device: id, site, certificateEnds: notAfter });
   }
-  for (const row of rows) listed.set(row.device, { device: row.device, site: row.site, row });
+  for (const row of rows)
+    listed.set(row.device, { ...listed.get(row.device), device: row.device, site: row.site, row });
   return [...listed.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 
@@ -82,11 +85,13 @@ export function formatStatus(devices: readonly Listed[], now: number): string {
 }
 
 /** A row without what only the next row needs. */
-export function statusJson({ device, site, row }: Listed): object {
+export function statusJson({ device, site, certificateEnds: ends, row }: Listed): object {
+  const certificateEnds = ends ?? null;
   if (row === undefined) {
     return {
       device,
       site,
+      certificateEnds,
       certificate: null,
       seen: false,
       online: false,
@@ -99,5 +104,24 @@ export function statusJson({ device, site, row }: Listed): object {
     };
   }
   const { sample: _, n: __, bytesPerSecond, ...kept } = row;
-  return { ...kept, seen: true, bytesPerSecond: Math.round(bytesPerSecond) };
+  return { ...kept, certificateEnds, seen: true, bytesPerSecond: Math.round(bytesPerSecond) };
+}
+
+/** P-13.12: as many days as an agent warns before. */
+const ENDING_DAYS = 14;
+const DAY_SECONDS = 86_400;
+const MOST_NAMED = 8;
+
+/** One line for the devices whose certificates end soon or have ended, or none. @param now seconds since the epoch */
+export function endingNote(devices: readonly Listed[], now: number): string | null {
+  const ending = devices.filter(({ certificateEnds = Number.POSITIVE_INFINITY }) => {
+    return certificateEnds < now + ENDING_DAYS * DAY_SECONDS;
+  });
+  if (ending.length === 0) return null;
+  const names = ending.slice(0, MOST_NAMED).map(({ device, certificateEnds = 0 }) => {
+    const days = Math.floor((certificateEnds - now) / DAY_SECONDS);
+    return days < 0 ? `${device} (ended)` : `${device} (${days} d)`;
+  });
+  const more = ending.length > names.length ? ` and ${ending.length - names.length} more` : '';
+  return `certificates that end soon: ${names.join(', ')}${more}; see that a registrar runs, or chunkmesh enroll --renew`;
 }

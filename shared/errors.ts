@@ -37,6 +37,39 @@ export const ERROR_TABLE = {
     false,
     'Choose another id, use the bundle that was made, or make a new one with --renew.',
   ),
+  E_REQUEST_INVALID: row(
+    EXIT.trust,
+    false,
+    'The certificate request is not one of P-13.5; make it with `chunkmesh request`.',
+  ),
+  E_REQUEST_KEY: row(
+    EXIT.trust,
+    false,
+    'The request is of another key than was expected: find out who made it before anything is signed.',
+  ),
+  E_TOKEN_INVALID: row(EXIT.input, false, 'Give the token as `chunkmesh token` printed it: one line, whole.'),
+  E_TOKEN_EXPIRED: row(EXIT.trust, false, 'Check the clock; if it is right, make another with `chunkmesh token`.'),
+  E_TOKEN_UNKNOWN: row(
+    EXIT.trust,
+    false,
+    'The fleet knows no such token any more; make another with `chunkmesh token`.',
+  ),
+  E_TOKEN_USED: row(
+    EXIT.trust,
+    false,
+    'Another key came with this token before: if that was not this device, somebody has read the token. Make another.',
+  ),
+  E_TOKEN_DEVICE: row(EXIT.trust, false, 'The token is for another device id; use that id, or make another token.'),
+  E_RENEWAL_REFUSED: row(
+    EXIT.trust,
+    true,
+    'The registrar does not renew this certificate now; its log says why. `chunkmesh enroll --renew` makes another.',
+  ),
+  E_CERT_ENDING: row(
+    EXIT.trust,
+    true,
+    'The certificate ends soon and was not renewed: see that a registrar runs, or run `chunkmesh enroll --renew`.',
+  ),
   E_BUNDLE: row(EXIT.input, false, 'Make the bundle anew with `chunkmesh enroll --renew`.'),
   E_BUNDLE_ROLE: row(EXIT.input, false, "Use a bundle of a device or a seed, from the fleet's `devices/`."),
   E_KEY_FILE_MODE: row(

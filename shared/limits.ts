@@ -4,6 +4,8 @@
 export const MAX_MESSAGE_BYTES = 131_072;
 /** P-3.1: an Ed25519 certificate with 32 groups of 64 characters fits with room. */
 export const MAX_CERTIFICATE_BYTES = 4096;
+/** P-13.5: an Ed25519 request is 200 bytes; one by other tools, with a long subject and extensions, stays below this. */
+export const MAX_REQUEST_BYTES = 2048;
 /** P-3.3: real messages nest four deep. */
 export const MAX_MESSAGE_DEPTH = 8;
 /** P-3.5 */

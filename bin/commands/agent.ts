@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { RENEW_HOWS, type RenewHow } from '../../agent/enrolment/renew_how.js';
 import { HTTP_USES, type HttpUse, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
 import { REPAIRS, type Repairs } from '../../agent/integrity/repair.js';
 import { MAX_INTEGRITY_HOURS } from '../../agent/integrity_limits.js';
@@ -63,6 +64,7 @@ export interface AgentFlags {
   httpAfter?: number;
   httpMaxBytes?: number;
   httpCa?: string;
+  renew?: RenewHow;
   metrics?: string;
   logLevel?: AgentSettings['logLevel'];
   untilStdinEnds?: true;
@@ -177,6 +179,11 @@ export function addAgent(program: Command): void {
       bytesArgument('--http-max-bytes'),
     )
     .option('--http-ca <file>', 'certificates of who may vouch for https servers', path('--http-ca'))
+    .option(
+      '--renew <how>',
+      'never, same-key or new-key: how its certificate is renewed before it ends (default: same-key)',
+      choice('--renew', RENEW_HOWS),
+    )
     .option(
       '--metrics <host:port>',
       'serve metrics for Prometheus there; :9464 is of this host alone (default: nowhere)',

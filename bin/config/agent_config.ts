@@ -11,7 +11,10 @@ import { type AgentSettings, SETTINGS, schema } from './settings.js';
 
 const PREFIX = 'CHUNKMESH_';
 /** Read elsewhere, and no settings of an agent. */
-const OTHER_VARIABLES = ['CHUNKMESH_CI', 'CHUNKMESH_CONFIG', 'CHUNKMESH_CRYPTO', 'CHUNKMESH_FLEET', 'CHUNKMESH_SOCKET'];
+const OTHER_VARIABLES = [
+  ...['CHUNKMESH_CI', 'CHUNKMESH_CONFIG', 'CHUNKMESH_CRYPTO', 'CHUNKMESH_FLEET', 'CHUNKMESH_SOCKET'],
+  'CHUNKMESH_TOKEN',
+];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

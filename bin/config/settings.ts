@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RENEW_HOWS } from '../../agent/enrolment/renew_how.js';
 import { Hold } from '../../agent/hold.js';
 import { Hours } from '../../agent/hours.js';
 import { HTTP_USES, MAX_HTTP_AFTER_SECONDS } from '../../agent/http_rules.js';
@@ -120,6 +121,7 @@ export const schema = z
     httpAfterSeconds: seconds(MAX_HTTP_AFTER_SECONDS, 'above one day'),
     httpMaxBytes: bytes,
     httpCa: path,
+    renew: z.enum(RENEW_HOWS),
     metrics: z.string(),
     logLevel: z.enum(LOG_LEVELS),
   })
@@ -325,6 +327,13 @@ export const SETTINGS: readonly SettingRow[] = [
     flag: '--http-ca <file>',
     meaning: 'certificates (PEM) of who may vouch for https servers, instead of those that Node brings',
     fallback: "Node's",
+  },
+  {
+    key: 'renew',
+    environment: 'CHUNKMESH_RENEW',
+    flag: '--renew <how>',
+    meaning: `how its certificate is renewed before it ends, one of ${RENEW_HOWS.join(', ')}; a new key needs a bundle that the agent may write`,
+    fallback: 'same-key',
   },
   {
     key: 'metrics',

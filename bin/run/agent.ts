@@ -66,7 +66,7 @@ function standingOf({
 
 function settingsOf(flags: AgentFlags): AgentSettings {
   const { bundle, store, seed, listen, broker, statusInterval, joinWindow, logLevel } = flags;
-  const { http, httpAfter, httpMaxBytes, httpCa, metrics, seedSeconds, seedRatio } = flags;
+  const { http, httpAfter, httpMaxBytes, httpCa, renew, metrics, seedSeconds, seedRatio } = flags;
   return {
     ...(bundle !== undefined && { bundle }),
     ...(store !== undefined && { store }),
@@ -79,6 +79,7 @@ function settingsOf(flags: AgentFlags): AgentSettings {
     ...(httpAfter !== undefined && { httpAfterSeconds: httpAfter }),
     ...(httpMaxBytes !== undefined && { httpMaxBytes }),
     ...(httpCa !== undefined && { httpCa }),
+    ...(renew !== undefined && { renew }),
     ...(metrics !== undefined && { metrics }),
     ...(seedSeconds !== undefined && { seedSeconds }),
     ...(seedRatio !== undefined && { seedRatio }),
@@ -195,6 +196,7 @@ async function run(flags: AgentFlags, signalled: Signalled): Promise<void> {
     ...storeLimitsOf(settings),
     ...standingOf(settings),
     http: httpOf(settings),
+    ...(settings.renew !== undefined && { renew: settings.renew }),
   };
   const agent = new Agent(options);
   if (flags.json) printEvents(agent);

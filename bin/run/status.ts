@@ -6,7 +6,7 @@ import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
 import { output } from '../output.js';
 import { formatReports } from '../reports_text.js';
-import { formatStatus, listDevices, statusJson } from '../status_table.js';
+import { endingNote, formatStatus, listDevices, statusJson } from '../status_table.js';
 
 /** Every device's last status is retained by the broker: after this much silence, all of them are here. */
 const QUIET_MS = 500;
@@ -46,6 +46,8 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
     await status.settle(QUIET_MS);
     print(status, roster, flags);
     if (status.rows().length === 0) output.note(NOBODY);
+    const ending = endingNote(listDevices([], roster), Date.now() / 1000);
+    if (ending !== null) output.note(ending);
     if (stop !== undefined) await printUntil(stop, status, roster, flags);
   };
   try {

@@ -39,6 +39,10 @@ export class Roster {
   }
 }
 
+/** Renewed ones beside those before them (P-13.12). */
 function byFingerprint({ roster }: FleetFile): ReadonlyMap<string, Member> {
-  return new Map(roster.map((member) => [member.fingerprint, member]));
+  const entries = roster.flatMap((member) =>
+    [member, ...(member.before ?? [])].map(({ fingerprint }) => [fingerprint, member] as const),
+  );
+  return new Map(entries);
 }

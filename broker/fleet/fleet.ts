@@ -1,12 +1,12 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkId, checkPrefix } from '../../shared/control/ids.js';
-import type { Identity, Role } from '../../shared/control/topics.js';
+import type { Role } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { type BundleFile, loadCredential, readPrivateFile } from '../../shared/identity/bundle.js';
-import { MAX_GROUPS } from '../../shared/limits.js';
+import { type BundleFile, loadCredential, parseBundle, readPrivateFile } from '../../shared/identity/bundle.js';
+import { parseX509 } from '../../shared/identity/certificate.js';
 import { dynamicSecurityConfig } from '../mosquitto/dynamic_security.js';
 import { writeAcl, writeCrl } from '../revocation/broker_files.js';
 import { firstList } from '../revocation/first_list.js';
@@ -14,9 +14,11 @@ import { entryOf, type Register } from '../revocation/register.js';
 import { readRegister } from '../revocation/register_file.js';
 import { initTrust } from '../trust/ceremony.js';
 import { TrustRepository } from '../trust/repository.js';
-import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, validFor } from './authority.js';
-import { type FleetFile, fingerprintOf, type Member, readFleetFile, writeFleetFile } from './fleet_file.js';
+import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, type Validity, validFor } from './authority.js';
+import { brokerAddress, checkHost } from './broker_name.js';
+import { type FleetFile, MAX_EARLIER, type Member, readFleetFile, writeFleetFile } from './fleet_file.js';
 import { withFleetLock } from './fleet_lock.js';
+import { checkDays, type EnrolOptions, identityOf, isKeyOf, keyFileOf, memberOf, stillValid } from './member.js';
 import { buildFolder } from './new_folder.js';
 import { writePrivateFile } from './private_file.js';
 
@@ -30,12 +32,14 @@ import { writePrivateFile } from './private_file.js';
  *     broker/dynamic-security.json        for that plugin of a Mosquitto: the operator may end connections
  *     revoked.json                        who is revoked, when, by whom and why
  *     trust/                              metadata and the keys that sign it (broker/trust)
- *     publisher.json operator.json auditor.json
- *     devices/<id>.json                   one credential bundle each
+ *     publisher.json operator.json auditor.json registrar.json
+ *     devices/<id>.json                   one credential bundle each; without its key where that was made on the device
+ *     tokens.json                         what one-time tokens grant; none of them opens anything
  */
 
 const DEFAULT_PORT = 8883;
-const DEFAULT_NAME = 'default';
+
+export type { EnrolOptions } from './member.js';
 
 export interface FleetOptions {
   readonly fleet: string;
@@ -47,12 +51,18 @@ export interface FleetOptions {
   readonly port?: number;
 }
 
-export interface EnrolOptions {
-  readonly role?: Role;
-  readonly site?: string;
-  readonly groups?: readonly string[];
-  /** How long the certificate is valid. Default 365. */
-  readonly days?: number;
+/** What may be done to a fleet while nobody else changes it. */
+export interface FleetDraft {
+  readonly roster: readonly Member[];
+  /** The newest root metadata, JSON text: what bundles and tokens pin (P-12.1). */
+  root(): Promise<string>;
+  readonly authority: Authority;
+  /** As `enrollKey`, of an id that is not there. */
+  admitKey(id: string, publicKey: Uint8Array, options: EnrolOptions): Promise<string>;
+  /** Another certificate for a member that is there; those that it has stay good until they end (P-13.12). @returns DER */
+  renewKey(member: Member, publicKey: Uint8Array, validity: Validity): Promise<Uint8Array>;
+  /** Rows for newcomers, and all at once (P-13.8). */
+  admitNewcomers(rows: readonly Member[]): Promise<void>;
 }
 
 export interface RenewOptions extends EnrolOptions {
@@ -95,7 +105,7 @@ export class Fleet {
   }
 
   /** The bundles that a new fleet comes with. */
-  static readonly bundles = ['publisher', 'operator', 'auditor'] as const satisfies readonly Role[];
+  static readonly bundles = ['publisher', 'operator', 'auditor', 'registrar'] as const satisfies readonly Role[];
 
   /**
    * Makes a fleet in `folder`, whole or not at all.
@@ -158,17 +168,49 @@ export class Fleet {
    * @throws E_ID, E_ARGUMENT, E_DEVICE_EXISTS, E_FILE_UNREADABLE, E_TIMEOUT, E_FLEET_MISSING, E_CONFIG
    */
   async enroll(id: string, { renew = false, ...options }: RenewOptions = {}): Promise<string> {
+    return this.#enroll(id, options, renew);
+  }
+
+  /**
+   * As `enroll`, for a key that stays where it is (P-13.6): the bundle names a file for it, `<id>.key` beside it.
+   * @param publicKey Ed25519, 32 bytes
+   */
+  async enrollKey(
+    id: string,
+    publicKey: Uint8Array,
+    { renew = false, ...options }: RenewOptions = {},
+  ): Promise<string> {
+    return this.#enroll(id, options, renew, publicKey);
+  }
+
+  async #enroll(id: string, options: EnrolOptions, renew: boolean, publicKey?: Uint8Array): Promise<string> {
     checkId(id, 'device');
-    return withFleetLock(this.folder, async () => {
-      this.#file = await readFleetFile(this.folder);
+    return this.locked(async () => {
       const before = this.#file.roster.find((member) => member.id === id);
-      if (!renew) return this.#admit(id, options);
+      if (!renew) return this.#admit(id, options, publicKey);
       if (before === undefined) {
         throw new ChunkmeshError('E_ARGUMENT', `${id} is not in the roster: enroll it without --renew`);
       }
       this.#forget(before);
       const { role, site, groups } = before;
-      return this.#admit(id, { role, site, groups, ...options });
+      return this.#admit(id, { role, site, groups, ...options }, publicKey);
+    });
+  }
+
+  /** Runs `change` on the fleet as it stands, while nobody else changes it. @throws E_TIMEOUT, E_FLEET_MISSING, E_CONFIG */
+  async locked<T>(change: (draft: FleetDraft) => Promise<T>): Promise<T> {
+    return withFleetLock(this.folder, async () => {
+      this.#file = await readFleetFile(this.folder);
+      return change({
+        ...{ roster: this.#file.roster, authority: this.#authority },
+        root: () => newestRoot(this.folder),
+        admitKey: (id, publicKey, options) => this.#admit(id, options, publicKey),
+        renewKey: (member, publicKey, validity) => this.#renewKey(member, publicKey, validity),
+        admitNewcomers: async (rows) => {
+          this.#file.roster.push(...rows);
+          await this.#save();
+        },
+      });
     });
   }
 
@@ -177,38 +219,77 @@ export class Fleet {
     return writeCrl(this.folder, this.#authority, register);
   }
 
+  /**
+   * The certificate of the bundle that the fleet has of a member; null where it was carried to the device and not kept.
+   * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID
+   */
+  async certificateOf(id: string): Promise<X509Certificate | null> {
+    const bundle = await this.#bundleOf(id);
+    return bundle && parseX509(bundle.certificate);
+  }
+
+  async #bundleOf(id: string): Promise<BundleFile | null> {
+    const path = this.bundlePath(id);
+    try {
+      return parseBundle(await readPrivateFile(path), path);
+    } catch (error) {
+      if (error instanceof ChunkmeshError && systemCode(error.cause) === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  async #renewKey(member: Member, publicKey: Uint8Array, validity: Validity): Promise<Uint8Array> {
+    const bundle = await this.#bundleOf(member.id);
+    const same = bundle !== null && isKeyOf(parseX509(bundle.certificate), publicKey);
+    const identity = { ...member, fleet: this.fleet };
+    const certificate = await this.#authority.issueMember(identity, publicKey, validity);
+    await this.#writeBundle(member.id, certificate, same ? bundle.key : keyFileOf(member.id));
+    const { fingerprint, notAfter, serial, before = [] } = member;
+    const old = { fingerprint, notAfter, ...(serial !== undefined && { serial }) };
+    const earlier = [old, ...before].slice(0, MAX_EARLIER);
+    const renewed = { ...memberOf(identity, certificate), before: earlier };
+    const roster = this.#file.roster.map((one) => (one.id === member.id ? renewed : one));
+    this.#file = { ...this.#file, roster };
+    await this.#save();
+    return new Uint8Array(parseX509(certificate).raw);
+  }
+
+  async #writeBundle(id: string, certificate: string, key: BundleFile['key']): Promise<void> {
+    const { fleet, prefix, broker } = this.#file;
+    const root = await newestRoot(this.folder);
+    const bundle: BundleFile = { v: 2, fleet, prefix, broker, ca: this.ca, certificate, key, root };
+    await writePrivateFile(this.bundlePath(id), `${JSON.stringify(bundle, null, 2)}\n`);
+  }
+
+  /** Without what has ended: newcomers, and certificates that were renewed. */
+  async #save(): Promise<void> {
+    const roster = stillValid(this.#file.roster, Date.now() / 1000);
+    this.#file = { ...this.#file, roster };
+    await writeFleetFile(this.folder, this.#file);
+    // For a broker that is not ours: always what the roster says.
+    await writeAcl(this.folder, this.#file, await readRegister(this.folder));
+  }
+
   /** In memory alone: the file is written with the next member. */
   #forget({ id }: Member): void {
     this.#file = { ...this.#file, roster: this.#file.roster.filter((member) => member.id !== id) };
   }
 
-  async #admit(id: string, options: EnrolOptions): Promise<string> {
+  async #admit(id: string, options: EnrolOptions, asked?: Uint8Array): Promise<string> {
     const { roster } = this.#file;
     if (roster.some((member) => member.id === id)) {
       throw new ChunkmeshError('E_DEVICE_EXISTS', `${id} is in the roster already`);
     }
     const identity = identityOf(this.fleet, id, options);
-    const key = SigningKey.generate();
-    const register = await readRegister(this.folder);
-    const revokedSince = entryOf(register, id)?.since;
-    const validity = validFor(Date.now(), checkDays(options.days ?? MEMBER_DAYS), revokedSince);
-    const certificate = await this.#authority.issueMember(identity, key.publicKey, validity);
-    const bundle: BundleFile = {
-      v: 2,
-      fleet: this.fleet,
-      prefix: this.prefix,
-      broker: this.broker,
-      ca: this.ca,
-      certificate,
-      key: key.exportPem(),
-      root: await newestRoot(this.folder),
-    };
+    const key = asked === undefined ? SigningKey.generate() : null;
+    const publicKey = asked ?? key?.publicKey ?? new Uint8Array();
+    const revokedSince = entryOf(await readRegister(this.folder), id)?.since;
+    const validity = options.validity ?? validFor(Date.now(), checkDays(options.days ?? MEMBER_DAYS), revokedSince);
+    const certificate = await this.#authority.issueMember(identity, publicKey, validity);
     // The bundle first: what is cut short here leaves no member without a bundle, and the bundle is written anew.
-    await writePrivateFile(this.bundlePath(id), `${JSON.stringify(bundle, null, 2)}\n`);
+    await this.#writeBundle(id, certificate, key?.exportPem() ?? keyFileOf(id));
     roster.push(memberOf(identity, certificate));
-    await writeFleetFile(this.folder, this.#file);
-    // For a broker that is not ours: always what the roster says.
-    await writeAcl(this.folder, this.#file, register);
+    await this.#save();
     return this.bundlePath(id);
   }
 }
@@ -217,46 +298,4 @@ export class Fleet {
 async function newestRoot(folder: string): Promise<string> {
   const repository = await TrustRepository.open(folder);
   return (await repository.root()).bytes.toString('utf8');
-}
-
-function identityOf(fleet: string, id: string, options: EnrolOptions): Identity {
-  const groups = [...new Set(options.groups ?? [DEFAULT_NAME])];
-  if (groups.length > MAX_GROUPS) throw new ChunkmeshError('E_ARGUMENT', `at most ${MAX_GROUPS} groups (P-3.5)`);
-  for (const group of groups) checkId(group, 'group');
-  return { fleet, id, role: options.role ?? 'device', site: checkId(options.site ?? DEFAULT_NAME, 'site'), groups };
-}
-
-function memberOf({ id, role, site, groups }: Identity, certificate: string): Member {
-  const parsed = new X509Certificate(certificate);
-  const [notBefore, notAfter] = [parsed.validFrom, parsed.validTo].map((date) => Math.floor(Date.parse(date) / 1000));
-  const serial = parsed.serialNumber.toLowerCase();
-  const fingerprint = fingerprintOf(parsed.raw);
-  return {
-    id,
-    role,
-    site,
-    groups: [...groups],
-    fingerprint,
-    notAfter: notAfter ?? 0,
-    notBefore: notBefore ?? 0,
-    serial,
-  };
-}
-
-function checkDays(days: number): number {
-  if (Number.isInteger(days) && days >= 1 && days <= AUTHORITY_DAYS) return days;
-  throw new ChunkmeshError('E_ARGUMENT', `a certificate is valid for 1 to ${AUTHORITY_DAYS} days, not ${days}`);
-}
-
-/** A DNS name or an IP address, as a certificate names it. */
-function checkHost(host: string): string {
-  if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(host) || /^[0-9A-Fa-f:]{2,39}$/.test(host)) return host;
-  throw new ChunkmeshError('E_ARGUMENT', `${JSON.stringify(host.slice(0, 80))} is not a host name or address`);
-}
-
-function brokerAddress(host: string, port: number): string {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new ChunkmeshError('E_ARGUMENT', `port ${port} is not from 1 to 65535`);
-  }
-  return `mqtts://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -14,7 +14,12 @@ const FLEET_FILE = 'fleet.json';
 /** 200,000 members of 300 bytes each. */
 const MAX_FLEET_FILE_BYTES = 64 * 2 ** 20;
 
+/** P-13.12: a certificate is renewed after two thirds of its life, so that one is left of those before, and a clock may be wrong once. */
+export const MAX_EARLIER = 2;
+
 const id = z.string().refine(isId, 'breaks P-1.1');
+
+const serial = z.string().regex(/^[0-9a-f]{1,40}$/);
 
 const memberSchema = z.object({
   id,
@@ -27,9 +32,11 @@ const memberSchema = z.object({
   notAfter: z.int(),
   /** P-14.5; and what a CRL names it by, hex. Left out by rosters from before either was kept. */
   notBefore: z.int().optional(),
-  serial: z
-    .string()
-    .regex(/^[0-9a-f]{1,40}$/)
+  serial: serial.optional(),
+  /** Certificates that were renewed before they ended, and are as good until they do (P-13.12). */
+  before: z
+    .array(z.object({ fingerprint: z.string().regex(/^[0-9a-f]{64}$/), notAfter: z.int(), serial: serial.optional() }))
+    .max(MAX_EARLIER)
     .optional(),
 });
 

@@ -72,7 +72,7 @@ export async function putOnList(
     const { serial, notBefore } = member === undefined ? {} : await certificateOf(options.fleetFolder, member);
     const entry = {
       ...{ name: recordName(device), device, list, since: sinceAt(now()), at: Math.floor(now()), by, reason },
-      serials: serial === undefined ? [] : [serial],
+      serials: [{ serial }, ...(member?.before ?? [])].flatMap((one) => one.serial ?? []),
     };
     return (register) => withEntry(register, entry, notBefore);
   };

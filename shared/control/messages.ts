@@ -6,6 +6,7 @@ import {
   MAX_ALERTS,
   MAX_ARTIFACT_BYTES,
   MAX_CANDIDATES,
+  MAX_CERTIFICATE_BYTES,
   MAX_CHUNKS,
   MAX_COMMAND_SECONDS,
   MAX_DIGEST_BITS,
@@ -13,6 +14,7 @@ import {
   MAX_INTEGRITY_RANGES,
   MAX_OFFER_SECONDS,
   MAX_REPORTS,
+  MAX_REQUEST_BYTES,
   MAX_ROLLOUTS,
 } from '../limits.js';
 import type { Audience } from '../trust/audience.js';
@@ -159,6 +161,27 @@ const status = z.object({
   wiped: z.boolean().optional(),
 });
 
+const bytes = (most: number) =>
+  z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length > 0 && value.length <= most,
+    `not 1 to ${most} bytes`,
+  );
+
+/** P-13.9 */
+const enroll = z.object({ t: z.literal('enroll'), at: seconds, csr: bytes(MAX_REQUEST_BYTES) });
+const enrolled = z
+  .object({
+    t: z.literal('enrolled'),
+    at: seconds,
+    request: bin(32),
+    certificate: bytes(MAX_CERTIFICATE_BYTES).optional(),
+    error: z
+      .string()
+      .regex(/^[A-Z_]{1,64}$/, 'not a code')
+      .optional(),
+  })
+  .refine(({ certificate, error }) => (certificate === undefined) !== (error === undefined), 'breaks P-13.9');
+
 /** P-4.8 */
 const command = z
   .object({
@@ -186,7 +209,7 @@ const revoked = z
   // P-14.2: who steals an operator's key cannot spend all numbers that there will ever be.
   .refine(({ version, at }) => version <= at, 'a version above its time');
 
-const SCHEMAS = { trust, have, offer, answer, status, command, revoked } as const;
+const SCHEMAS = { trust, have, offer, answer, status, command, revoked, enroll, enrolled } as const;
 
 export type MessageType = keyof typeof SCHEMAS;
 export type Message<T extends MessageType> = z.infer<(typeof SCHEMAS)[T]>;
@@ -215,6 +238,8 @@ export type HaveMessage = Message<'have'>;
 export type OfferMessage = Message<'offer'>;
 export type AnswerMessage = Message<'answer'>;
 export type StatusMessage = Message<'status'>;
+export type EnrollMessage = Message<'enroll'>;
+export type EnrolledMessage = Message<'enrolled'>;
 export type WrongChunkReport = z.infer<typeof report>;
 export type CommandMessage = Message<'command'>;
 export type IntegrityRow = z.infer<typeof integrity>;

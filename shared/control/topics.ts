@@ -7,8 +7,8 @@ import { isArtifactName, isId } from './ids.js';
  * broker's format come from here, by whole segments.
  */
 
-export type TopicName = 'trust' | 'have' | 'signal' | 'status' | 'command' | 'revoked';
-export type Role = 'device' | 'seed' | 'publisher' | 'operator' | 'auditor';
+export type TopicName = 'trust' | 'have' | 'signal' | 'status' | 'command' | 'revoked' | 'enroll' | 'enrolled';
+export type Role = 'device' | 'seed' | 'publisher' | 'operator' | 'auditor' | 'registrar' | 'newcomer';
 export type Action = 'publish' | 'subscribe';
 
 /** Who a client or a signer is, as its certificate says (P-3.5). */
@@ -20,7 +20,9 @@ export interface Identity {
   readonly groups: readonly string[];
 }
 
-export const ROLES: readonly Role[] = ['device', 'seed', 'publisher', 'operator', 'auditor'];
+export const ROLES: readonly Role[] = ['device', 'seed', 'publisher', 'operator', 'auditor', 'registrar', 'newcomer'];
+/** Whoever is given a place for good; a newcomer has one until its token ends (P-13.8). */
+export const MEMBER_ROLES: readonly Role[] = ROLES.filter((role) => role !== 'newcomer');
 
 interface TopicRow {
   /** The fields after the topic's name, in order. */
@@ -37,6 +39,8 @@ export const TOPICS: Readonly<Record<TopicName, TopicRow>> = {
   status: { fields: ['device'], retained: true, qos: 1 },
   command: { fields: ['device'], retained: false, qos: 1 },
   revoked: { fields: [], retained: true, qos: 1 },
+  enroll: { fields: ['device'], retained: false, qos: 1 },
+  enrolled: { fields: ['device'], retained: false, qos: 1 },
 };
 
 export interface AccessRow {
@@ -49,6 +53,7 @@ export interface AccessRow {
 }
 
 const devices: readonly Role[] = ['device', 'seed'];
+const asking: readonly Role[] = [...devices, 'newcomer'];
 
 /** P-2.2 */
 export const ACCESS: readonly AccessRow[] = [
@@ -58,6 +63,8 @@ export const ACCESS: readonly AccessRow[] = [
   { roles: ['publisher'], action: 'publish', filter: ['trust', '+'] },
   { roles: ['operator'], action: 'publish', filter: ['command', '+'] },
   { roles: ['operator'], action: 'publish', filter: ['revoked'] },
+  { roles: asking, action: 'publish', filter: ['enroll', '{self}'] },
+  { roles: ['registrar'], action: 'publish', filter: ['enrolled', '+'] },
 
   { roles: devices, action: 'subscribe', filter: ['trust', '{group}'], isolated: true },
   { roles: ['device'], action: 'subscribe', filter: ['have', '+', '{shard}', '+'] },
@@ -66,7 +73,14 @@ export const ACCESS: readonly AccessRow[] = [
   { roles: devices, action: 'subscribe', filter: ['command', '{self}'], isolated: true },
   { roles: ['publisher', 'operator'], action: 'subscribe', filter: ['trust', '+'] },
   { roles: ['operator'], action: 'subscribe', filter: ['status', '+'] },
-  { roles: ['device', 'seed', 'publisher', 'operator'], action: 'subscribe', filter: ['revoked'], isolated: true },
+  {
+    roles: ['device', 'seed', 'publisher', 'operator', 'registrar'],
+    action: 'subscribe',
+    filter: ['revoked'],
+    isolated: true,
+  },
+  { roles: asking, action: 'subscribe', filter: ['enrolled', '{self}'] },
+  { roles: ['registrar'], action: 'subscribe', filter: ['enroll', '+'] },
   { roles: ['auditor'], action: 'subscribe', filter: ['#'] },
 ];
 
@@ -81,13 +95,15 @@ export const topics = {
   status: (prefix: string, device: string): string => join(prefix, 'status', device),
   command: (prefix: string, device: string): string => join(prefix, 'command', device),
   revoked: (prefix: string): string => join(prefix, 'revoked'),
+  enroll: (prefix: string, device: string): string => join(prefix, 'enroll', device),
+  enrolled: (prefix: string, device: string): string => join(prefix, 'enrolled', device),
 };
 
 export type ParsedTopic =
   | { readonly name: 'trust'; readonly group: string }
   | { readonly name: 'have'; readonly artifact: string; readonly shard: number; readonly device: string }
   | { readonly name: 'signal'; readonly site: string; readonly to: string; readonly from: string }
-  | { readonly name: 'status' | 'command'; readonly device: string }
+  | { readonly name: 'status' | 'command' | 'enroll' | 'enrolled'; readonly device: string }
   | { readonly name: 'revoked' };
 
 const SHARD = /^(?:0|[1-9][0-9]{0,4})$/;

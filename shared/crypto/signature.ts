@@ -5,6 +5,8 @@ import { chooseSignatures, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SignatureProv
 
 /** Ed25519 (RFC 8032): the one door to signing. Private bytes have no accessor and print as redacted. */
 
+const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex'); // RFC 8410 §7
+
 /** The provider of this process, chosen once, by the environment variable CHUNKMESH_CRYPTO. */
 const provider = chooseSignatures(process.env.CHUNKMESH_CRYPTO);
 
@@ -40,6 +42,12 @@ export class SigningKey {
 
   static generate(): SigningKey {
     return new SigningKey(generateKeyPairSync('ed25519').privateKey);
+  }
+
+  /** RFC 8032 §5.1.5: the 32 bytes that an Ed25519 key is made of. */
+  static fromSeed(seed: Uint8Array): SigningKey {
+    const der = Buffer.concat([PKCS8_HEAD, seed]);
+    return new SigningKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
   }
 
   /** @throws E_BUNDLE where `pem` is not a PKCS #8 Ed25519 key (RFC 8410). */

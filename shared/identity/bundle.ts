@@ -72,12 +72,16 @@ export interface Credential {
  * @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_BUNDLE, E_CERT_INVALID, E_CERT_FOREIGN, E_CERT_EXPIRED; where a key is elsewhere, as openKey
  */
 export async function loadCredential(path: string, now = Date.now() / 1000): Promise<Credential> {
+  const { text, file } = await readBundleText(path);
+  return parseCredential(text, file, now);
+}
+
+/** @param path of a file, or `credential:<name>` (P-13.2) @throws E_FILE_UNREADABLE, E_KEY_FILE_MODE, E_KEY_REFERENCE */
+export async function readBundleText(path: string): Promise<{ text: string; file: string }> {
   const where = keyReference(path);
-  if ('credential' in where) {
-    const file = credentialPath(where.credential);
-    return parseCredential(readCredentialText(file), file, now);
-  }
-  return parseCredential(await readPrivateFile(path), path, now);
+  if (!('credential' in where)) return { text: await readPrivateFile(path), file: path };
+  const file = credentialPath(where.credential);
+  return { text: readCredentialText(file), file };
 }
 
 /** @param path what the bundle is called in errors, and what its own paths are relative to. @throws as loadCredential */
@@ -123,7 +127,8 @@ function meshTlsIdentity({ ca, certificate }: BundleFile, key: IdentityKey): Tls
   throw new ChunkmeshError('E_INTERNAL', 'a key of a token for TLS');
 }
 
-function parseBundle(text: string, path: string): BundleFile {
+/** @throws E_BUNDLE */
+export function parseBundle(text: string, path: string): BundleFile {
   let value: unknown;
   try {
     value = JSON.parse(text);

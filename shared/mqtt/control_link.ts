@@ -77,6 +77,8 @@ function connectError(error: Error & { code?: unknown }, broker: string): Chunkm
 export class ControlLink extends EventEmitter<ControlLinkEvents> {
   readonly broker: string;
   readonly #client: MqttClient;
+  /** What each connection is made with: the credential's certificate may be renewed meanwhile (P-13.12). */
+  readonly #connectOptions: () => IClientOptions;
   readonly #owned: boolean;
   readonly #filters = new Map<string, 0 | 1>();
   /** Filters whose UNSUBACK is awaited: a broker that takes packets of one client at once would lose what follows. */
@@ -100,6 +102,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     super();
     this.broker = options.broker ?? credential.broker;
     this.#owned = options.client === undefined;
+    this.#connectOptions = () => clientOptions(credential, options);
     this.#client = options.client ?? openClient(this.broker, credential, options);
     const onMessage = (topic: string, payload: Buffer, packet: { retain?: boolean }): void => {
       this.emit('message', { topic, payload, retained: packet.retain === true });
@@ -248,6 +251,7 @@ export class ControlLink extends EventEmitter<ControlLinkEvents> {
     const delay = randomInt(Math.ceil(ceiling / 2), ceiling + 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      Object.assign(this.#client.options, this.#connectOptions());
       this.#client.reconnect();
       this.#guard();
     }, delay);
@@ -295,8 +299,9 @@ function openClient(broker: string, credential: Credential, options: ControlLink
   const { protocol, hostname, port } = new URL(broker);
   if (protocol !== TLS_SCHEME) return connect(broker, settings);
   const to = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? DEFAULT_TLS_PORT : Number(port) };
-  const { tls } = credential;
   return new MqttClient((client) => {
+    // Read anew for each connection: the certificate may have been renewed (P-13.12).
+    const { tls } = credential;
     const stream = openTlsStream({ ...to, ca: tls.ca, cert: tls.certificate, key: tls.exportKey() }, options.time);
     // An error before the connection stands is the attempt's; from then on the client listens itself.
     stream.once('error', (error) => client.emit('error', error));

@@ -22,6 +22,10 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   wipe: ['wipe', 'cam-1', '--fleet', 'nowhere'],
   revoked: ['revoked', '--fleet', 'nowhere'],
   demo: ['demo'],
+  token: ['token', '--fleet', 'nowhere'],
+  registrar: ['registrar', '--fleet', 'nowhere'],
+  request: ['request', 'cam-1', '--key', 'nowhere/key', '--out', 'nowhere/csr'],
+  join: ['join', 'cam-1', '--token', 'nowhere/token', '--bundle', 'nowhere/cam-1.json'],
 };
 const NO_NUMBERS = ['', ' ', '-1', 'NaN', 'Infinity', '1e3', '0x10', '1.5', '９', ' 50', '9'.repeat(400), '\u001b[31m'];
 const NO_BROKERS = [
@@ -90,6 +94,10 @@ describe('what is no number', () => {
     ['guard', '--days'],
     ['demo', '--devices'],
     ['demo', '--timeout'],
+    ['token', '--count'],
+    ['token', '--days'],
+    ['registrar', '--days'],
+    ['join', '--timeout'],
   ])('%s %s', async (verb, option) => {
     for (const value of NO_NUMBERS) {
       const { message, ...rest } = await refused([...(WHOLE[verb] ?? []), option, value]);
@@ -127,10 +135,30 @@ describe('what is none of the choices', () => {
     ['agent', '--http'],
     ['agent', '--repair'],
     ['demo', '--broker'],
+    ['token', '--role'],
+    ['agent', '--renew'],
+    ['registrar', '--log-level'],
   ])('%s %s', async (verb, option) => {
     for (const value of ['', ' ', 'DEVICE', 'constructor', '__proto__', 'x'.repeat(400)]) {
       expect(await refused([...(WHOLE[verb] ?? []), option, value])).toMatchObject(BAD_ARGUMENT);
     }
+  });
+});
+
+describe('what is no time', () => {
+  it.each(['', ' ', '7', 'd', '0d', '-1d', '1.5h', '7D', '7 d', '7w', '9'.repeat(400)])(
+    'token --expires %j',
+    async (value) => {
+      const { message, ...rest } = await refused([...(WHOLE.token ?? []), '--expires', value]);
+      expect(rest).toEqual(BAD_ARGUMENT);
+      expect(message).toMatch(/^--expires ".*" is not a time, as 30m, 12h or 7d$/s);
+    },
+  );
+});
+
+describe('what is no fingerprint', () => {
+  it.each(['', 'ab', 'g'.repeat(64), 'a'.repeat(63), 'a'.repeat(65)])('enroll --fingerprint %j', async (value) => {
+    expect(await refused([...(WHOLE.enroll ?? []), '--fingerprint', value])).toMatchObject(BAD_ARGUMENT);
   });
 });
 
@@ -148,6 +176,11 @@ describe('an empty path, as an unset variable of a script makes one', () => {
     ['evidence', ['evidence', '--store', ''], '--store'],
     ['guard', [...(WHOLE.guard ?? []), '--bundle', ''], '--bundle'],
     ['demo', ['demo', '--file', ''], '--file'],
+    ['enroll', [...(WHOLE.enroll ?? []), '--csr', ''], '--csr'],
+    ['token', [...(WHOLE.token ?? []), '--out', ''], '--out'],
+    ['registrar', [...(WHOLE.registrar ?? []), '--reload-pid', ''], '--reload-pid'],
+    ['request', ['request', 'cam-1', '--key', '', '--out', 'x'], '--key'],
+    ['join', [...(WHOLE.join ?? []), '--bundle', ''], '--bundle'],
   ] as const)('%s %j', async (_verb, args, what) => {
     expect(await refused(args)).toEqual({ ...BAD_ARGUMENT, message: `${what} is empty` });
   });
@@ -164,7 +197,7 @@ describe('an empty path, as an unset variable of a script makes one', () => {
 });
 
 describe('what is no address', () => {
-  it.each(['publish', 'agent', 'status', 'guard'])('%s --broker', async (verb) => {
+  it.each(['publish', 'agent', 'status', 'guard', 'registrar', 'join'])('%s --broker', async (verb) => {
     for (const value of NO_BROKERS) {
       expect(await refused([...(WHOLE[verb] ?? []), '--broker', value])).toMatchObject(BAD_ARGUMENT);
     }

@@ -1,15 +1,19 @@
-import { truncate, writeFile } from 'node:fs/promises';
+import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { output } from '../../bin/output.js';
 import { run } from '../../bin/program.js';
+import { SigningKey } from '../../shared/crypto/signature.js';
+import { keyFingerprint, makeRequest, toPem } from '../../shared/identity/request.js';
 import { refusal } from '../support/command.js';
 import { temporaryFolder } from '../support/store_fixture.js';
 import { TestFleet } from '../support/test_fleet.js';
 
 /** Every line of bad input, by its code and exit status, without a process for each: those are in test/e2e/commands.test.ts. */
 
-const VERBS = ['init', 'enroll', 'broker', 'publish', 'agent', 'status', 'demo'];
+const VERBS = [
+  ...['init', 'enroll', 'token', 'registrar', 'request', 'join', 'broker', 'publish', 'agent', 'status', 'demo'],
+];
 
 let fleet: TestFleet;
 beforeAll(async () => {
@@ -70,6 +74,10 @@ describe.each(VERBS)('%s', (verb) => {
       broker: ['--fleet', 'a'],
       publish: ['a', '--fleet', 'a', '--name', 'a', '--version', '1'],
       status: ['--fleet', 'a'],
+      token: ['--fleet', 'a'],
+      registrar: ['--fleet', 'a'],
+      request: ['a', '--key', 'a', '--out', 'a'],
+      join: ['a', '--bundle', 'a'],
     };
     const failure = await refused([verb, ...(needed[verb] ?? []), 'surplus']);
     expect(failure).toMatchObject({ code: 'E_ARGUMENT', exit: 2 });
@@ -112,6 +120,10 @@ describe('enroll', () => {
     ['a bad site', ['cam-9', '--site', 'a/b'], 'E_ID'],
     ['a bad group', ['cam-9', '--group', '+'], 'E_ID'],
     ['a role that is none', ['cam-9', '--role', 'admin'], 'E_ARGUMENT'],
+    ['a newcomer, which is made by a token alone', ['cam-9', '--role', 'newcomer'], 'E_ARGUMENT'],
+    ['no device', [], 'E_ARGUMENT'],
+    ['a fingerprint of no request', ['cam-9', '--fingerprint', 'a'.repeat(64)], 'E_ARGUMENT'],
+    ['a request that is not there', ['--csr', '/nowhere/csr'], 'E_FILE_UNREADABLE'],
     ['no days at all', ['cam-9', '--days', '0'], 'E_ARGUMENT'],
     ['a device that is there', ['cam-1'], 'E_DEVICE_EXISTS'],
   ])('refuses %s', async (_, args, code) => {
@@ -120,6 +132,59 @@ describe('enroll', () => {
 
   it('refuses a folder without a fleet', async () => {
     expect(await refused(['enroll', 'a', '--fleet', '/nowhere'])).toMatchObject({ code: 'E_FLEET_MISSING', exit: 2 });
+  });
+});
+
+describe('enroll --csr', () => {
+  const key = SigningKey.generate();
+  async function requestOf(id: string): Promise<string> {
+    const file = join(await temporaryFolder(), 'csr');
+    await writeFile(file, toPem('CERTIFICATE REQUEST', makeRequest(id, key)));
+    return file;
+  }
+  const enroll = (csr: string, ...more: string[]): Promise<Refused> =>
+    refused(['enroll', '--csr', csr, '--fleet', fleet.folder, ...more]);
+
+  it('P-13.5 refuses another key than the one that was read aloud', async () => {
+    const failure = await enroll(
+      await requestOf('cam-9'),
+      '--fingerprint',
+      keyFingerprint(SigningKey.generate().publicKey),
+    );
+    expect(failure).toMatchObject({ code: 'E_REQUEST_KEY', exit: 3 });
+    expect(failure.message).toContain(keyFingerprint(key.publicKey));
+  });
+
+  it('P-13.7 refuses an id that is there, and another than was named', async () => {
+    expect(await enroll(await requestOf('cam-1'))).toMatchObject({ code: 'E_DEVICE_EXISTS', exit: 2 });
+    const args = ['enroll', 'cam-8', '--csr', await requestOf('cam-9'), '--fleet', fleet.folder];
+    expect(await refused(args)).toMatchObject({ code: 'E_REQUEST_INVALID', exit: 3 });
+  });
+
+  it('P-13.5 refuses what is no request, and a file without end', async () => {
+    expect(await enroll('/dev/zero')).toMatchObject({ code: 'E_REQUEST_INVALID', exit: 3 });
+    expect(await enroll(fleet.fleet.bundlePath('cam-1'))).toMatchObject({ code: 'E_REQUEST_INVALID', exit: 3 });
+  });
+});
+
+describe('request and join', () => {
+  it('refuse a bad id, and a key that others can read', async () => {
+    const folder = await temporaryFolder();
+    const [key, out] = [join(folder, 'key'), join(folder, 'csr')];
+    expect(await refused(['request', 'a.b', '--key', key, '--out', out])).toMatchObject({ code: 'E_ID', exit: 2 });
+    await writeFile(key, SigningKey.generate().exportPem(), { mode: 0o644 });
+    const open = await refused(['request', 'cam-9', '--key', key, '--out', out]);
+    expect(open).toMatchObject({ code: 'E_KEY_FILE_MODE', exit: 3 });
+    expect(await readdir(folder)).toEqual(['key']);
+    const bundle = join(folder, 'cam-9.json');
+    await writeFile(join(folder, 'token'), 'x', { mode: 0o600 });
+    for (const [id, code] of [
+      ['a.b', 'E_ID'],
+      ['cam-9', 'E_TOKEN_INVALID'],
+    ] as const) {
+      const args = ['join', id, '--token', join(folder, 'token'), '--bundle', bundle];
+      expect(await refused(args)).toMatchObject({ code, exit: 2 });
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readableLine } from '../../bin/log.js';
 import { formatReports } from '../../bin/reports_text.js';
-import { formatStatus, listDevices, statusJson } from '../../bin/status_table.js';
+import { endingNote, formatStatus, listDevices, statusJson } from '../../bin/status_table.js';
 import { formatTable } from '../../bin/table.js';
 import { formatAge, formatBytes, formatPercent, formatRate } from '../../bin/units.js';
 import type { DeviceRow, ReportRow } from '../../broker/status/device_row.js';
@@ -117,6 +117,18 @@ describe('status', () => {
 
   it('says so where there is nobody to list', () => {
     expect(formatStatus([], 0)).toBe('the fleet has no device yet');
+  });
+
+  it('P-13.12: says whose certificates end within 14 days, and how long all are good', () => {
+    const day = 86_400;
+    const ends = (device: string, at: number) => ({ device, site: 'yard', certificateEnds: at });
+    expect(endingNote([ends('cam-1', 15 * day), { device: 'cam-2', site: 'yard' }], day)).toBeNull();
+    const note = endingNote([ends('cam-1', 15 * day - 1), ends('cam-2', day - 1)], day);
+    expect(note).toMatch(/^certificates that end soon: cam-1 \(13 d\), cam-2 \(ended\); /);
+    const many = Array.from({ length: 10 }, (_, i) => ends(`cam-${i}`, 0));
+    expect(endingNote(many, day)).toContain('cam-7 (ended) and 2 more;');
+    expect(statusJson(ends('cam-1', 5))).toMatchObject({ certificateEnds: 5 });
+    expect(statusJson({ ...ends('cam-1', 5), row })).toMatchObject({ certificateEnds: 5, seen: true });
   });
 
   it('leaves out of JSON what only the next row needs', () => {

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../../broker/embedded/embedded_broker.js';
+import { Enrolment } from '../../broker/enrolment/enrolment.js';
 import { Authority, validFor } from '../../broker/fleet/authority.js';
 import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executable.js';
 import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
 import { ProbeClient, type ProbeClientOptions } from '../../broker/policy/probe_client.js';
 import { type ProbeNames, probeFilters, probeTopics, strayTopics } from '../../broker/policy/probe_topics.js';
-import { TOPICS, type TopicName } from '../../shared/control/topics.js';
+import { ROLES, TOPICS, type TopicName } from '../../shared/control/topics.js';
+import { readToken } from '../../shared/enrolment/token.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { allows, matches, readAccessTable, shards } from '../support/access_table.js';
 import { connectRaw, untilClosed, withTls } from '../support/broker_client.js';
@@ -25,7 +27,7 @@ const host = '127.0.0.1';
 const table = readAccessTable();
 const withMosquitto = requirement('mosquitto', findMosquitto() !== null, INSTALL_MOSQUITTO);
 const ARTIFACT = 'ab'.repeat(32);
-const SUBJECTS = ['cam-1', 'seed-1', 'publisher', 'operator', 'auditor'] as const;
+const SUBJECTS = ['cam-1', 'seed-1', 'publisher', 'operator', 'auditor', 'registrar', 'newcomer'] as const;
 
 let fleet: TestFleet;
 const members = new Map<string, Credential>();
@@ -36,9 +38,14 @@ beforeAll(async () => {
   members.set('cam-2', await fleet.enroll('cam-2', { site: 'south', groups: ['c'] }));
   members.set('seed-1', await fleet.enroll('seed-1', { role: 'seed', site: 'north', groups: ['a'] }));
   members.set('seed-2', await fleet.enroll('seed-2', { role: 'seed', site: 'south', groups: ['c'] }));
-  for (const role of ['publisher', 'operator', 'auditor'] as const) {
+  for (const role of ['publisher', 'operator', 'auditor', 'registrar'] as const) {
     members.set(role, await fleet.credential(role));
     members.set(`${role}-2`, await fleet.enroll(`${role}-2`, { role, groups: [] }));
+  }
+  const enrolment = new Enrolment({ fleet: fleet.fleet, now: () => Date.now() / 1000 });
+  const tokens = await enrolment.makeTokens({ count: 2, expiresSeconds: 3600 });
+  for (const [i, { token }] of tokens.entries()) {
+    members.set(i === 0 ? 'newcomer' : 'newcomer-2', readToken(token, Date.now() / 1000).credential);
   }
 });
 afterAll(() => fleet.remove());
@@ -56,11 +63,11 @@ const allowed = (id: string, action: 'publish' | 'subscribe', name: string): boo
 
 /** Own names and others', for one subject. */
 function namesFor(subject: string): ProbeNames {
-  const { site, groups } = member(subject).identity;
-  const own = shards(subject);
+  const { id, site, groups } = member(subject).identity;
+  const own = shards(id);
   const foreign = shards('cam-2').filter((shard) => !own.includes(shard));
   return {
-    ids: [...new Set([subject, 'cam-2', 'seed-2'])],
+    ids: [...new Set([id, 'cam-2', 'seed-2'])],
     sites: [...new Set([site, 'south'])],
     groups: [...new Set([...groups, 'c'])],
     artifacts: [ARTIFACT],
@@ -103,10 +110,11 @@ class Stage {
     return true;
   }
 
-  /** Everything said before it has arrived, or never will, when this has. */
-  async sentinel(watcher: ProbeClient): Promise<void> {
+  /** Everything said before it has arrived, or never will, when this has. @param subject whose client `watcher` is */
+  async sentinel(watcher: ProbeClient, subject: string): Promise<void> {
     const text = `sentinel ${this.#count++}`;
-    await (await this.client('operator-2')).publish(`${fleet.prefix}/revoked`, text);
+    const sayer = await this.client(subject === 'newcomer' ? 'registrar-2' : 'operator-2');
+    await sayer.publish(sentinelTopic(subject), text);
     await watcher.waitFor(text);
   }
 
@@ -140,35 +148,36 @@ async function publishAll(
   for (const topic of names) {
     if (!(await client.publish(topic, 'probe', options.retain))) refused.push(topic);
   }
-  await stage.sentinel(witness);
+  await stage.sentinel(witness, 'auditor-2');
   expect(client.connected).toBe(true);
   return { seen: arrived(witness), refused: refused.sort() };
 }
 
 function everyTopic(subject: string): { below: string[]; outside: string[] } {
-  const stray = strayTopics(fleet.prefix, subject);
+  const stray = strayTopics(fleet.prefix, member(subject).identity.id);
   return { below: [...probeTopics(fleet.prefix, namesFor(subject)), ...stray.inside], outside: stray.outside };
 }
 
 /** For each filter, by itself: what the subject was granted, and what came. */
-async function tryFilter(subject: ProbeClient, filter: string, plantable: readonly string[]) {
+async function tryFilter(who: string, subject: ProbeClient, filter: string, plantable: readonly string[]) {
   const granted = await subject.subscribe(filter);
   const planted: string[] = [];
   for (const topic of plantable) {
     if (matches(filter, topic) && (await stage.plant(topic))) planted.push(topic);
   }
-  await stage.sentinel(subject);
+  await stage.sentinel(subject, who);
   if (granted) await subject.unsubscribe(filter);
   return { granted, planted, came: arrived(subject) };
 }
 
-/** The sentinel's own topic is subscribed throughout, so what is planted there always comes. */
-const sentinelTopic = (): string => `${fleet.prefix}/revoked`;
+/** One that the subject may read, subscribed throughout, so that what is planted there always comes. */
+const sentinelTopic = (subject: string): string =>
+  `${fleet.prefix}/${subject === 'newcomer' ? `enrolled/${member(subject).identity.id}` : 'revoked'}`;
 
 async function subscribeSentinel(subject: string): Promise<ProbeClient> {
   const client = await stage.client(subject);
-  expect(await client.subscribe(sentinelTopic())).toBe(true);
-  await stage.sentinel(client);
+  expect(await client.subscribe(sentinelTopic(subject))).toBe(true);
+  await stage.sentinel(client, subject);
   client.take();
   return client;
 }
@@ -198,10 +207,11 @@ async function refusesStrangers(): Promise<void> {
   await expect((await stage.client('cam-1')).publish(`${fleet.prefix}/status/cam-1`, 'well')).resolves.toBe(true);
 }
 
-it('reads five roles from docs/PROTOCOL.md', () => {
+it('reads seven roles from docs/PROTOCOL.md', () => {
   stage = new Stage({ address: { port: 0 }, close: () => Promise.resolve() });
-  expect([...table.keys()].sort()).toEqual(['auditor', 'device', 'operator', 'publisher', 'seed']);
-  expect(table.get('device')?.publish).toHaveLength(3);
+  expect([...table.keys()].sort()).toEqual([...ROLES].sort());
+  expect(table.get('device')?.publish).toHaveLength(4);
+  expect(table.get('newcomer')).toEqual({ publish: ['enroll/self'], subscribe: ['enrolled/self'] });
 });
 
 describe('the embedded broker', () => {
@@ -231,10 +241,10 @@ describe('the embedded broker', () => {
     const client = await subscribeSentinel(subject);
     const topics = probeTopics(fleet.prefix, namesFor(subject));
     for (const filter of probeFilters(fleet.prefix, namesFor(subject))) {
-      if (filter === sentinelTopic()) continue;
-      const { granted, planted, came } = await tryFilter(client, filter, topics);
+      if (filter === sentinelTopic(subject)) continue;
+      const { granted, planted, came } = await tryFilter(subject, client, filter, topics);
       expect(granted, filter).toBe(allowed(subject, 'subscribe', filter));
-      expect(came, filter).toEqual(planted.filter((topic) => granted || topic === sentinelTopic()).sort());
+      expect(came, filter).toEqual(planted.filter((topic) => granted || topic === sentinelTopic(subject)).sort());
     }
   });
 
@@ -261,8 +271,8 @@ withMosquitto('mosquitto', () => {
     const client = await subscribeSentinel(subject);
     const topics = probeTopics(fleet.prefix, namesFor(subject));
     for (const filter of probeFilters(fleet.prefix, namesFor(subject))) {
-      if (filter === sentinelTopic()) continue;
-      const { planted, came } = await tryFilter(client, filter, topics);
+      if (filter === sentinelTopic(subject)) continue;
+      const { planted, came } = await tryFilter(subject, client, filter, topics);
       expect(came, filter).toEqual(planted.filter((topic) => allowed(subject, 'subscribe', topic)).sort());
     }
   });

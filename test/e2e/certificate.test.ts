@@ -72,7 +72,7 @@ async function expectFleetWell(): Promise<void> {
 async function connectAnyway(bundle: WholeBundle, honest: string): Promise<unknown> {
   const credential = await loadCredential(mesh.fleet.bundlePath(honest), Date.now() / 1000);
   const { certificate, key } = bundle;
-  const link = new ControlLink(withTls(credential, { certificate, key }), { broker: broker.url });
+  const link = new ControlLink(withTls(credential, { certificate, key: String(key) }), { broker: broker.url });
   try {
     const [failure] = await once(link, 'failure', { signal: AbortSignal.timeout(BROKER_WAIT_MS) });
     return failure;

@@ -100,6 +100,7 @@ describe('init', () => {
         publisher: join(folder, 'publisher.json'),
         operator: join(folder, 'operator.json'),
         auditor: join(folder, 'auditor.json'),
+        registrar: join(folder, 'registrar.json'),
       },
     });
     expect((await stat(folder)).mode & 0o777).toBe(0o700);

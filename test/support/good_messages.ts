@@ -7,7 +7,9 @@ import { messageVectors } from './vectors.js';
 
 export type Fields = Record<string, unknown>;
 
-export const TYPES: readonly MessageType[] = ['trust', 'have', 'offer', 'answer', 'status', 'command', 'revoked'];
+export const TYPES: readonly MessageType[] = [
+  ...(['trust', 'have', 'offer', 'answer', 'status', 'command', 'revoked', 'enroll', 'enrolled'] as const),
+];
 export const REFUSED = 'E_MESSAGE_MALFORMED';
 
 function golden(name: string): Fields {
@@ -22,6 +24,8 @@ export const GOOD: Record<MessageType, Fields> = {
   offer: golden('offer of two candidates'),
   answer: golden('answer'),
   status: golden('status of a transfer, more than 32 bits of bytes from peers'),
+  enroll: golden('enroll of cam-1, whose key has the seed of RFC 8032 test 1'),
+  enrolled: golden('enrolled with a certificate'),
   command: golden('command that acknowledges alerts'),
   revoked: golden('revoked: two devices, one in quarantine, one to be wiped'),
 };

@@ -27,7 +27,7 @@ export interface EnvelopeVector {
 
 const BYTE_FIELDS = [
   ...['artifact', 'session', 'key', 'offer', 'digest', 'bundle', 'expected', 'found'],
-  ...['revoked', 'quarantined', 'wiped'],
+  ...['revoked', 'quarantined', 'wiped', 'csr', 'request', 'certificate'],
 ];
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));

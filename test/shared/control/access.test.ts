@@ -20,6 +20,8 @@ const TRUSTS = [
   'trust/__proto__',
 ];
 const STATUSES = ['status/cam-1', 'status/cam-2', 'status/cam-11', 'status/cam', 'status/CAM-1', 'status/{self}'];
+const ENROLS = ['enroll/cam-1', 'enroll/cam-2', 'enroll/cam-11', 'enroll/{self}'];
+const ENROLLEDS = ['enrolled/cam-1', 'enrolled/cam-2', 'enrolled/cam-11', 'enrolled/{self}'];
 const COMMANDS = ['command/cam-1', 'command/cam-2', 'command/cam-11'];
 
 /** P-2.2 for `cam-1`, by hand, not from the table under test. `S` is one of its own shards. */
@@ -33,6 +35,7 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
       'signal/south/cam-2/cam-1',
       'signal/north/cam-1/cam-1',
       'status/cam-1',
+      'enroll/cam-1',
     ],
     subscribe: [
       'trust/cameras',
@@ -48,6 +51,7 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
       'signal/north/cam-1/cam-1',
       'command/cam-1',
       'revoked',
+      'enrolled/cam-1',
     ],
   },
   seed: {
@@ -59,6 +63,7 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
       'signal/south/cam-2/cam-1',
       'signal/north/cam-1/cam-1',
       'status/cam-1',
+      'enroll/cam-1',
     ],
     subscribe: [
       'trust/cameras',
@@ -82,6 +87,7 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
       'signal/north/cam-1/cam-1',
       'command/cam-1',
       'revoked',
+      'enrolled/cam-1',
     ],
   },
   publisher: {
@@ -93,6 +99,8 @@ const GRANTS: Record<Role, Record<Action, readonly string[]>> = {
     subscribe: [...TRUSTS, 'trust/+', ...STATUSES, 'status/+', 'revoked'],
   },
   auditor: { publish: [], subscribe: [] },
+  registrar: { publish: ENROLLEDS, subscribe: [...ENROLS, 'enroll/+', 'revoked'] },
+  newcomer: { publish: ['enroll/cam-1'], subscribe: ['enrolled/cam-1'] },
 };
 
 /** Every topic and filter below the prefix that somebody might try; every grant above is among them. */
@@ -111,6 +119,8 @@ const TOPICS_TRIED = [
   'signal/north/cam-2/cam-3',
   ...STATUSES,
   ...COMMANDS,
+  ...ENROLS,
+  ...ENROLLEDS,
   'revoked',
 ];
 const FILTERS_TRIED = [
@@ -134,6 +144,8 @@ const FILTERS_TRIED = [
   'signal/north/cam-2/+',
   'status/+',
   'command/+',
+  'enroll/+',
+  'enrolled/+',
   '+',
   '+/+',
   '+/cam-1',
@@ -146,6 +158,8 @@ const FILTERS_TRIED = [
   'signal/north/cam-1/#',
   'status/#',
   'command/#',
+  'enroll/#',
+  'enrolled/#',
   'command/cam-1/#',
   'revoked/#',
   '+/#',

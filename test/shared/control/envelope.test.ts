@@ -200,13 +200,18 @@ describe('P-3.4 who signed', () => {
     statusOfAnother: topics.status(PREFIX, 'cam-2'),
     command: topics.command(PREFIX, 'cam-1'),
     revoked: topics.revoked(PREFIX),
+    ownEnroll: topics.enroll(PREFIX, 'cam-1'),
+    enrollOfAnother: topics.enroll(PREFIX, 'cam-2'),
+    enrolled: topics.enrolled(PREFIX, 'cam-1'),
   };
   const mayBy: [Role, (keyof typeof allTopics)[]][] = [
-    ['device', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus']],
-    ['seed', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus']],
+    ['device', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus', 'ownEnroll']],
+    ['seed', ['ownHave', 'haveOfAnotherShard', 'ownSignal', 'ownStatus', 'ownEnroll']],
     ['publisher', ['trust']],
     ['operator', ['command', 'revoked']],
     ['auditor', []],
+    ['registrar', ['enrolled']],
+    ['newcomer', ['ownEnroll']],
   ];
   it.each(mayBy)(
     'P-2.2 a %s signs for %j and nothing else: no trust, status or signal is forged by a device',

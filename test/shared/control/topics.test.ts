@@ -28,6 +28,8 @@ describe('P-2.1 topics', () => {
       ['status', true, 1],
       ['command', false, 1],
       ['revoked', true, 1],
+      ['enroll', false, 1],
+      ['enrolled', false, 1],
     ]);
   });
 
@@ -42,6 +44,8 @@ describe('P-2.1 topics', () => {
     [topics.signal(PREFIX, 's', 't', 'f'), `${PREFIX}/signal/s/t/f`, { name: 'signal', site: 's', to: 't', from: 'f' }],
     [topics.status(PREFIX, 'd'), `${PREFIX}/status/d`, { name: 'status', device: 'd' }],
     [topics.command(PREFIX, 'd'), `${PREFIX}/command/d`, { name: 'command', device: 'd' }],
+    [topics.enroll(PREFIX, 'd'), `${PREFIX}/enroll/d`, { name: 'enroll', device: 'd' }],
+    [topics.enrolled(PREFIX, 'd'), `${PREFIX}/enrolled/d`, { name: 'enrolled', device: 'd' }],
     [topics.revoked(PREFIX), `${PREFIX}/revoked`, { name: 'revoked' }],
   ])('builds and parses %s', (built, text, parsed) => {
     expect(built).toBe(text);
@@ -88,6 +92,7 @@ describe('P-2.1 topics', () => {
       topics.trust(prefix, id),
       topics.status(prefix, id),
       topics.command(prefix, id),
+      topics.enrolled(prefix, id),
     ]) {
       expect(topic.split('/').length - 1).toBeLessThanOrEqual(7);
       expect(topic.length).toBeLessThanOrEqual(256);

@@ -212,6 +212,7 @@ export class VirtualDevice {
       rollouts: rollouts as unknown as Rollouts,
       trust: null as never,
       store: null as never,
+      renewal: null as never,
       selfWatch: null as never,
     };
     const hearing = new Hearing(
