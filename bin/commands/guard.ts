@@ -30,6 +30,7 @@ export interface GuardFlags {
   once?: true;
   dryRun?: true;
   broker?: string;
+  mosquitto?: true;
   untilStdinEnds?: true;
   json?: true;
 }
@@ -53,6 +54,7 @@ export function addGuard(program: Command): void {
     .option('--days <days>', 'older reports do not count', integer('--days', 1, MOST_DAYS), DEFAULT_WINDOW_DAYS)
     .option('--once', 'look once at what is reported now, and end')
     .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--mosquitto', 'have a mosquitto with the dynamic security plugin end the connection too')
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .addOption(new Option('--until-stdin-ends').hideHelp())
     .addHelpText('after', EXAMPLES)

@@ -1,4 +1,5 @@
 import { readFleetFile } from '../../broker/fleet/fleet_file.js';
+import { FleetQuarantine } from '../../broker/guard/fleet_quarantine.js';
 import { Guard } from '../../broker/guard/guard.js';
 import { NoQuarantine, type Quarantine } from '../../broker/guard/quarantine.js';
 import { FolderMemory, ShortMemory } from '../../broker/guard/remembered.js';
@@ -10,6 +11,7 @@ import type { GuardFlags } from '../commands/guard.js';
 import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
 import { output } from '../output.js';
+import { revocationOptions } from '../revocation_options.js';
 
 /** As of `chunkmesh status`: after this much silence, every status that the broker retains is here. */
 const QUIET_MS = 500;
@@ -20,9 +22,13 @@ const LOOK_MS = 30_000;
 const DAY_SECONDS = 86_400;
 
 /** What is done about who is thrown out. @throws E_ARGUMENT */
-function quarantineOf({ dryRun }: GuardFlags): Quarantine {
-  if (dryRun) return new NoQuarantine();
-  throw new ChunkmeshError('E_ARGUMENT', 'give --dry-run: without it there is nothing to throw a device out with yet');
+async function quarantineOf(flags: GuardFlags): Promise<Quarantine> {
+  const quarantine = new FleetQuarantine(await revocationOptions(flags));
+  if (flags.dryRun) return new NoQuarantine(() => quarantine.standing());
+  if (flags.once || flags.bundle !== undefined) return quarantine;
+  const own =
+    '`enroll guard --role operator` makes one: the list is published by operator.json, whose connection would end this one';
+  throw new ChunkmeshError('E_ARGUMENT', `a guard that watches needs a --bundle of its own; ${own}`);
 }
 
 /** @throws E_ARGUMENT, and as loadCredential does */
@@ -83,7 +89,7 @@ async function noteOn({ fleet, threshold, sites }: GuardFlags): Promise<void> {
 export async function runGuard(flags: GuardFlags): Promise<void> {
   const { fleet, bundle, threshold, sites, days, broker, once } = flags;
   const stop = once ? undefined : stopRequested({ untilStdinEnds: flags.untilStdinEnds === true });
-  const quarantine = quarantineOf(flags);
+  const quarantine = await quarantineOf(flags);
   const credential = await watcher(fleet, bundle);
   const status = new FleetStatus({ credential, ...(broker !== undefined && { broker }) });
   const guard = new Guard({

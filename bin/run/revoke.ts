@@ -1,19 +1,13 @@
 import type { Entry } from '../../broker/revocation/register.js';
 import { readRegister } from '../../broker/revocation/register_file.js';
-import {
-  type Listing,
-  publishList,
-  putOnList,
-  type RevocationOptions,
-  takeOffLists,
-} from '../../broker/revocation/revoke.js';
+import { type Listing, publishList, putOnList, takeOffLists } from '../../broker/revocation/revoke.js';
 import { untilWiped } from '../../broker/revocation/wipe.js';
 import type { ListName } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { ListFlags, RevokedFlags, RevokeFlags, WipeFlags } from '../commands/revoke.js';
-import { memberOfFolder } from '../fleet_folder.js';
 import { output } from '../output.js';
 import { printable } from '../printable.js';
+import { revocationOptions } from '../revocation_options.js';
 import { formatTable } from '../table.js';
 
 const NO_CRL =
@@ -26,17 +20,6 @@ const COLUMNS = [
   { title: 'reason' },
 ] as const;
 
-async function optionsOf({ fleet, broker, mosquitto }: ListFlags): Promise<RevocationOptions> {
-  const common = {
-    fleetFolder: fleet,
-    credential: await memberOfFolder(fleet, 'operator'),
-    ...(broker !== undefined && { broker }),
-  };
-  if (mosquitto !== true) return common;
-  const { followRegister } = await import('../../broker/mosquitto/dynamic_security.js');
-  return { ...common, published: (link, register) => followRegister(link, fleet, register) };
-}
-
 function print({ device, standing, version, crl }: Listing, { json }: ListFlags, more: object = {}): void {
   if (json) output.json({ device, standing, version, crl, ...more });
   else output.line(`${device}: ${standing} (revocation list ${version})`);
@@ -44,16 +27,16 @@ function print({ device, standing, version, crl }: Listing, { json }: ListFlags,
 }
 
 export async function runRevoke(list: ListName, device: string, flags: RevokeFlags): Promise<void> {
-  const options = { ...(await optionsOf(flags)), forceId: flags.forceId === true };
+  const options = { ...(await revocationOptions(flags)), forceId: flags.forceId === true };
   print(await putOnList(options, device, list, flags.reason), flags);
 }
 
 export async function runRestore(device: string, flags: ListFlags): Promise<void> {
-  print(await takeOffLists(await optionsOf(flags), device), flags);
+  print(await takeOffLists(await revocationOptions(flags), device), flags);
 }
 
 export async function runWipe(device: string, flags: WipeFlags): Promise<void> {
-  const options = { ...(await optionsOf(flags)), forceId: flags.forceId === true };
+  const options = { ...(await revocationOptions(flags)), forceId: flags.forceId === true };
   const listing = await putOnList(options, device, 'wiped', flags.reason);
   const { credential, broker } = options;
   const entry = (await readRegister(flags.fleet)).entries.find((one) => one.device === device);
@@ -75,7 +58,7 @@ function cells({ device, name, list, since, by, reason }: Entry): string[] {
 
 export async function runRevoked(flags: RevokedFlags): Promise<void> {
   const { fleet, publish, json } = flags;
-  const { version, entries } = publish ? await publishList(await optionsOf(flags)) : await readRegister(fleet);
+  const { version, entries } = publish ? await publishList(await revocationOptions(flags)) : await readRegister(fleet);
   if (json) {
     output.json({ version, entries });
     return;

@@ -9,6 +9,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import { Issuer, identityOf, type Member, NOW, PREFIX } from '../support/members.js';
 import { ARTIFACT, FakeTransfer, hex } from '../support/negotiating_side.js';
+import { NO_REVOCATION } from '../support/no_revocation.js';
 
 let fleet: Issuer;
 let self: Member;
@@ -32,6 +33,7 @@ beforeEach(() => {
     negotiation: { offer },
     rollouts: { get: () => transfer.real },
     renewal: { onAnswer },
+    revocation: NO_REVOCATION,
     clock: new TrustedClock({ wall: () => NOW, now: () => 0 }),
     trust: { memory: {} },
     store: { writeState: async () => {} },

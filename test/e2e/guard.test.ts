@@ -50,7 +50,7 @@ class Accuser {
 }
 
 function guard(mesh: Mesh, broker: string, ...more: string[]): Command {
-  return mesh.run('guard', ...['guard', '--fleet', mesh.folder, '--broker', broker, '--dry-run', ...more]);
+  return mesh.run('guard', ...['guard', '--fleet', mesh.folder, '--broker', broker, ...more]);
 }
 
 async function once(mesh: Mesh, broker: string, ...more: string[]): Promise<Event[]> {
@@ -81,12 +81,17 @@ it('a member that serves wrong bytes to three devices is named by all of them, a
   await chunkmesh(['status', '--fleet', mesh.folder, '--broker', broker]);
   const devices = HONEST.map((id) => mesh.agent(id, { broker }));
   const out = await watching.event('quarantine');
-  expect(out).toMatchObject({ device: 'mallory', reporters: HONEST, sites: ['default'], dryRun: true });
+  expect(out).toMatchObject({ device: 'mallory', reporters: HONEST, sites: ['default'] });
+  expect(out).not.toHaveProperty('dryRun');
   expect(out.reason).toBe('wrong bytes by report of cam-1, cam-2 and 1 more (threshold 3)');
   expect(watching.events.filter(({ event }) => event === 'quarantine')).toHaveLength(1);
   const { status, stderr } = await watching.stop();
-  expect([status, stderr]).toEqual([0, expect.stringContaining('WOULD QUARANTINE mallory')]);
+  expect([status, stderr]).toEqual([0, expect.stringContaining('QUARANTINED mallory')]);
   expect(stderr).not.toContain('lost');
+  const listed = await chunkmesh(['revoked', '--fleet', mesh.folder, '--json']);
+  expect(JSON.parse(listed.stdout)).toMatchObject({
+    entries: [{ device: 'mallory', list: 'quarantined', by: 'operator' }],
+  });
 
   await mesh.seed(broker, artifact);
   for (const device of devices) {
