@@ -7,7 +7,7 @@ import { ControlLink } from '../shared/mqtt/control_link.js';
 import { VERSION } from '../shared/version.js';
 import { checkAlert } from './alerts/alert_line.js';
 import { Announcements } from './announcements.js';
-import { type FleetClock, signingTime, systemClock } from './clock.js';
+import { type FleetClock, ownTime, signingTime, systemClock } from './clock.js';
 import { Control, sealStatus } from './control.js';
 import { makeRenewal, type Renewal } from './enrolment/renewal.js';
 import { type Evidence, NO_CERTIFICATE } from './evidence/evidence.js';
@@ -403,7 +403,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #seconds(): number {
-    return Math.floor(this.#clock.now());
+    return this.#clock.believed ? ownTime(this.#clock) : Math.floor(this.#clock.now());
   }
 
   #changed(): void {

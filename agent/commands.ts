@@ -1,7 +1,7 @@
 import { checkNotFromFuture, type Opened } from '../shared/control/envelope.js';
 import { type CommandMessage, decodeMessage } from '../shared/control/messages.js';
 import { ChunkmeshError } from '../shared/errors.js';
-import type { FleetClock } from './clock.js';
+import { type FleetClock, ownTime } from './clock.js';
 
 /** P-4.8: what an operator tells this device to do. The envelope was checked: it is of who may publish on the device's own topic. */
 
@@ -17,7 +17,7 @@ export function openCommand({ signer, payload }: Opened, clock: FleetClock): Com
     );
   }
   const command = decodeMessage('command', payload);
-  const now = Math.floor(clock.now());
+  const now = ownTime(clock);
   // P-3.6: a clock that is known to be behind says nothing of what is ahead of it.
   if (clock.believed) checkNotFromFuture(command.at, now);
   if (now > command.expires) {

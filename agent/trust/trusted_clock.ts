@@ -54,6 +54,11 @@ export class TrustedClock {
     return this.#clocks.wall() >= signed - MAX_CLOCK_AHEAD_SECONDS;
   }
 
+  /** As the system shows it. */
+  wall(): number {
+    return this.#clocks.wall();
+  }
+
   /** For the dates of certificates: who has the timestamp key cannot make them expire. */
   now(): number {
     return Math.floor(Math.max(this.#clocks.wall(), this.#since('issued'), this.#since('seen')));
