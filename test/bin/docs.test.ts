@@ -65,3 +65,19 @@ describe('links', () => {
     }
   });
 });
+
+describe('docs/THREATS.md', () => {
+  const threats = readFileSync(`${root}docs/THREATS.md`, 'utf8');
+  const protocol = readFileSync(`${root}docs/PROTOCOL.md`, 'utf8');
+
+  it('cites tests that are there', () => {
+    const tests = new Set([...threats.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path));
+    expect(tests.size).toBeGreaterThan(20);
+    expect([...tests].filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
+  });
+
+  it('cites rules that are there', () => {
+    const rules = new Set([...threats.matchAll(/P-\d+\.\d+/g)].map(([rule]) => rule));
+    expect([...rules].filter((rule) => !protocol.includes(`**${rule}**`))).toEqual([]);
+  });
+});
