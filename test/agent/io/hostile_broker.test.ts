@@ -94,7 +94,7 @@ describe('a broker that is hostile', () => {
     await expectRight(devices, '1.0.0', first);
     const captured = broker.said.slice();
     expect(new Set(captured.map(({ topic }) => parseTopic(PREFIX, topic)?.name))).toEqual(
-      new Set(['trust', 'have', 'signal', 'status']),
+      new Set(['trust', 'have', 'signal', 'status', 'revoked']),
     );
     const tell = (topic: string, payload: Uint8Array, retained = false): void => {
       for (const id of IDS) broker.tell(id, topic, payload, retained);
