@@ -216,6 +216,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       transfer: (artifact) => this.#rollouts.get(artifact),
       revocation: parts.revocation,
       signal: (to, payload) => control.signal(to, payload),
+      misbehaved: (device, how) => this.#counts.misbehaviour.add(device, how),
       agreed: (transfer, agreed) => {
         if (this.#stopping === null) beginSession({ endpoint, throttle: this.#throttle }, transfer, agreed, now());
       },

@@ -22,6 +22,7 @@ import type { Revocation } from './revocation/revocation.js';
 import { Agreements, offerHash } from './swarm/agreement.js';
 import { REPLACE_BY_HAVE_AFTER_MS, REPLACE_SESSION_AFTER_MS } from './swarm/limits.js';
 import { seeksPeers } from './swarm/meeting.js';
+import type { Misbehaviour } from './swarm/misbehaviour.js';
 import type { MeshPeer } from './transfer/host.js';
 import type { Transfer } from './transfer/transfer.js';
 
@@ -50,6 +51,7 @@ export interface NegotiationHost {
   readonly revocation: Pick<Revocation, 'version' | 'isAhead' | 'isNamed' | 'mayMeet'>;
   signal(to: MeshPeer, payload: Uint8Array): void;
   agreed(transfer: Transfer, session: AgreedSession): void;
+  misbehaved(device: string, how: Misbehaviour): void;
 }
 
 interface Kept {
@@ -88,7 +90,8 @@ export class Negotiation {
     const since = transfer.sessionSince(peer.device);
     if (since !== undefined) {
       if (announced === undefined || now - since < REPLACE_BY_HAVE_AFTER_MS) return;
-      if (!this.#agreements.isLater(artifact, peer.device, announced)) return;
+      if (!this.#agreements.isLater(artifact, peer.device, announced) || !this.#mayReplace(artifact, peer.device))
+        return;
     } else if (!transfer.hasPlaceFor(peer)) {
       return;
     } else if (!peer.seed && transfer.mayAgree <= this.#agreements.pendingFor(artifact, now)) {
@@ -159,7 +162,13 @@ export class Negotiation {
   #givesWay(transfer: Transfer, device: string, n: number): boolean {
     const since = transfer.sessionSince(device) ?? 0;
     const old = this.#host.now() - since >= REPLACE_SESSION_AFTER_MS;
-    return old && this.#agreements.isLater(transfer.artifact, device, n);
+    return old && this.#agreements.isLater(transfer.artifact, device, n) && this.#mayReplace(transfer.artifact, device);
+  }
+
+  #mayReplace(artifact: string, device: string): boolean {
+    if (this.#agreements.mayReplace(artifact, device, this.#host.now())) return true;
+    this.#host.misbehaved(device, 'flood');
+    return false;
   }
 
   #onOffer(opened: Opened, offer: OfferMessage): void {

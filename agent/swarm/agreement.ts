@@ -4,8 +4,10 @@ import {
   MAX_DEVICES_COUNTED,
   MAX_OFFERS_OF_DEVICE,
   MAX_OFFERS_PENDING,
+  MAX_REPLACED,
   OFFER_WAIT_MS,
   OFFERS_OF_DEVICE_MS,
+  REPLACED_MS,
 } from './limits.js';
 
 /** Offers on their way, and what sessions were agreed by (P-5.3, P-5.6). Whether an offer came before is known by its number (P-3.8). Pure; `T` is what the caller keeps of its own offer: its secret. */
@@ -21,6 +23,21 @@ interface Pending<T> {
   readonly kept: T;
 }
 
+type Counts = Map<string, { count: number; readonly until: number }>;
+
+/** Within `forMs` of the first. Of more than are counted the one is forgotten that came first. */
+function countUp(counts: Counts, key: string, now: number, forMs: number): number {
+  let counted = counts.get(key);
+  if (counted === undefined || now >= counted.until) {
+    counted = { count: 0, until: now + forMs };
+    counts.delete(key);
+    counts.set(key, counted);
+    const oldest = counts.keys().next();
+    if (counts.size > MAX_DEVICES_COUNTED && !oldest.done) counts.delete(oldest.value);
+  }
+  return ++counted.count;
+}
+
 const keyOf = (artifact: string, device: string): string => `${artifact}/${device}`;
 
 /** The `offer` field of the answer to it (P-4.6). */
@@ -34,7 +51,9 @@ export class Agreements<T> {
   readonly #self: string;
   readonly #pending = new Map<string, Pending<T>>();
   /** Offers of each device, counted anew each time. */
-  readonly #counted = new Map<string, { count: number; readonly until: number }>();
+  readonly #counted: Counts = new Map();
+  /** Sessions of each artifact and device that gave way, counted anew each time. */
+  readonly #replaced: Counts = new Map();
   readonly #agreedBy = new Map<string, number>();
 
   constructor(self: string) {
@@ -89,15 +108,12 @@ export class Agreements<T> {
   }
 
   #mayOffer(from: string, now: number): boolean {
-    let counted = this.#counted.get(from);
-    if (counted === undefined || now >= counted.until) {
-      counted = { count: 0, until: now + OFFERS_OF_DEVICE_MS };
-      this.#counted.delete(from);
-      this.#counted.set(from, counted);
-      const oldest = this.#counted.keys().next();
-      if (this.#counted.size > MAX_DEVICES_COUNTED && !oldest.done) this.#counted.delete(oldest.value);
-    }
-    return ++counted.count <= MAX_OFFERS_OF_DEVICE;
+    return countUp(this.#counted, from, now, OFFERS_OF_DEVICE_MS) <= MAX_OFFERS_OF_DEVICE;
+  }
+
+  /** Whether one more session with the device may give way to what it says it made anew (P-5.6): who restarts so often does not. */
+  mayReplace(artifact: string, device: string, now: number): boolean {
+    return countUp(this.#replaced, keyOf(artifact, device), now, REPLACED_MS) <= MAX_REPLACED;
   }
 
   /** @param n of the offer or answer of `from` by which a session was agreed (P-3.8) */

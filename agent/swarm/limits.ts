@@ -151,3 +151,7 @@ export const REFUSED_MS = 600_000;
 export const LEFT_REFUSED_MS = 20_000;
 /** Devices refused for a while, the oldest forgotten first. */
 export const MAX_REFUSED = 256;
+/** P-5.6: an agent that crashes at each start is back five times in a minute; who says so more often ends sessions that others count on. */
+export const MAX_REPLACED = 8;
+/** P-5.6 */
+export const REPLACED_MS = 60_000;

@@ -47,6 +47,20 @@ describe('P-5.6 one session', () => {
     expect(b.agreed.length).toBe(2);
   });
 
+  it('gives no session up to who says eight times in a minute that it restarted, and tells of it', () => {
+    const offer = a.offer(b);
+    const restarts = (_: unknown, i: number): number => {
+      const before = b.agreed.length;
+      tell(b, a, { ...offer, session: new Uint8Array(8).fill(i) });
+      b.now += 3_000;
+      return b.agreed.length - before;
+    };
+    expect(Array.from({ length: 12 }, restarts)).toEqual([...Array(9).fill(1), 0, 0, 0]);
+    expect(b.misbehaved).toEqual(Array(3).fill(['a', 'flood']));
+    b.now += 40_000;
+    expect(restarts(0, 13)).toBe(1);
+  });
+
   it('gives no session up for an offer that was made before it was agreed, and held back', () => {
     const heldBack = a.offer(b);
     a.later(11_000);

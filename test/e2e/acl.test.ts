@@ -143,6 +143,9 @@ async function publishAll(
 ): Promise<{ seen: string[]; refused: string[] }> {
   const witness = await stage.client('auditor-2');
   await witness.subscribe(`${fleet.prefix}/#`);
+  // A broker has the fleet's revocation list from the start (P-14.9).
+  await stage.sentinel(witness, 'auditor-2');
+  witness.take();
   const client = await stage.client(subject, options);
   const refused: string[] = [];
   for (const topic of names) {

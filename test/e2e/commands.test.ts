@@ -113,7 +113,7 @@ describe('enroll', () => {
     const { status, stdout } = await chunkmesh(args);
     expect(status).toBe(0);
     expect((await stat(stdout.trim())).mode & 0o777).toBe(0o600);
-    expect(JSON.parse(await readFile(stdout.trim(), 'utf8'))).toMatchObject({ v: 1, fleet: 'acme' });
+    expect(JSON.parse(await readFile(stdout.trim(), 'utf8'))).toMatchObject({ v: 2, fleet: 'acme' });
     const member = (await Fleet.open(fleet.folder)).roster.find(({ id }) => id === 'cam-2');
     expect(member).toMatchObject({ role: 'device', site: 'hall', groups: ['a', 'b'] });
   });

@@ -163,7 +163,7 @@ describe(`a hostile broker (CHUNKMESH_SEED=${seed})`, () => {
     for (const id of IDS) broker.tell(id, old.topic, old.payload, { retain: true });
     await delay(1_000);
     expect(states(fleet)).toEqual([]);
-    expect(fleet.devices.every(({ codes }) => codes.includes('E_MANIFEST_ROLLBACK'))).toBe(true);
+    expect(fleet.devices.every(({ codes }) => codes.includes('E_TRUST_ROLLBACK'))).toBe(true);
     await fleet.publish(V2);
     await recovers(fleet, V2);
   });

@@ -9,6 +9,7 @@ import { fingerprintOf, readFleetFile, writeFleetFile } from '../../broker/fleet
 import { ProbeClient } from '../../broker/policy/probe_client.js';
 import { type Credential, loadCredential } from '../../shared/identity/bundle.js';
 import { makeRequest, toPem } from '../../shared/identity/request.js';
+import { withTls } from '../support/broker_client.js';
 import { chunkmesh } from '../support/command.js';
 import { requirement } from '../support/requirement.js';
 import { Mesh } from './support/mesh.js';
@@ -95,7 +96,7 @@ describe('P-13.12 the embedded broker', () => {
     const signer = old.verifier.verify(old.certificateDer, now());
     const asker = { signer, fingerprint: fingerprintOf(old.certificateDer) };
     const { certificate } = await enrolment.answer(asker, makeRequest('cam-1', old.key));
-    const renewed = { ...old, certificate: toPem('CERTIFICATE', certificate) };
+    const renewed = withTls(old, { certificate: toPem('CERTIFICATE', certificate) });
     expect([await knock(old), await knock(renewed)]).toEqual(['let in', 'let in']);
     const file = await readFleetFile(mesh.folder);
     const roster = file.roster.map(({ before: _, ...member }) => member);

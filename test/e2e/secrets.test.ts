@@ -13,7 +13,7 @@ const PIN = 'pin-9c41e7';
 /** Some forty processes, one after the other. */
 const LONG_MS = 300_000;
 const FLEET_KEYS = /\/fleet\/(ca\.key|broker\/server\.key|trust\/keys\/[^/]+\.key|[a-z]+\.json|devices\/[^/]+\.json)$/;
-const NO_SECRETS = /\/fleet\/fleet\.json$/;
+const NO_SECRETS = /\/fleet\/(fleet|tokens|revoked|guard)\.json$/;
 /** Where this test itself puts what it then hands to a command. */
 const GIVEN = /\/given\//;
 

@@ -60,6 +60,7 @@ export class Side {
   readonly other = new FakeTransfer(OTHER_ARTIFACT);
   readonly sent: { to: MeshPeer; payload: Uint8Array }[] = [];
   readonly agreed: AgreedSession[] = [];
+  readonly misbehaved: [device: string, how: string][] = [];
   /** By the hex of what it sent: the number that this was signed with. */
   readonly numbers = new Map<string, number>();
   /** Whom it heard, as Control has it. */
@@ -84,6 +85,7 @@ export class Side {
         this.numbers.set(hex(payload), member.counter.next());
         this.sent.push({ to, payload });
       },
+      misbehaved: (device, how) => void this.misbehaved.push([device, how]),
       agreed: (transfer, session) => {
         this.agreed.push(session);
         [this.transfer, this.other].find((known) => known.real === transfer)?.since.set(session.peer.device, this.now);

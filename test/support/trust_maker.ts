@@ -56,10 +56,15 @@ export class TrustMaker {
   /** JSON text. */
   readonly root: string;
 
-  constructor(now: number) {
+  /** @param name gives the same keys each time it is given, and so bundles of the same length */
+  constructor(now: number, name?: string) {
     this.#now = now;
-    const key = SigningKey.generate;
-    this.#keys = { root: key(), release: key(), director: key(), snapshot: key(), timestamp: key() };
+    const key = (role: Keyed): SigningKey => {
+      if (name === undefined) return SigningKey.generate();
+      return SigningKey.fromSeed(createHash('sha256').update(`${name} ${role}`).digest());
+    };
+    const roles: readonly Keyed[] = ['root', 'release', 'director', 'snapshot', 'timestamp'];
+    this.#keys = Object.fromEntries(roles.map((role) => [role, key(role)])) as Record<Keyed, SigningKey>;
     const root = makeRoot(
       {
         root: this.#role('root'),

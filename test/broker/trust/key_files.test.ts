@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createKeyFile, openSigningKey, readPublicKey } from '../../../broker/trust/key_files.js';
 import { tufKey } from '../../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../../broker/trust/repository.js';
+import { codeOf } from '../../support/members.js';
 
 /** Keys in files. */
 
@@ -19,7 +20,7 @@ describe('key files', () => {
     const path = join(await folder(), 'root-1.key');
     const key = await createKeyFile(path);
     expect((await readPublicKey(`${path}.pub`)).keyID).toBe(key.keyID);
-    expect(tufKey((await openSigningKey(path)).publicKey).keyID).toBe(key.keyID);
+    expect(tufKey(openSigningKey(path).publicKey).keyID).toBe(key.keyID);
     await expect(createKeyFile(path)).rejects.toMatchObject({ code: 'E_FLEET_EXISTS' });
     await expect(createKeyFile(join(path, 'under', 'x.key'))).rejects.toMatchObject({ code: 'E_STORE_IO' });
   });
@@ -27,12 +28,12 @@ describe('key files', () => {
   it('that are absent, open to others, or none at all are refused, and never quoted', async () => {
     const path = await folder();
     const { chmod } = await import('node:fs/promises');
-    await expect(openSigningKey(join(path, 'none'))).rejects.toMatchObject({ code: 'E_FILE_UNREADABLE' });
+    expect(codeOf(() => openSigningKey(join(path, 'none')))).toBe('E_FILE_UNREADABLE');
     await expect(readPublicKey(join(path, 'none'))).rejects.toMatchObject({ code: 'E_FILE_UNREADABLE' });
     const file = join(path, 'a.key');
     await createKeyFile(file);
     await chmod(file, 0o640);
-    await expect(openSigningKey(file)).rejects.toMatchObject({ code: 'E_KEY_FILE_MODE' });
+    expect(codeOf(() => openSigningKey(file))).toBe('E_KEY_FILE_MODE');
     await expect(TrustRepository.open(path)).resolves.toBeDefined();
     // The private half in the place of the public one.
     const secret = await readFile(file, 'utf8');
@@ -45,6 +46,6 @@ describe('key files', () => {
     }
     await writeFile(file, 'no key', { mode: 0o600 });
     await chmod(file, 0o600);
-    await expect(openSigningKey(file)).rejects.toMatchObject({ code: 'E_KEY_REFERENCE' });
+    expect(codeOf(() => openSigningKey(file))).toBe('E_KEY_REFERENCE');
   });
 });

@@ -138,6 +138,7 @@ export class VirtualDevice {
       revocation: NO_REVOCATION,
       signal: (to, payload) => this.control.signal(to, payload),
       agreed: (_transfer, agreed) => this.#begin(agreed),
+      misbehaved: (device, how) => this.misbehaviour.add(device, how),
     });
     this.#hear();
   }

@@ -99,7 +99,7 @@ export async function packetSizes(rollout: Rollout): Promise<PacketSizes> {
     ...{ fromDisk: 0, wasted: 65_536, seconds: 12.345, error: '' },
   };
   const filter = topics.have(PREFIX, Buffer.from(artifact).toString('hex'), SHARD, '+');
-  const trust = { t: 'trust' as const, v: 2 as const, bundle: new TrustMaker(AT).bundle('cameras', [rollout]) };
+  const trust = { t: 'trust' as const, v: 2 as const, bundle: new TrustMaker(AT, FLEET).bundle('cameras', [rollout]) };
   return {
     trust: publish(topics.trust(PREFIX, 'cameras'), publisher, 1, trust),
     // As large as it gets.

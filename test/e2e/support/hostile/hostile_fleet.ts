@@ -17,7 +17,7 @@ import { SessionLedger } from './session_ledger.js';
 /** Agents, each with its store and its socket, at a broker that may do what it likes; and what must hold whatever it does. */
 
 /** What a device may say of what it is sent. Anything else, E_INTERNAL above all, would be a fault. */
-const REFUSAL = /^E_(MESSAGE_\w+|MANIFEST_\w+|CERT_\w+|BROKER_\w+|CHUNK_WRONG)$/;
+const REFUSAL = /^E_(MESSAGE_\w+|TRUST_\w+|REVOCATION_\w+|PEER_REVOKED|CERT_\w+|BROKER_\w+|CHUNK_WRONG)$/;
 const GROUP = 'default';
 const PATIENCE_MS = 60_000;
 const MIB = 2 ** 20;
