@@ -6,6 +6,7 @@ import { isId, isPrefix } from '../control/ids.js';
 import type { Identity } from '../control/topics.js';
 import { SigningKey } from '../crypto/signature.js';
 import { ChunkmeshError } from '../errors.js';
+import { checkShape } from '../trust/metadata.js';
 import { CertificateVerifier, parseX509 } from './certificate.js';
 import type { IdentityKey } from './keys/identity_key.js';
 import { credentialReference, fileReference, keyReference, pkcs11Reference } from './keys/key_reference.js';
@@ -87,6 +88,7 @@ export async function readBundleText(path: string): Promise<{ text: string; file
 /** @param path what the bundle is called in errors, and what its own paths are relative to. @throws as loadCredential */
 export function parseCredential(text: string, path: string, now: number): Credential {
   const bundle = parseBundle(text, path);
+  checkRoot(bundle.root, path);
   const verifier = new CertificateVerifier(bundle.ca, bundle.fleet);
   const certificate: X509Certificate = parseX509(bundle.certificate);
   const certificateDer = new Uint8Array(certificate.raw);
@@ -112,6 +114,15 @@ export function parseCredential(text: string, path: string, now: number): Creden
     notBefore: holder.notBefore,
     notAfter: holder.notAfter,
   };
+}
+
+/** A spoilt root would show at the first trust message, far from who copied the bundle. @throws E_BUNDLE */
+function checkRoot(root: string, path: string): void {
+  try {
+    checkShape('root', Buffer.from(root), 'its root');
+  } catch (cause) {
+    throw new ChunkmeshError('E_BUNDLE', `${path}: its root is not root metadata (P-12.1)`, { cause });
+  }
 }
 
 /** P-13.4. Null where the mesh certificate opens TLS. */

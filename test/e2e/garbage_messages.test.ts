@@ -34,6 +34,7 @@ it('garbage on every topic, random or nearly right, from members with valid cert
   const mole = await join(await mesh.enroll('mole', { role: 'seed' }));
   const operator = await join(await mesh.credential('operator'));
   const publisher = await join(await mesh.credential('publisher'));
+  const registrar = await join(await mesh.credential('registrar'));
   const { prefix } = mesh;
   const floods: [string, [Credential, MqttClient]][] = [
     [topics.have(prefix, named, 0, 'mallory'), mallory],
@@ -46,6 +47,8 @@ it('garbage on every topic, random or nearly right, from members with valid cert
     [topics.command(prefix, 'cam-1'), operator],
     [topics.revoked(prefix), operator],
     [topics.trust(prefix, 'default'), publisher],
+    [topics.enroll(prefix, 'mallory'), mallory],
+    [topics.enrolled(prefix, 'cam-1'), registrar],
   ];
   expect(Object.keys(TOPICS).every((name) => floods.some(([topic]) => topic.includes(`/${name}`)))).toBe(true);
   for (const [topic, [credential, client]] of floods) {

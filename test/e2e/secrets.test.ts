@@ -183,7 +183,7 @@ describe('P-13.2 private bytes appear nowhere', () => {
         const path = join(given, `bundle-${at}.json`);
         await writeFile(path, typeof one === 'string' ? one : JSON.stringify(one), { mode: 0o600 });
         const form = at % 2 === 0 ? ['--json'] : [];
-        const args = ['agent', '--bundle', path, '--store', 'store', '--verbose', '--until-stdin-ends', ...form];
+        const args = ['agent', '--bundle', path, '--store', 'store', '--verbose', ...form];
         expect(await say(run, args, environment), JSON.stringify(one).slice(0, 60)).not.toBe(0);
       };
       for (let at = 0; at < broken.length; at += 2) {

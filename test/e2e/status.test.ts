@@ -122,6 +122,7 @@ describe('chunkmesh status', () => {
           rollouts: [],
           reports: [],
           certificate: expect.stringMatching(/^[0-9a-f]{64}$/),
+          certificateEnds: expect.any(Number),
           bytesPerSecond: 0,
         },
       ],
