@@ -138,6 +138,11 @@ export const ERROR_TABLE = {
     true,
     'Publish again, or `chunkmesh trust refresh`; what is offline is signed anew by hand. If it should be good still: check the clock.',
   ),
+  E_TRUST_TIME: row(
+    EXIT.trust,
+    false,
+    'Check this clock. If it is right, the one before was ahead: `chunkmesh trust rotate --role timestamp`, then `chunkmesh trust refresh`, makes devices forget what it said of time.',
+  ),
   E_TRUST_MISMATCH: row(
     EXIT.trust,
     false,

@@ -68,7 +68,7 @@ export class TrustKeeper {
     const { bundle } = decodeMessage('trust', payload);
     const verdict = this.#verify(group, bundle);
     this.#state = verdict.state;
-    if (verdict.error !== undefined) throw verdict.error;
+    if (verdict.error !== undefined) throw this.#explained(verdict.error);
     this.#inForce.set(group, hash);
     // P-5.4: a group may have devices of sites that release did not sign it for.
     const rollouts = verdict.rollouts.filter(({ audience }) => isInAudience(audience, this.#identity));
@@ -90,6 +90,19 @@ export class TrustKeeper {
   /** What was accepted last could not be acted upon: it is taken again when it comes again. */
   forget(group: string): void {
     this.#inForce.delete(group);
+  }
+
+  /** Whoever reads it looks at a clock: which time counts here, and what the own clock says, is half of what was wrong. */
+  #explained(error: ChunkmeshError): ChunkmeshError {
+    if (error.code !== 'E_TRUST_EXPIRED') return error;
+    const [known, own] = [this.#clock.trustNow(), this.#clock.wall()].map((at) => new Date(at * 1000).toISOString());
+    return new ChunkmeshError(
+      error.code,
+      `${error.message}: here it is ${known}, by all that was signed and seen (own clock: ${own})`,
+      {
+        cause: error,
+      },
+    );
   }
 
   #verify(group: string, bundle: Uint8Array): Verdict {

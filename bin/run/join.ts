@@ -6,6 +6,9 @@ import type { JoinFlags } from '../commands/join.js';
 import { createLogger } from '../log.js';
 import { output } from '../output.js';
 
+/** NAME_MAX of Linux; a token is ten times as long. */
+const MAX_PATH_CHARACTERS = 255;
+
 export async function runJoin(device: string, flags: JoinFlags): Promise<void> {
   const { bundle, key, broker, timeout, json } = flags;
   const token = await readTokenText(flags.token);
@@ -22,7 +25,14 @@ export async function runJoin(device: string, flags: JoinFlags): Promise<void> {
 
 async function readTokenText(from: string | undefined): Promise<string> {
   if (from === '-') return await readStdin();
-  if (from !== undefined) return await readPrivateFile(from);
+  if (from !== undefined) {
+    // The likeliest mistake, and what was typed would be shown by the error of a file that is not there.
+    if (from.length > MAX_PATH_CHARACTERS) {
+      const given = 'the token itself was given: as an argument everyone on this machine could read it';
+      throw new ChunkmeshError('E_ARGUMENT', `${given}. Make another, and give a file, - or CHUNKMESH_TOKEN`);
+    }
+    return await readPrivateFile(from);
+  }
   const text = process.env.CHUNKMESH_TOKEN;
   if (text !== undefined && text !== '') return text;
   throw new ChunkmeshError('E_ARGUMENT', 'no token: give --token <file>, --token - or CHUNKMESH_TOKEN');

@@ -1,4 +1,4 @@
-import { copyFile, mkdir } from 'node:fs/promises';
+import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bringFolder } from '../../broker/publish/foreign_metadata.js';
 import { refreshAll } from '../../broker/publish/refresh.js';
@@ -8,6 +8,9 @@ import type { RefreshFlags, TrustFlags, TrustPublishFlags } from '../commands/tr
 import { memberOfFolder } from '../fleet_folder.js';
 import { output } from '../output.js';
 import { readFolder } from './trust_show.js';
+
+/** A web server is another user. */
+const READABLE_BY_ALL = 0o644;
 
 /** Metadata brought to where it counts: to the broker, or to a web server's folder. */
 
@@ -48,7 +51,10 @@ export async function exportMetadata(folder: string, { fleet, json }: TrustFlags
   ];
   try {
     await mkdir(folder, { recursive: true });
-    for (const file of ordered) await copyFile(join(metadata.path, file), join(folder, file));
+    for (const file of ordered) {
+      await copyFile(join(metadata.path, file), join(folder, file));
+      await chmod(join(folder, file), READABLE_BY_ALL);
+    }
   } catch (cause) {
     throw new ChunkmeshError('E_STORE_IO', `${folder}: ${systemCode(cause) ?? 'cannot be written'}`, { cause });
   }

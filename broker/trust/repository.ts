@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Metadata, MetadataKind, type MetaFile, type Root, type TargetFile, type Targets } from '@tufjs/models';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_CERTIFICATE_BYTES, MAX_MESSAGE_BYTES } from '../../shared/limits.js';
+import { MAX_CERTIFICATE_BYTES, MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES } from '../../shared/limits.js';
 import { type Files, packBundle } from '../../shared/trust/bundle.js';
 import {
   binRoleOfArtifact,
@@ -36,6 +36,8 @@ const { Root: ROOT, Snapshot: SNAPSHOT, Targets: TARGETS, Timestamp: TIMESTAMP }
 export interface Current {
   readonly root: Stored<Root>;
   readonly timestampVersion: number;
+  /** When the timestamp was signed, by its own word, where its role's keys are the same still. Seconds since the epoch. */
+  readonly signedAt: number;
   readonly snapshotVersion: number;
   /** By role, as the snapshot has them. */
   readonly meta: Readonly<Record<string, MetaFile>>;
@@ -79,14 +81,16 @@ export class TrustRepository {
     const root = newRoot ?? (await this.root());
     const files = await this.metadata.list();
     if (!files.some(({ file }) => file === TIMESTAMP_FILE)) {
-      return { root, timestampVersion: 0, snapshotVersion: 0, meta: {} };
+      return { root, timestampVersion: 0, signedAt: 0, snapshotVersion: 0, meta: {} };
     }
-    const { signed } = (await this.metadata.read(TIMESTAMP, undefined)).metadata;
+    const timestamp = (await this.metadata.read(TIMESTAMP, undefined)).metadata;
+    const { signed } = timestamp;
     const snapshot = await this.metadata.read(SNAPSHOT, signed.snapshotMeta.version);
     const meta = Object.entries(snapshot.metadata.signed.meta).map(([file, one]) => [file.slice(0, -5), one] as const);
     return {
       root,
       timestampVersion: signed.version,
+      signedAt: isSignedUnder(root.metadata, timestamp) ? Number(signed.unrecognizedFields.at ?? 0) : 0,
       snapshotVersion: snapshot.metadata.signed.version,
       meta: Object.fromEntries(meta),
     };
@@ -107,7 +111,7 @@ export class TrustRepository {
    * before anything is written, and nothing that counts before is overwritten until the last.
    * @param changed by role, with the signatures that they need
    * @param now seconds since the epoch @param days how long snapshot and timestamp are good
-   * @throws E_TRUST_SIGNATURE where the folder has not the online keys, E_STORE_IO
+   * @throws E_TRUST_SIGNATURE where the folder has not the online keys; E_TRUST_TIME where the last was signed later than now; E_STORE_IO
    */
   async seal(
     current: Current,
@@ -117,6 +121,7 @@ export class TrustRepository {
   ): Promise<void> {
     const keys = keysOfRoot(current.root.metadata);
     const files = [...changed].map(([role, metadata]) => [role, stored(metadata)] as const);
+    checkTime(current, now);
     const meta: Record<string, MetaFile> = {};
     for (const [role, one] of Object.entries(current.meta)) meta[`${role}.json`] = one;
     for (const [role, { metadata, bytes }] of files) meta[`${role}.json`] = metaFileOf(metadata, bytes);
@@ -211,4 +216,23 @@ export class TrustRepository {
     }
     return [...bins];
   }
+}
+
+function isSignedUnder(root: Metadata<Root>, timestamp: Metadata<SignedRole>): boolean {
+  try {
+    root.verifyDelegate(TIMESTAMP, timestamp);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** P-12.6: devices take the latest time that the timestamp role ever said, and would judge what is signed now by that. */
+function checkTime({ signedAt }: Current, now: number): void {
+  if (signedAt <= now + MAX_CLOCK_AHEAD_SECONDS) return;
+  const ahead = Math.round((signedAt - now) / 3600);
+  throw new ChunkmeshError(
+    'E_TRUST_TIME',
+    `the last metadata was signed ${ahead} h later than this clock says, and devices believe that it is so late`,
+  );
 }
