@@ -18,6 +18,7 @@ import { addQuarantine, addRestore, addRevoke, addRevoked, addWipe } from './com
 import { addStatus } from './commands/status.js';
 import { addToken } from './commands/token.js';
 import { addTrust } from './commands/trust.js';
+import { addWithdraw } from './commands/withdraw.js';
 import { describeFailure, type FailureOptions } from './failure.js';
 import { INTERRUPTED } from './lifetime.js';
 import { type Output, READER_LEFT } from './output.js';
@@ -66,6 +67,7 @@ export function createProgram(): Command {
     addJoin,
     addBroker,
     addPublish,
+    addWithdraw,
     addAgent,
     addStatus,
     addAcknowledge,

@@ -118,6 +118,13 @@ export function addTrust(program: Command): void {
     .requiredOption('--role <role>', RENEWED.join(', '), choice('--role', RENEWED))
     .action(async (flags) => (await import('../run/trust_keys.js')).renewRole(flags));
   trust
+    .command('retire')
+    .description('have release take back an artifact that no group is to have: nobody can schedule it any more')
+    .argument('<name>', 'as it was published')
+    .argument('<version>', 'its version')
+    .addOption(fleetOption())
+    .action(async (name, version, flags) => (await import('../run/trust_keys.js')).retire(name, version, flags));
+  trust
     .command('sign')
     .description(
       "sign metadata files, or with --fleet what is staged there; it prints what is signed. It needs no fleet's folder and no network",

@@ -4,6 +4,8 @@ import { type AllKeys, changeKeys, initTrust, renew, type Waiting } from '../../
 import { createKeyFile, exportPublicKey, readPublicKey } from '../../broker/trust/key_files.js';
 import type { KeyedRole, KeysOfRole } from '../../broker/trust/metadata_edits.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
+import { retireArtifact } from '../../broker/trust/retire.js';
+import { checkId, isVersion } from '../../shared/control/ids.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { RenewFlags, RoleFlags, RotateFlags, TrustFlags } from '../commands/trust.js';
 import { output } from '../output.js';
@@ -59,6 +61,12 @@ export async function setThreshold(threshold: number, { fleet, role, json }: Rol
 
 export async function renewRole({ fleet, role, json }: RenewFlags): Promise<void> {
   await staged(fleet, json, (repository) => renew(repository, role, seconds()));
+}
+
+export async function retire(name: string, version: string, { fleet, json }: TrustFlags): Promise<void> {
+  checkId(name, 'name');
+  if (!isVersion(version)) throw bad(`version ${JSON.stringify(version)} breaks P-1.2`);
+  await staged(fleet, json, (repository) => retireArtifact(repository, name, version, seconds()));
 }
 
 function oldKey({ keys }: KeysOfRole, role: KeyedRole, begins: string | undefined): Key {

@@ -58,9 +58,7 @@ export async function releaseArtifact(
   const there = before.find(({ path }) => path === target.path);
   if (there !== undefined && isSame(there, target, audience !== undefined)) return null;
   const targets = await targetsOf(repository, current);
-  if ((await repository.staged.list()).some((file) => file.role === TARGETS)) {
-    throw new ChunkmeshError('E_TRUST_SIGNATURE', `a change of keys waits in ${repository.staged.path}: sign it first`);
-  }
+  await refuseDuringKeyChange(repository);
   const next = (current.meta[role]?.version ?? 0) + 1;
   const waiting = await stagedBin(repository, role, next);
   const listed = waiting === undefined ? before : Object.values(waiting.signed.targets);
@@ -98,6 +96,19 @@ export async function schedule(
   }
   const target = makeTarget(path, released.length, released.hashes.sha256 ?? '', how);
   return signOnline(repository, current, [{ group, targets: [...others, target] }], at);
+}
+
+/** The group's rollout of that name goes, the others stay. @returns undefined where it has none @throws E_TRUST_SIGNATURE */
+export async function unschedule(
+  repository: TrustRepository,
+  current: Current,
+  { group, name }: { readonly group: string; readonly name: string },
+  at: { readonly now: number; readonly days: number },
+): Promise<Map<string, Metadata<Targets>> | undefined> {
+  const before = await repository.targets(current, directorRole(group));
+  const targets = before.filter(({ path }) => parseRolloutPath(path)?.name !== name);
+  if (targets.length === before.length) return undefined;
+  return signOnline(repository, current, [{ group, targets }], at);
 }
 
 /** The director's files of these groups, signed. */
@@ -162,7 +173,14 @@ async function stagedBin(
   return there ? (await repository.staged.read(role as 'targets', version)).metadata : undefined;
 }
 
-async function targetsOf(repository: TrustRepository, current: Current): Promise<Metadata<Targets>> {
+/** What is signed for the keys that go would be signed in vain. @throws E_TRUST_SIGNATURE */
+export async function refuseDuringKeyChange(repository: TrustRepository): Promise<void> {
+  if ((await repository.staged.list()).every((file) => file.role !== TARGETS)) return;
+  throw new ChunkmeshError('E_TRUST_SIGNATURE', `a change of keys waits in ${repository.staged.path}: sign it first`);
+}
+
+/** @throws E_TRUST_SIGNATURE where none is signed yet */
+export async function targetsOf(repository: TrustRepository, current: Current): Promise<Metadata<Targets>> {
   const targets = await repository.role(current, TARGETS);
   if (targets !== undefined) return targets.metadata;
   throw new ChunkmeshError(

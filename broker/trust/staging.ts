@@ -39,13 +39,15 @@ export async function stagedRole(repository: TrustRepository, role: string): Pro
   return newest && (await repository.staged.read(role as 'targets', newest.version));
 }
 
-/** A bin as it counts, and what is staged for it beside. */
+/** A bin as it counts, with what is staged for it: the next version has all that is to stay, an older one only what it adds. */
 export async function artifactsOf(
   repository: TrustRepository,
   current: Current,
   role: string,
 ): Promise<readonly TargetFile[]> {
-  const waiting = Object.values((await stagedRole(repository, role))?.metadata.signed.targets ?? {});
+  const staged = (await stagedRole(repository, role))?.metadata.signed;
+  const waiting = Object.values(staged?.targets ?? {});
+  if (staged?.version === (current.meta[role]?.version ?? 0) + 1) return waiting;
   const counts = await repository.targets(current, role);
   return merged(counts, waiting);
 }

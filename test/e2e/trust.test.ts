@@ -115,3 +115,36 @@ describe('keys that are not in the folder', () => {
     }
   });
 });
+
+describe('what was published', () => {
+  it('P-12.2: is withdrawn and retired: no device begins it, who has it keeps it, nobody else goes without', async () => {
+    const mesh = await Mesh.create();
+    const { url } = await mesh.broker();
+    const [firmware, model] = await Promise.all([mesh.artifact('firmware.img', MIB), mesh.artifact('model.onnx', MIB)]);
+    await mesh.seed(url, firmware, model);
+    const device = await mesh.device('cam-1', { broker: url });
+    await mesh.publish(firmware, url);
+    await mesh.publish(model, url, '7', { name: 'model' });
+    const done = await device.event('complete', ({ name }) => name === 'firmware');
+
+    const run = (...args: string[]) => new Command([...args, '--fleet', mesh.folder, '--json']).ended;
+    const early = await run('trust', 'retire', 'firmware', '1.0.0');
+    expect([early.status, early.stderr]).toEqual([2, expect.stringContaining('withdraw it')]);
+    const other = await run('withdraw', 'firmwares', '--broker', url);
+    expect([other.status, other.stderr]).toEqual([2, expect.stringContaining('no rollout called firmwares')]);
+    const { status, stdout } = await run('withdraw', 'firmware', '--broker', url);
+    expect([status, JSON.parse(stdout)]).toEqual([
+      0,
+      { name: 'firmware', group: 'default', timestamp: expect.any(Number) },
+    ]);
+    expect((await run('trust', 'retire', 'firmware', '1.0.0')).status).toBe(0);
+    expect((await run('trust', 'refresh', '--broker', url)).status).toBe(0);
+
+    const late = await mesh.device('late', { broker: url });
+    await late.event('complete', ({ name }) => name === 'model');
+    expect(late.events.filter(({ event, name }) => event === 'rollout' && name === 'firmware')).toEqual([]);
+    expect(await sha256Of(String(done.path))).toBe(firmware.sha256);
+    await device.event('complete', ({ name }) => name === 'model');
+    expect(device.warnings).toEqual([]);
+  });
+});
