@@ -101,6 +101,6 @@ function bootstrap({ certificate, seed }: TokenFields, bundle: Token['bundle'], 
     if (error instanceof ChunkmeshError && error.code === 'E_CERT_EXPIRED') {
       throw new ChunkmeshError('E_TOKEN_EXPIRED', `the token is not valid now: ${error.message}`);
     }
-    throw invalid('of a certificate and a key that do not belong together');
+    throw invalid('of parts that do not belong together');
   }
 }

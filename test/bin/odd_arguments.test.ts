@@ -21,6 +21,7 @@ const WHOLE: Readonly<Record<string, readonly string[]>> = {
   restore: ['restore', 'cam-1', '--fleet', 'nowhere'],
   wipe: ['wipe', 'cam-1', '--fleet', 'nowhere'],
   revoked: ['revoked', '--fleet', 'nowhere'],
+  withdraw: ['withdraw', 'firmware', '--fleet', 'nowhere'],
   demo: ['demo'],
   token: ['token', '--fleet', 'nowhere'],
   registrar: ['registrar', '--fleet', 'nowhere'],

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeMap } from '../../../shared/control/message_pack.js';
 import { SigningKey } from '../../../shared/crypto/signature.js';
 import { MAX_TOKEN_CHARACTERS, readToken, type TokenFields, writeToken } from '../../../shared/enrolment/token.js';
-import { codeOf, FLEET, Issuer, identityOf, NOW, PREFIX } from '../../support/members.js';
+import { codeOf, FLEET, Issuer, identityOf, NOW, PREFIX, TRUST } from '../../support/members.js';
 
 const SEED = new Uint8Array(32).fill(7);
 let fleet: Issuer;
@@ -21,7 +21,7 @@ beforeAll(async () => {
     ...{ fleet: FLEET, prefix: PREFIX, broker: 'mqtts://broker.example:8883', seed: SEED },
     ca: new Uint8Array(new X509Certificate(fleet.certificate).raw),
     certificate: await newcomer(),
-    root: new Uint8Array(Buffer.from('{"signed":{}}')),
+    root: new Uint8Array(Buffer.from(TRUST.root)),
   };
 });
 
@@ -85,6 +85,10 @@ describe('P-13.8 a token is refused', () => {
     expect(verdicts).toEqual(['accepted', 'accepted', 'accepted', 'E_TOKEN_EXPIRED']);
   });
 
+  it('with a root that is none', () => {
+    expect(changed({ root: new Uint8Array(Buffer.from('{"signed":{}}')) })).toBe('E_TOKEN_INVALID');
+  });
+
   it('whatever its bytes are, and no message tells of what it holds', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -106,7 +110,7 @@ describe('P-13.8 a token is taken', () => {
   it('with a newcomer’s credential, and what a bundle needs', () => {
     const { credential, bundle } = readToken(`${writeToken(good)}\n`, NOW);
     expect(credential.identity).toMatchObject({ id: 'n-1', role: 'newcomer' });
-    expect(bundle).toMatchObject({ v: 2, fleet: FLEET, prefix: PREFIX, broker: good.broker, root: '{"signed":{}}' });
+    expect(bundle).toMatchObject({ v: 2, fleet: FLEET, prefix: PREFIX, broker: good.broker, root: TRUST.root });
   });
 
   it('is shorter than its limit with all fields at their longest', () => {
