@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, readFleetFile } from '../../broker/fleet/fleet_file.js';
 import { FleetStatus } from '../../broker/status/fleet_status.js';
+import { endingNotes } from '../../broker/trust/endings.js';
 import type { StatusFlags } from '../commands/status.js';
 import { memberOfFolder } from '../fleet_folder.js';
 import { stopRequested } from '../lifetime.js';
@@ -48,6 +49,7 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
     if (status.rows().length === 0) output.note(NOBODY);
     const ending = endingNote(listDevices([], roster), Date.now() / 1000);
     if (ending !== null) output.note(ending);
+    for (const note of await endingNotes(fleet, Math.floor(Date.now() / 1000))) output.note(note);
     if (stop !== undefined) await printUntil(stop, status, roster, flags);
   };
   try {

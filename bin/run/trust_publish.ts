@@ -2,6 +2,7 @@ import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bringFolder } from '../../broker/publish/foreign_metadata.js';
 import { refreshAll } from '../../broker/publish/refresh.js';
+import { endingNotes } from '../../broker/trust/endings.js';
 import { TrustRepository } from '../../broker/trust/repository.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { RefreshFlags, TrustFlags, TrustPublishFlags } from '../commands/trust.js';
@@ -27,6 +28,7 @@ export async function refresh({ fleet, expiresDays: days, broker, json }: Refres
       output.line(`${file} still waits: ${signatures} of ${threshold} signatures`);
     }
   }
+  for (const note of await endingNotes(fleet, Math.floor(Date.now() / 1000))) output.note(note);
 }
 
 export async function publishFolder(folder: string, { fleet, group, broker, json }: TrustPublishFlags): Promise<void> {
