@@ -248,6 +248,18 @@ describe('P-13.12 with a new key', () => {
     expect(own.state).toEqual({});
   });
 
+  it('keeps the same where that is in a token, and puts no file in its place (P-13.3)', async () => {
+    const own = await Stage.with(61, 'new-key');
+    const token = { publicKey: key.publicKey, sign: (message: Uint8Array) => key.sign(message), close() {} };
+    Object.assign(own.credential, { key: token });
+    expect(await own.asked()).toEqual(key.publicKey);
+    own.hear({ certificate: await leaf(NOW, NOW + 300 * DAY) });
+    await own.renewedTo(NOW + 300 * DAY);
+    expect(own.credential.key).toBe(token);
+    expect((await readdir(join(own.bundle, '..'))).filter((name) => name.includes('.key'))).toEqual([]);
+    expect(own.warnings).toEqual([]);
+  });
+
   it('stays with the old one where the bundle cannot name the new', async () => {
     const own = await Stage.with(61, 'new-key');
     await own.asked();
