@@ -92,7 +92,7 @@ export class Hearing {
   #take(heard: Heard): void {
     const { topic, opened } = heard;
     if (topic.name === 'revoked') {
-      this.#parts.revocation.onList(opened, Math.floor(this.#host.clock.now()));
+      this.#parts.revocation.onList(opened);
       return;
     }
     this.#parts.revocation.check(opened);

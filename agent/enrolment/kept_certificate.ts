@@ -105,15 +105,16 @@ export async function keepInStore(store: Pick<Store, 'writeState'>, der: Uint8Ar
  * @throws whatever keeps it from being written: a folder of another user, a read-only disk, a systemd credential
  */
 export async function writeIntoBundle(bundle: string, der: Uint8Array, keyFile?: string): Promise<void> {
-  // A link stays one.
+  // A link stays one, and what the bundle names is sought from where the link is.
   const path = await realpath(bundle);
+  const folder = dirname(resolve(bundle));
   const before = JSON.parse(await readPrivateFile(path)) as object;
-  const key = keyFile === undefined ? {} : { key: { file: relative(dirname(path), resolve(keyFile)) } };
+  const key = keyFile === undefined ? {} : { key: { file: relative(folder, resolve(keyFile)) } };
   const after = { ...before, certificate: toPem('CERTIFICATE', der), ...key };
   const { key: old } = parseBundle(JSON.stringify(before), path);
   await writePrivateFile(path, `${JSON.stringify(after, null, 2)}\n`);
   if (keyFile !== undefined && typeof old === 'object' && 'file' in old)
-    await rm(resolve(dirname(path), old.file), { force: true });
+    await rm(resolve(folder, old.file), { force: true });
 }
 
 /** Whether the bundle at `path` has this key now: a file that was put there meanwhile is not written over. */

@@ -1,7 +1,6 @@
-import { realpath } from 'node:fs/promises';
 import { type Opened, sealEnvelope } from '../../shared/control/envelope.js';
 import { TOPICS, topics } from '../../shared/control/topics.js';
-import type { SigningKey } from '../../shared/crypto/signature.js';
+import { SigningKey } from '../../shared/crypto/signature.js';
 import { asError, ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
@@ -9,7 +8,7 @@ import type { Store } from '../io/store/store.js';
 import type { AgentOptions } from '../options.js';
 import { type Answered, Question } from './answer.js';
 import { bundleHasKey, keepInStore, replaceCertificate, sameIdentity, writeIntoBundle } from './kept_certificate.js';
-import { keyOfFile } from './key_file.js';
+import { keyOfFile, pendingKeyFile } from './key_file.js';
 import type { RenewHow } from './renew_how.js';
 import { daysLeft, RenewalPlan } from './renewal_plan.js';
 
@@ -122,11 +121,11 @@ export class Renewal {
     link.publish(topic, payload, { qos: TOPICS.enroll.qos, retain: false });
   }
 
-  /** Beside the bundle, for it is where the bundle will say that its key is. A name for each certificate: no crash leaves the bundle without its key. */
+  /** Of a key in a token no file takes the place: it was put there so as to be nowhere else (P-13.3). */
   async #pendingKeyFile(): Promise<string | undefined> {
     const { bundle, credential } = this.#parts;
-    if (this.#host.how !== 'new-key' || bundle === undefined) return undefined;
-    return `${(await realpath(bundle)).replace(/\.json$/, '')}-${Math.floor(credential.notAfter)}.key`;
+    const isNew = this.#host.how === 'new-key' && credential.key instanceof SigningKey;
+    return isNew && bundle !== undefined ? pendingKeyFile(bundle, credential.notAfter) : undefined;
   }
 
   /** On the disk first, then in use: what the registrar gave is good from now on in any case. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { checkNotFromFuture, type Opened } from '../../shared/control/envelope.js';
+import type { Opened } from '../../shared/control/envelope.js';
 import { decodeMessage } from '../../shared/control/messages.js';
 import { RevocationList, type RevokedMessage, type Standing } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
@@ -46,19 +46,17 @@ export class RevocationKeeper {
   }
 
   /**
-   * P-14.2
-   * @param now seconds since the epoch
+   * P-14.2. Of time it asks for what the CA said alone: a device that goes by its own clock could be kept from the list by that.
    * @returns null where it is what is held already: brokers send retained messages as often as they like.
-   * @throws E_MESSAGE_MALFORMED, E_MESSAGE_UNTRUSTED, E_MESSAGE_TIME, E_PEER_REVOKED, E_REVOCATION_ROLLBACK
+   * @throws E_MESSAGE_MALFORMED, E_MESSAGE_UNTRUSTED, E_PEER_REVOKED, E_REVOCATION_ROLLBACK; E_MESSAGE_TIME where nothing else is wrong with it
    */
-  accept({ signer, payload }: Opened, now: number): RevocationList | null {
+  accept({ signer, payload }: Opened): RevocationList | null {
     const { id, role } = signer.identity;
     if (role !== 'operator') throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `${id} is no operator`);
     const message = decodeMessage('revoked', payload);
     if (message.fleet !== this.#fleet) {
       throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `revocation list of fleet ${message.fleet}`);
     }
-    checkNotFromFuture(message.at, now);
     const { version } = this.#list;
     const isHeld = this.#payload !== null && hashOf(payload) === hashOf(this.#payload);
     if (isHeld) return null;
@@ -67,7 +65,11 @@ export class RevocationKeeper {
     }
     // Neither by the list that is held, nor by its own word.
     if (this.standing(signer) !== 'good' || RevocationList.of(message).standing(id, signer.notBefore) !== 'good') {
-      throw new ChunkmeshError('E_PEER_REVOKED', `revocation list ${version} of ${id}, who is revoked`);
+      throw new ChunkmeshError('E_PEER_REVOKED', `revocation list ${message.version} of ${id}, who is revoked`);
+    }
+    if (message.at > signer.notAfter) {
+      const late = `revocation list ${message.version} is dated past the end of the certificate of ${id}`;
+      throw new ChunkmeshError('E_MESSAGE_TIME', late);
     }
     this.#keep(message, payload);
     return this.#list;

@@ -1,5 +1,5 @@
 import type { Opened } from '../../shared/control/envelope.js';
-import type { Standing } from '../../shared/control/revocation.js';
+import type { RevocationList, Standing } from '../../shared/control/revocation.js';
 import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
 import { asError, ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
@@ -42,6 +42,8 @@ export class Revocation {
   /** The highest number that a peer said it holds. */
   #claimed = 0;
   #told = 0;
+  /** Whether what waited for the list of this connection was given back. */
+  #wasOver = false;
 
   private constructor(store: Store, { identity, prefix, notBefore }: Credential, keeper: RevocationKeeper) {
     this.#store = store;
@@ -67,7 +69,10 @@ export class Revocation {
   attach(link: ControlLink, host: RevocationHost): void {
     this.#link = link;
     this.#host = host;
-    link.on('offline', () => this.#vigil.begin());
+    link.on('offline', () => {
+      this.#vigil.begin();
+      this.#wasOver = false;
+    });
     link.on('granted', (filter) => {
       if (filter === topics.revoked(this.#prefix)) this.#vigil.granted(host.now());
     });
@@ -134,11 +139,10 @@ export class Revocation {
 
   /**
    * A message on the topic of the list.
-   * @param at seconds since the epoch
    * @throws as RevocationKeeper.accept
    */
-  onList(opened: Opened, at: number): void {
-    const list = this.#keeper.accept(opened, at);
+  onList(opened: Opened): void {
+    const list = this.#accepted(opened);
     this.#vigil.heard();
     if (list !== null) {
       this.#save();
@@ -156,8 +160,20 @@ export class Revocation {
       const behind = `a peer has revocation list ${this.#claimed}, this device ${this.version}: does the broker hold it back?`;
       this.#host.warn(new ChunkmeshError('E_REVOCATION_BEHIND', behind));
     }
-    if (this.#waiting.size > 0 && this.#claimed <= this.version) this.#replay();
-    return this.#vigil.isOver(now) ? Number.POSITIVE_INFINITY : this.#vigil.deadline;
+    // Once, and whatever peers claim: what waits for a newer list waits again.
+    const isOver = this.#vigil.isOver(now);
+    if (isOver && !this.#wasOver) this.#replay();
+    this.#wasOver = isOver;
+    return isOver ? Number.POSITIVE_INFINITY : this.#vigil.deadline;
+  }
+
+  #accepted(opened: Opened): RevocationList | null {
+    try {
+      return this.#keeper.accept(opened);
+    } catch (error) {
+      if (error instanceof ChunkmeshError && error.code === 'E_MESSAGE_TIME') this.#vigil.refused(); // P-14.3
+      throw error;
+    }
   }
 
   /** Subscribes anew, which makes the broker send what it retains. */

@@ -7,12 +7,15 @@ export const ASK_AGAIN_MS = 5_000;
 
 export class Vigil {
   #heard = false;
+  /** A list came, and is refused for its time alone. */
+  #refused = false;
   #grantedAt = Number.POSITIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
 
   /** The broker is there, or gone: what is retained may be another by now. */
   begin(): void {
     this.#heard = false;
+    this.#refused = false;
     this.#grantedAt = Number.POSITIVE_INFINITY;
   }
 
@@ -26,14 +29,19 @@ export class Vigil {
     this.#heard = true;
   }
 
+  /** A newer list came that cannot be taken because of its time: whoever is on it is not to be met for that. */
+  refused(): void {
+    this.#refused = true;
+  }
+
   /** @param now monotonic ms */
   isOver(now: number): boolean {
-    return this.#heard || now >= this.#grantedAt + SILENCE_MS;
+    return this.#heard || now >= this.deadline;
   }
 
   /** When it is over by itself. Monotonic ms; it may be past. */
   get deadline(): number {
-    return this.#heard ? Number.POSITIVE_INFINITY : this.#grantedAt + SILENCE_MS;
+    return this.#heard || this.#refused ? Number.POSITIVE_INFINITY : this.#grantedAt + SILENCE_MS;
   }
 
   /** A peer holds a newer list. @returns whether the broker is to be asked for it now. @param now monotonic ms */

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openCredential, useKept } from '../../../agent/enrolment/kept_certificate.js';
@@ -30,7 +30,7 @@ const leaf = (notBefore: number, notAfter: number, of = key, over = {}): Promise
 /** A device with its bundle on a disk, a store in memory, and the broker in the test's hand. */
 class Stage {
   now = NOW;
-  readonly bundle: string;
+  bundle: string;
   readonly state: Record<string, unknown> = {};
   readonly sent: { topic: string; payload: Uint8Array }[] = [];
   readonly warnings: string[] = [];
@@ -246,6 +246,33 @@ describe('P-13.12 with a new key', () => {
     const loaded = await loadCredential(own.bundle, NOW + 200 * DAY);
     expect(loaded.key.publicKey).toEqual(first);
     expect(own.state).toEqual({});
+  });
+
+  it('is found again where the bundle is a link to another folder', async () => {
+    const own = await Stage.with(61, 'new-key');
+    const folder = join(await temporaryFolder(), 'etc');
+    await mkdir(folder);
+    const link = join(folder, 'mesh.json');
+    await symlink(own.bundle, link);
+    own.bundle = link;
+    await own.start('new-key');
+    await own.asked();
+    const made = await keyBeside(await realpath(link));
+    own.hear({ certificate: await leaf(NOW, NOW + 300 * DAY, made) });
+    await own.renewedTo(NOW + 300 * DAY);
+    expect((await loadCredential(link, NOW)).key.publicKey).toEqual(made.publicKey);
+  });
+
+  it('keeps the same where that is in a token, and puts no file in its place (P-13.3)', async () => {
+    const own = await Stage.with(61, 'new-key');
+    const token = { publicKey: key.publicKey, sign: (message: Uint8Array) => key.sign(message), close() {} };
+    Object.assign(own.credential, { key: token });
+    expect(await own.asked()).toEqual(key.publicKey);
+    own.hear({ certificate: await leaf(NOW, NOW + 300 * DAY) });
+    await own.renewedTo(NOW + 300 * DAY);
+    expect(own.credential.key).toBe(token);
+    expect((await readdir(join(own.bundle, '..'))).filter((name) => name.includes('.key'))).toEqual([]);
+    expect(own.warnings).toEqual([]);
   });
 
   it('stays with the old one where the bundle cannot name the new', async () => {

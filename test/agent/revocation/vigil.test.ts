@@ -21,6 +21,19 @@ describe('P-14.3 before a device trusts others', () => {
     expect(new Vigil().isOver(Number.MAX_SAFE_INTEGER)).toBe(false);
   });
 
+  it('a list that is refused for its time alone is no silence, until one comes that is taken', () => {
+    const vigil = new Vigil();
+    vigil.granted(0);
+    vigil.refused();
+    expect([vigil.isOver(1e9), vigil.deadline]).toEqual([false, Number.POSITIVE_INFINITY]);
+    vigil.heard();
+    vigil.refused();
+    expect(vigil.isOver(0)).toBe(true);
+    vigil.begin();
+    vigil.granted(0);
+    expect(vigil.isOver(SILENCE_MS)).toBe(true);
+  });
+
   it('anew with each connection', () => {
     const vigil = new Vigil();
     vigil.granted(0);
