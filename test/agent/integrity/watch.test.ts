@@ -94,7 +94,6 @@ class Stage {
       installed: { firmware: '/dev/p2' },
       intervalSeconds: DAY,
       memory,
-      startedAt: this.seconds,
       jitter: 0.5,
     };
     this.watch = new IntegrityWatch(
