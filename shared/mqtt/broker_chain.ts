@@ -10,14 +10,13 @@ export const MAX_CHAIN_CERTIFICATES = 8;
 /** RFC 5280 §4.2.1.12: id-kp-serverAuth, anyExtendedKeyUsage */
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const ANY_USAGE = '2.5.29.37.0';
-/**
- * What may be critical, by what is done about it: basic constraints, key usage, alternative names and extended key usage here; name constraints and
- * policies, which ask nothing of who wants no policy, by OpenSSL, which judges them whatever it makes of dates.
- */
+/** What may be critical: basic constraints, key usage, alternative names, extended key usage; and policies, of which none is asked for. */
 const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([
   ...['551d13', '551d0f', '551d11', '551d25'],
-  ...['551d1e', '551d20', '551d21', '551d24', '551d36'],
+  ...['551d20', '551d21', '551d24', '551d36'],
 ]);
+/** RFC 5280 §4.2.1.10. Who is bound to names is believed for none here, rather than for all where a name is misread. */
+const NAME_CONSTRAINTS = '551d1e';
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 export interface Claim {
@@ -90,7 +89,9 @@ function hasIssued(issuer: X509Certificate, certificate: X509Certificate, below:
   );
 }
 
-/** RFC 5280 §4.2: what is critical and unknown is refused. */
+/** RFC 5280 §4.2: what is critical and unknown is refused, and constraints to names whether they are critical or not. */
 function isUnderstood({ raw }: X509Certificate): boolean {
-  return extensionsOf(raw).every(({ oid, isCritical }) => !isCritical || KNOWN_EXTENSIONS.has(oid));
+  return extensionsOf(raw).every(
+    ({ oid, isCritical }) => oid !== NAME_CONSTRAINTS && (!isCritical || KNOWN_EXTENSIONS.has(oid)),
+  );
 }

@@ -8,9 +8,6 @@ import { MAX_CHAIN_CERTIFICATES, whyNotTheBroker } from './broker_chain.js';
  * it better. Where the clock is known to be behind, dates alone are judged by what is known of time (P-12.6), and all else as always.
  */
 
-/** Of OpenSSL: what it says of a certificate by the system clock. */
-const DATE_ERRORS: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
-
 /** What is known of time, by who has something better than a system clock. */
 export interface TimeSource {
   /** Seconds since the epoch. */
@@ -63,9 +60,5 @@ function whyNot(socket: TLSSocket, host: string, ca: string, now: number): strin
   } catch {
     return 'cannot be read';
   }
-  const why = whyNotTheBroker({ chain, ca, host, now });
-  if (why !== null) return why;
-  // What OpenSSL finds beside dates, name constraints among it, which it looks at last (RFC 5280 §4.2.1.10).
-  const found = socket.authorizationError as unknown;
-  return found == null || DATE_ERRORS.has(String(found)) ? null : `is refused: ${found}`;
+  return whyNotTheBroker({ chain, ca, host, now });
 }
