@@ -4,7 +4,7 @@ import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 /**
  * What time it is (P-12.6), for a device whose own clock may say 1970 or be set back. Times are seconds since the epoch. Three things say that
  * a time has come: the CA, by the day a certificate begins; the timestamp role, by the day a bundle was signed; and the device's own clock, on an
- * earlier day, which is what keeps a clock that is set back from making good again what had expired. Pure: clocks come in.
+ * earlier day, which is what keeps a clock that is set back from making metadata good again that had expired. Pure: clocks come in.
  */
 
 /**
