@@ -5,12 +5,13 @@ import { MAX_CLOCK_AHEAD_SECONDS } from '../shared/limits.js';
 /** What an agent knows of the time, and what it makes of the times that others say (P-3.6). */
 
 export interface FleetClock {
-  /** Seconds since the epoch, as well as is known. Where it is not believed it may be late by any time, and is never ahead. */
-  now(): number;
   /**
-   * What this machine's own clock shows, where that is not what `now` says: one that was set back, or was ahead once, may be right again, and
-   * others go by theirs (P-3.6).
+   * Seconds since the epoch, as well as is known: what this machine's own clock shows, or the latest that the CA said, where that is later (P-12.6).
+   * What the own clock showed before is no part of it: one that was ahead once must not end certificates. Where it is not believed it may be late
+   * by any time, and is never ahead.
    */
+  now(): number;
+  /** What this machine's own clock shows, where that is not what `now` says: others go by theirs (P-3.6). */
   wall?(): number;
   /** Whether what depends on the time may be refused by it. */
   readonly believed: boolean;

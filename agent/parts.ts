@@ -72,9 +72,9 @@ export async function openParts(options: AgentOptions, ended: AbortSignal, owner
     const store = keep(await Store.open(resolve(options.store), storeOptions(options, loaded)));
     const memory = await store.readState(TRUST_DOCUMENT, trustMemorySchema);
     const clock = new TrustedClock(SYSTEM_CLOCKS, memory?.clock);
-    clock.issuedAt(loaded.notBefore);
+    clock.began(loaded.notBefore);
     await useKept(store, found, clock.now());
-    clock.issuedAt(loaded.notBefore);
+    clock.began(loaded.notBefore);
     const counter = await openCounter(store, clock, (error) => owner.warned(error));
     const credential: Credential = { ...loaded, counter };
     const evidence = keep(await Evidence.open(store, (error) => owner.warned(error)));

@@ -88,7 +88,7 @@ export class SelfWatch implements InstalledFiles {
     const schedule = {
       ...{ installed, intervalSeconds: integrityHours * HOUR_SECONDS },
       ...{ bytesPerSecond: recheckRate ?? DEFAULT_RECHECK_RATE, memory: await memoryOf(world) },
-      ...{ startedAt: host.seconds(), jitter: host.random() },
+      jitter: host.random(),
     };
     const watch = versions && new IntegrityWatch(schedule, watchHost(world, versions, repair, host));
     const raised = (alert: Alert & { readonly n: number }): void => host.alert(alert);

@@ -88,7 +88,7 @@ class Joining {
     const { broker } = options;
     // P-12.6: a device that boots in 1970 knows that it is at least the day on which its token was made.
     this.#clock = new TrustedClock({ wall: options.now, now: () => performance.now() });
-    this.#clock.issuedAt(token.credential.notBefore);
+    this.#clock.began(token.credential.notBefore);
     this.#link = new ControlLink(token.credential, { time: this.#clock, ...(broker !== undefined && { broker }) });
   }
 

@@ -14,13 +14,15 @@ export interface PlanOptions {
   readonly intervalSeconds: number;
   /** As it was saved. */
   readonly memory: IntegrityMemory;
-  /** When the agent started, seconds since the epoch, and from 0 to 1 what part of the first wait is waited for. */
+  /** When the agent started, monotonic ms: the system clock may be set meanwhile, by years. */
   readonly startedAt: number;
+  /** From 0 to 1, what part of the first wait is waited for. */
   readonly jitter: number;
 }
 
 export class IntegrityPlan {
   readonly #intervalSeconds: number;
+  /** Monotonic ms. */
   readonly #firstAt: number;
   /** To be looked at whatever the schedule says. */
   readonly #asked = new Set<string>();
@@ -28,7 +30,7 @@ export class IntegrityPlan {
 
   constructor({ installed, intervalSeconds, memory, startedAt, jitter }: PlanOptions) {
     this.#intervalSeconds = intervalSeconds;
-    this.#firstAt = startedAt + jitter * Math.min(MAX_FIRST_SECONDS, intervalSeconds * FIRST_PART);
+    this.#firstAt = startedAt + jitter * Math.min(MAX_FIRST_SECONDS, intervalSeconds * FIRST_PART) * 1000;
     this.#memory = Object.fromEntries(
       Object.entries(installed).map(([name, path]) => {
         const known = Object.hasOwn(memory, name) ? memory[name] : undefined;
@@ -60,12 +62,16 @@ export class IntegrityPlan {
     this.#asked.delete(name);
   }
 
-  /** What was begun before what is due, and what waits longest first. @param at seconds since the epoch @param isOther what is not the version in force */
-  choose(at: number, isOther: (name: string) => boolean): string | null {
+  /**
+   * What was begun before what is due, and what waits longest first.
+   * @param at seconds since the epoch @param now monotonic ms @param isOther what is not the version in force
+   */
+  choose(at: number, now: number, isOther: (name: string) => boolean): string | null {
     let chosen: string | null = null;
     let least = Number.POSITIVE_INFINITY;
     for (const [name, entry] of Object.entries(this.#memory)) {
-      if (entry.look === undefined && !this.#isDue(name, entry, at, isOther)) continue;
+      const isFirst = entry.doneAt === undefined && now >= this.#firstAt;
+      if (entry.look === undefined && !isFirst && !this.#isDue(name, entry, at, isOther)) continue;
       const rank = entry.look !== undefined ? Number.NEGATIVE_INFINITY : (entry.doneAt ?? 0);
       if (chosen !== null && rank >= least) continue;
       [chosen, least] = [name, rank];
@@ -75,7 +81,7 @@ export class IntegrityPlan {
 
   #isDue(name: string, { doneAt, verdict }: Entry, at: number, isOther: (name: string) => boolean): boolean {
     if (this.#asked.has(name)) return true;
-    if (doneAt === undefined) return at >= this.#firstAt;
+    if (doneAt === undefined) return false;
     const soon = verdict !== undefined && isOther(name);
     const interval = soon ? this.#intervalSeconds * OTHER_PART : this.#intervalSeconds;
     // A clock that was set back by more than that says nothing of when.

@@ -26,7 +26,7 @@ const POLL_MS = 60_000;
 /** A file that is written to while it is read is read from the start so often: who writes to it for ever is not to keep it unread. */
 const MAX_RESTARTS = 3;
 
-export interface WatchOptions extends PlanOptions {
+export interface WatchOptions extends Omit<PlanOptions, 'startedAt'> {
   readonly bytesPerSecond: number;
 }
 
@@ -47,7 +47,7 @@ export class IntegrityWatch {
   #stopped = false;
 
   constructor(options: WatchOptions, host: WatchHost) {
-    this.#plan = new IntegrityPlan(options);
+    this.#plan = new IntegrityPlan({ ...options, startedAt: host.now() });
     this.#host = host;
     this.#bytesPerSecond = options.bytesPerSecond;
     this.#hotness = new Hotness(host.now(), host.datagrams());
@@ -128,7 +128,7 @@ export class IntegrityWatch {
 
   /** @returns bytes read or written; 0 where there was nothing to do */
   async #work(budget: number): Promise<number> {
-    const name = this.#plan.choose(this.#host.seconds(), (one) => this.#row(one)?.state === 'other');
+    const name = this.#plan.choose(this.#host.seconds(), this.#host.now(), (one) => this.#row(one)?.state === 'other');
     if (name !== null) return this.#look(name, budget);
     const bytes = await this.#mend();
     if (bytes > 0) return bytes;

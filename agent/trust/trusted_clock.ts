@@ -4,7 +4,7 @@ import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 /**
  * What time it is (P-12.6), for a device whose own clock may say 1970 or be set back. Times are seconds since the epoch. Three things say that
  * a time has come: the CA, by the day a certificate begins; the timestamp role, by the day a bundle was signed; and the device's own clock, on an
- * earlier day, which is what keeps a clock that is set back from making good again what had expired. Pure: clocks come in.
+ * earlier day, which is what keeps a clock that is set back from making metadata good again that had expired. Pure: clocks come in.
  */
 
 /**
@@ -59,19 +59,33 @@ export class TrustedClock {
     return this.#clocks.wall();
   }
 
-  /** For the dates of certificates: who has the timestamp key cannot make them expire. */
+  /**
+   * For the dates of certificates: who has the timestamp key cannot make them expire. Nor can the own clock once it is right again, though it was
+   * ahead for a moment: a certificate lives for less than what is remembered of a clock, and who hears nobody hears no correction.
+   */
   now(): number {
-    return Math.floor(Math.max(this.#clocks.wall(), this.#since('issued'), this.#since('seen')));
+    return Math.floor(Math.max(this.#clocks.wall(), this.#since('issued')));
   }
 
   /** For the dates of metadata. */
   trustNow(): number {
-    return Math.floor(Math.max(this.now(), this.#since('stamped')));
+    return Math.floor(Math.max(this.now(), this.#since('stamped'), this.#since('seen')));
   }
 
-  /** The CA signed a certificate that begins then. */
-  issuedAt(notBefore: number): void {
+  /** The device's own certificate begins then. It came by the owner's hand, and is the first that a device without a clock knows of time. */
+  began(notBefore: number): void {
     if (notBefore > this.#since('issued')) this.#learn({ issued: notBefore });
+  }
+
+  /**
+   * The CA signed a certificate of another that begins then. The CA dates nothing further ahead than clocks differ: where the own clock is believed,
+   * what is past that is a fault of the CA's, and says that now is come and no more. Not so much as the whole difference, lest the own clock be
+   * no more believed once it is set back by a second, and the next one count in full.
+   */
+  issuedAt(notBefore: number): void {
+    const wall = Math.floor(this.#clocks.wall());
+    const isTooFar = this.believed && notBefore > wall + MAX_CLOCK_AHEAD_SECONDS;
+    this.began(isTooFar ? wall : notBefore);
   }
 
   /**

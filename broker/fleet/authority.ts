@@ -6,6 +6,7 @@ import type { Identity } from '../../shared/control/topics.js';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { identityUris } from '../../shared/identity/certificate.js';
+import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 
 /** The fleet's certificate authority (RFC 5280, Ed25519 by RFC 8410): it signs members (P-3.5) and the broker. */
 
@@ -30,9 +31,15 @@ export interface Validity {
 /**
  * From five minutes before `now` (milliseconds since the epoch) for `days`.
  * @param revokedSince P-14.10: of the holder's certificates before, seconds since the epoch. The new one is valid after that.
+ * @throws E_ARGUMENT where that is further ahead than clocks differ: everyone who hears a certificate learns from it that its day has come (P-12.6)
  */
 export function validFor(now: number, days: number, revokedSince?: number): Validity {
   const least = revokedSince === undefined ? 0 : (revokedSince + 1) * 1000;
+  if (least > now + MAX_CLOCK_AHEAD_SECONDS * 1000) {
+    const when = new Date(least).toISOString();
+    const remedy = '`chunkmesh restore` it, and revoke it again by a right clock, before it is enrolled';
+    throw new ChunkmeshError('E_ARGUMENT', `it is revoked up to ${when}, which is to come: ${remedy}`);
+  }
   return { notBefore: new Date(Math.max(now - BACKDATE_MS, least)), notAfter: new Date(now + days * DAY_MS) };
 }
 

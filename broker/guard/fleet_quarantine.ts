@@ -1,5 +1,5 @@
+import { recordName } from '../../shared/control/revocation.js';
 import { readFleetFile } from '../fleet/fleet_file.js';
-import { standingIn } from '../revocation/register.js';
 import { readRegister } from '../revocation/register_file.js';
 import { putOnList, type RevocationOptions } from '../revocation/revoke.js';
 import type { Quarantine } from './quarantine.js';
@@ -13,13 +13,24 @@ export class FleetQuarantine implements Quarantine {
     this.#options = options;
   }
 
-  /** When somebody was let in again the register does not keep: the guard's own memory does. */
+  /**
+   * When somebody was let in again the register does not keep: the guard's own memory does. Who is on the list by a certificate from before, and has
+   * another since, is in by that: what was reported up to then is of the other.
+   */
   async standing(): Promise<Standing> {
     const { fleetFolder } = this.#options;
     const register = await readRegister(fleetFolder);
     const { roster } = await readFleetFile(fleetFolder);
-    const out = roster.filter(({ id, notBefore }) => standingIn(register, id, notBefore) !== 'good');
-    return { out: new Set(out.map(({ id }) => id)), restored: new Map() };
+    const since = new Map(register.entries.map((entry) => [entry.name, entry.since]));
+    const out = new Set<string>();
+    const restored = new Map<string, number>();
+    for (const { id, notBefore = 0 } of roster) {
+      const until = since.get(recordName(id));
+      if (until === undefined) continue;
+      if (notBefore <= until) out.add(id);
+      else restored.set(id, until);
+    }
+    return { out, restored };
   }
 
   /** @throws as putOnList */

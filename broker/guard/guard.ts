@@ -88,7 +88,7 @@ export class Guard extends EventEmitter<GuardEvents> {
     const certificates = new Map(peers.map(({ id, fingerprint }) => [id, fingerprint]));
     // Who was enrolled anew does not speak by the certificate that it had: that may be why.
     const said = rows().filter(({ device, certificate }) => certificates.get(device) === certificate);
-    const judgement = judge(said, members, standingOf(known), rules, now());
+    const judgement = judge(said, members, standingOf(known, peers), rules, now());
     const braked: Accusation[] = [];
     for (const one of judgement.guilty) {
       if (known.thrownOut.length >= MAX_QUARANTINES_PER_DAY) braked.push(one);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isId } from '../../shared/control/ids.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import type { Member } from '../fleet/fleet_file.js';
 import { writePrivateFile } from '../fleet/private_file.js';
 import type { Standing } from './verdict.js';
 
@@ -25,7 +26,10 @@ export interface Remembered {
 
 export const NOTHING: Remembered = { out: [], restored: [], thrownOut: [] };
 
-/** Who is out no more was let in again, by now. What is older than the window makes no difference to any report. */
+/**
+ * Who is out no more was let in again, by now; also where it was thrown out after the last look, and let in before the next, which may be a day
+ * later. What is older than the window makes no difference to any report.
+ */
 export function remember(
   before: Remembered,
   { out, restored }: Standing,
@@ -34,6 +38,10 @@ export function remember(
 ): Remembered {
   const times = new Map(before.restored);
   for (const device of before.out) if (!out.has(device)) times.set(device, now);
+  for (const [device, at] of before.thrownOut) {
+    // By a clock that was set back since, too: when it was let in is after it was thrown out.
+    if (!out.has(device) && (times.get(device) ?? Number.NEGATIVE_INFINITY) < at) times.set(device, Math.max(at, now));
+  }
   for (const [device, at] of restored) times.set(device, Math.max(at, times.get(device) ?? at));
   return {
     out: [...out],
@@ -42,11 +50,20 @@ export function remember(
   };
 }
 
-/** A list may be some time behind what was done to it: who was thrown out and not let in since is out. */
-export function standingOf({ out, restored, thrownOut }: Remembered): Standing {
+/**
+ * How the fleet stands with its devices as far as reports go: what a certificate that is good no more was reported for is over with it, as if its
+ * holder had been let in when the one that it has now began.
+ * @param roster only certificates that were given to somebody anew count (`enroll --renew`): one that a device renewed itself (P-13.12) is the same
+ *   device's, and to ask for it is not to be forgiven. A certificate is dated back by as much as clocks differ, and what is reported in the second of
+ *   its making counts.
+ */
+export function standingOf({ out, restored }: Remembered, roster: readonly Member[]): Standing {
   const times = new Map(restored);
-  const mine = thrownOut.filter(([device, at]) => (times.get(device) ?? Number.NEGATIVE_INFINITY) < at);
-  return { out: new Set([...out, ...mine.map(([device]) => device)]), restored: times };
+  for (const { id, notBefore, before = [] } of roster) {
+    if (notBefore === undefined || before.length > 0) continue;
+    times.set(id, Math.max(notBefore - 1, times.get(id) ?? 0));
+  }
+  return { out: new Set(out), restored: times };
 }
 
 export interface GuardMemory {

@@ -33,7 +33,7 @@ export type Sites = ReadonlyMap<string, string>;
 export interface Standing {
   /** Revoked or quarantined: they neither accuse nor are accused. */
   readonly out: ReadonlySet<string>;
-  /** When devices were let in again, for the last time. */
+  /** When devices were let in again, for the last time, or enrolled anew. */
   readonly restored: ReadonlyMap<string, number>;
 }
 

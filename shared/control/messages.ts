@@ -20,7 +20,7 @@ import {
 import type { Audience } from '../trust/audience.js';
 import { isId, isVersion } from './ids.js';
 import { decodeMap, encodeMap } from './message_pack.js';
-import { areRecords, isWithinLimit } from './revocation.js';
+import { areRecords, isOfItsTime, isWithinLimit } from './revocation.js';
 
 /** The payloads of P-4: one schema a message, parsed from unknown. Unknown keys are dropped (P-1.5). */
 
@@ -207,7 +207,8 @@ const revoked = z
   })
   .refine(isWithinLimit, 'more entries than P-14.1 has')
   // P-14.2: who steals an operator's key cannot spend all numbers that there will ever be.
-  .refine(({ version, at }) => version <= at, 'a version above its time');
+  .refine(({ version, at }) => version <= at, 'a version above its time')
+  .refine((list) => isOfItsTime(list, list.at), 'a record from after its time');
 
 const SCHEMAS = { trust, have, offer, answer, status, command, revoked, enroll, enrolled } as const;
 

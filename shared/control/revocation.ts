@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MAX_REVOKED_ENTRIES } from '../limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../limits.js';
 import type { Message } from './messages.js';
 
 /**
@@ -12,6 +12,7 @@ import type { Message } from './messages.js';
  */
 
 const NAME_BYTES = 8;
+const SINCE_BYTES = 4;
 export const RECORD_BYTES = 12;
 /** A u32 of seconds ends in 2106. */
 export const MAX_SINCE = 0xffff_ffff;
@@ -73,6 +74,21 @@ export function unpackRecords(bytes: Uint8Array): { readonly name: string; reado
 /** P-14.1: what all three have together. */
 export function isWithinLimit(records: Records): boolean {
   return LISTS.reduce((sum, list) => sum + records[list].length, 0) <= MAX_REVOKED_ENTRIES * RECORD_BYTES;
+}
+
+/**
+ * P-14.1: of the times of a list, the latest. What is further ahead than clocks differ would date the next certificate of a member ahead (P-14.10).
+ * @param at of the list, seconds since the epoch
+ */
+export function isOfItsTime(records: Records, at: number): boolean {
+  return LISTS.every((list) => {
+    const bytes = records[list];
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let end = RECORD_BYTES; end <= bytes.length; end += RECORD_BYTES) {
+      if (view.getUint32(end - SINCE_BYTES) > at + MAX_CLOCK_AHEAD_SECONDS) return false;
+    }
+    return true;
+  });
 }
 
 export class RevocationList {

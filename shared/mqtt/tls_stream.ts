@@ -1,14 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import { MAX_CHAIN_CERTIFICATES, whyNotTheBroker } from './broker_chain.js';
 
 /**
  * TLS to the broker. OpenSSL judges a certificate by the system clock, and a device that boots in 1970 would never reach the broker that could tell
  * it better. Where the clock is known to be behind, dates alone are judged by what is known of time (P-12.6), and all else as always.
  */
-
-/** RFC 5280 §4.2.1.12, id-kp-serverAuth */
-const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
 /** What is known of time, by who has something better than a system clock. */
 export interface TimeSource {
@@ -21,7 +19,7 @@ export interface TimeSource {
 export interface TlsStreamOptions extends ConnectionOptions {
   readonly host: string;
   readonly port: number;
-  /** PEM: who may vouch for the broker. */
+  /** PEM, of one certificate or several: who may vouch for the broker. */
   readonly ca: string;
 }
 
@@ -34,24 +32,33 @@ export function openTlsStream(options: TlsStreamOptions, time: TimeSource | unde
   if (!byOurTime) return socket;
   socket.cork();
   socket.once('secureConnect', () => {
-    const why = whyNotTheBroker(socket, host, ca, time.now());
+    const why = whyNot(socket, host, ca, time.now());
     if (why === null) socket.uncork();
     else socket.destroy(new Error(`the certificate of the broker ${why}`));
   });
   return socket;
 }
 
-/** RFC 5280 §6.1 for a chain of one, which is what a fleet's own CA makes. @param now seconds since the epoch */
-function whyNotTheBroker(socket: TLSSocket, host: string, ca: string, now: number): string | null {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return 'is missing';
-  const authority = new X509Certificate(ca);
-  if (!certificate.checkIssued(authority) || !certificate.verify(authority.publicKey) || !authority.ca) {
-    return "is not one that this bundle's fleet made";
+/** As the peer sent them, each followed by who issued it; what goes round is cut where it begins anew. */
+function chainOf(socket: TLSSocket): X509Certificate[] {
+  const seen = new Set<string>();
+  const chain: X509Certificate[] = [];
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && !seen.has(next.fingerprint256) && chain.length < MAX_CHAIN_CERTIFICATES) {
+    seen.add(next.fingerprint256);
+    chain.push(new X509Certificate(next.raw));
+    next = next.issuerCertificate;
   }
-  if (certificate.ca || certificate.keyUsage?.includes(SERVER_AUTH) !== true) return 'is not for a server';
-  const named = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
-  if (named === undefined) return `does not name ${host}: altname`;
-  const ends = [certificate, authority].map(({ validTo }) => Date.parse(validTo) / 1000);
-  return ends.every((end) => end >= now) ? null : 'has expired';
+  return chain;
+}
+
+/** @param now seconds since the epoch */
+function whyNot(socket: TLSSocket, host: string, ca: string, now: number): string | null {
+  let chain: X509Certificate[];
+  try {
+    chain = chainOf(socket);
+  } catch {
+    return 'cannot be read';
+  }
+  return whyNotTheBroker({ chain, ca, host, now });
 }

@@ -94,7 +94,6 @@ class Stage {
       installed: { firmware: '/dev/p2' },
       intervalSeconds: DAY,
       memory,
-      startedAt: this.seconds,
       jitter: 0.5,
     };
     this.watch = new IntegrityWatch(
@@ -136,12 +135,15 @@ class Stage {
     return this.watch;
   }
 
+  /** What its system clock is wrong by, s. */
+  ahead = 0;
+
   get identity(): string {
     return `file ${this.written}`;
   }
 
   get seconds(): number {
-    return T + Math.floor(this.now / 1000);
+    return T + this.ahead + Math.floor(this.now / 1000);
   }
 
   /** Ticks as its deadlines come. @param perSecond datagrams meanwhile */
@@ -183,6 +185,20 @@ describe('P-15.5: what is installed', () => {
     await stage.run(HOUR);
     expect(stage.looked).toHaveLength(2);
     expect(stage.news).toEqual(['ok']);
+  });
+
+  it.each([
+    ['a year ahead', 365 * DAY],
+    ['of 1970', -T],
+  ])('P-15.6: is looked at within 60 s of the start, though the clock was %s then and is set right', async (_, by) => {
+    const stage = new Stage();
+    stage.ahead = by;
+    stage.restart({});
+    stage.ahead = 0;
+    await stage.run(29);
+    expect(stage.looked).toEqual([]);
+    await stage.run(60);
+    expect(stage.looked).toHaveLength(1);
   });
 
   it('that rotted is a mismatch, with the ranges, neighbours as one', async () => {

@@ -42,7 +42,7 @@ describe('P-12.6 a device without a clock: 1970 at each boot', () => {
   it('takes the time from its certificate, and then from the newest bundle', () => {
     const device = new Device(0);
     expect(device.clock.trustNow()).toBe(0);
-    device.clock.issuedAt(NOW - 30 * DAY);
+    device.clock.began(NOW - 30 * DAY);
     expect([device.clock.now(), device.clock.trustNow()]).toEqual([NOW - 30 * DAY, NOW - 30 * DAY]);
     expect(device.clock.bundleAt(NOW, KEYS)).toBe(NOW);
     expect(device.clock.trustNow()).toBe(NOW);
@@ -67,7 +67,7 @@ describe('P-12.6 a device without a clock: 1970 at each boot', () => {
 
   it('lets time go on from what was signed, as long as it runs', () => {
     const device = new Device(0);
-    device.clock.issuedAt(NOW - 9);
+    device.clock.began(NOW - 9);
     device.clock.bundleAt(NOW, KEYS);
     device.mono += 3_600_500;
     expect(device.clock.trustNow()).toBe(NOW + 3600);
@@ -88,7 +88,6 @@ describe('P-12.6 a clock that is set', () => {
     expect(device.clock.bundleAt(NOW, KEYS)).toBe(NOW + 40 * DAY);
     device.restart(NOW - 5 * YEAR);
     expect(device.clock.bundleAt(NOW, KEYS)).toBe(NOW + 40 * DAY);
-    expect(device.clock.now()).toBe(NOW + 40 * DAY);
     // Time goes on from there, whatever the clock says.
     device.pass(DAY);
     expect(device.clock.trustNow()).toBe(NOW + 41 * DAY);
@@ -158,7 +157,7 @@ describe('P-12.6 the timestamp role', () => {
 
   it('with other keys, leaves what the CA said', () => {
     const device = new Device(0);
-    device.clock.issuedAt(NOW - DAY);
+    device.clock.began(NOW - DAY);
     device.clock.bundleAt(NOW + 20 * YEAR, KEYS);
     expect(device.clock.bundleAt(undefined, 'c')).toBe(NOW - DAY);
   });
@@ -175,10 +174,73 @@ describe('P-12.6 the timestamp role', () => {
 describe('P-12.6 what the CA says', () => {
   it('never goes back, and lasts through a restart', () => {
     const device = new Device(0);
-    device.clock.issuedAt(NOW);
+    device.clock.began(NOW);
+    device.clock.began(NOW - DAY);
     device.clock.issuedAt(NOW - DAY);
     device.restart(0);
     expect([device.clock.now(), device.clock.trustNow()]).toEqual([NOW, NOW]);
+  });
+});
+
+describe('P-12.6 a certificate that is dated ahead', () => {
+  const AHEAD = NOW + 364 * DAY;
+
+  it('of another moves a clock that is believed not at all, however often it is heard, and after a restart neither', () => {
+    const device = new Device(NOW);
+    device.clock.began(NOW - DAY);
+    for (let i = 0; i < 3; i++) {
+      device.clock.issuedAt(AHEAD);
+      expect([device.clock.now(), device.clock.trustNow(), device.clock.believed]).toEqual([NOW, NOW, true]);
+      device.restart(NOW);
+      device.clock.began(NOW - DAY);
+    }
+    // Nor does it where nothing was known before.
+    const first = new Device(NOW);
+    first.clock.issuedAt(AHEAD);
+    expect([first.clock.now(), first.clock.memory.issued]).toEqual([NOW, NOW]);
+  });
+
+  it('does not either once the own clock is set back by as much as clocks differ', () => {
+    const device = new Device(NOW);
+    device.clock.issuedAt(AHEAD);
+    device.wall -= MAX_CLOCK_AHEAD_SECONDS;
+    device.clock.issuedAt(AHEAD);
+    expect(device.clock.now()).toBe(NOW);
+    expect(device.clock.believed).toBe(true);
+  });
+
+  it.each([
+    [MAX_CLOCK_AHEAD_SECONDS, NOW + MAX_CLOCK_AHEAD_SECONDS],
+    [MAX_CLOCK_AHEAD_SECONDS + 1, NOW],
+  ])('by %i s says that it is %i', (seconds, learned) => {
+    const device = new Device(NOW);
+    device.clock.issuedAt(NOW + seconds);
+    expect(device.clock.now()).toBe(learned);
+  });
+
+  it('is all that a clock that is not believed has to go by', () => {
+    const device = new Device(0);
+    device.clock.began(NOW - 30 * DAY);
+    device.clock.issuedAt(NOW);
+    expect(device.clock.now()).toBe(NOW);
+    device.restart(0);
+    device.clock.issuedAt(NOW + DAY);
+    expect(device.clock.now()).toBe(NOW + DAY);
+  });
+});
+
+describe('P-12.6 the dates of certificates', () => {
+  it('a clock that was ahead for a moment, by as much as is remembered, ends none of them', () => {
+    const device = new Device(NOW + 399 * DAY);
+    device.clock.began(NOW - DAY);
+    device.clock.look();
+    expect(device.clock.memory.seen).toBe(NOW + 399 * DAY);
+    device.wall = NOW;
+    expect([device.clock.now(), device.clock.believed]).toEqual([NOW, true]);
+    device.restart(NOW + 1);
+    expect(device.clock.now()).toBe(NOW + 1);
+    // Metadata goes by it all the same.
+    expect(device.clock.trustNow()).toBe(NOW + 399 * DAY);
   });
 });
 

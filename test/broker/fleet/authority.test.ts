@@ -15,6 +15,24 @@ async function authority(): Promise<{ ca: Authority; key: SigningKey }> {
   return { ca: await Authority.create('acme', key, validFor(now, 3650)), key };
 }
 
+describe('P-14.10 the dates of who was revoked before', () => {
+  const seconds = now / 1000;
+
+  it('begin after that, and where it was long ago five minutes before now', () => {
+    expect(validFor(now, 1, seconds - 1).notBefore.getTime()).toBe(now);
+    expect(validFor(now, 1, seconds - 86_400).notBefore.getTime()).toBe(now - 300_000);
+    expect(validFor(now, 1, seconds + 299).notBefore.getTime()).toBe(now + 300_000);
+  });
+
+  it('P-12.6: are refused where they would begin further ahead than clocks differ', () => {
+    for (const since of [seconds + 300, seconds + 364 * 86_400, 0xffff_ffff]) {
+      expect(() => validFor(now, 400, since)).toThrowError(
+        expect.objectContaining({ code: 'E_ARGUMENT', message: expect.stringContaining('chunkmesh restore') }),
+      );
+    }
+  });
+});
+
 describe('Authority', () => {
   it('signs itself as a CA', async () => {
     const { ca } = await authority();

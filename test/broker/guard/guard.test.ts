@@ -164,6 +164,60 @@ describe('P-15.4 a guard', () => {
     expect(list.asked).toHaveLength(2);
   });
 
+  it('P-15.3: looking once a day, does not throw out again by the same reports whom a person let in the same day', async () => {
+    const memory = new ShortMemory();
+    const list = new List();
+    const rows = [row('a', 'm'), row('b', 'm')];
+    const once = (now: number, said = rows): Promise<void> =>
+      new Guard({
+        ...{ rules: { threshold: 2, sites: 1, windowSeconds: 7 * DAY }, rows: () => said, memory, quarantine: list },
+        ...{ roster: async () => IDS.map(member), now: () => now },
+      }).look();
+    await once(NOW);
+    list.out.delete('m');
+    for (let day = 1; day <= 6; day++) await once(NOW + day * DAY);
+    expect(list.asked).toHaveLength(1);
+    // What is new counts: it was let in by the second look.
+    const anew = ['a', 'b'].map((device) => shifted(row(device, 'm'), 6 * DAY));
+    await once(NOW + 6 * DAY + 10, anew);
+    expect(list.asked).toHaveLength(2);
+  });
+
+  it('P-15.3: nor by a clock that was set back meanwhile', async () => {
+    const stage = new Stage(IDS);
+    stage.rows = [row('a', 'm'), row('b', 'm')];
+    await stage.guard.look();
+    stage.list.out.clear();
+    stage.now = NOW - 5;
+    for (let i = 0; i < 2; i++) await stage.guard.look();
+    expect(stage.list.asked).toHaveLength(1);
+  });
+
+  describe('P-15.3: of a device that was enrolled anew', () => {
+    const look = async (notBefore: number, over: Partial<Member> = {}): Promise<number> => {
+      const list = new List();
+      await new Guard({
+        ...{ rules: { threshold: 2, sites: 1, windowSeconds: 7 * DAY }, quarantine: list, now: () => NOW },
+        rows: () => [row('a', 'm'), row('b', 'm')],
+        roster: async () => IDS.map((id) => ({ ...member(id), ...(id === 'm' && { notBefore, ...over }) })),
+      }).look();
+      return list.asked.length;
+    };
+    // Reports are of NOW - 10, certificates dated back by 300 s.
+    it.each([
+      ['what its certificate from before did counts no more', NOW - 10 - 299, 0],
+      ['also where the new one is valid later than now', NOW + 60, 0],
+      ['what the new one does counts from the second of its making', NOW - 10 - 300, 1],
+      ['and long after', NOW - DAY, 1],
+    ])('%s', async (_, notBefore, asked) => {
+      expect(await look(notBefore)).toBe(asked);
+    });
+
+    it('one that it renewed itself forgives nothing', async () => {
+      expect(await look(NOW - 10, { before: [{ fingerprint: HASH, notAfter: NOW + DAY }] })).toBe(1);
+    });
+  });
+
   it(`throws out ${MAX_QUARANTINES_PER_DAY} in a day by itself, and then asks for a person`, async () => {
     const liars = Array.from({ length: 12 }, (_, i) => `m${i}`);
     const witnesses = Array.from({ length: 8 }, (_, i) => `w${i}`);

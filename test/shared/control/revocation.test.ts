@@ -13,7 +13,7 @@ import {
   type RevokedMessage,
 } from '../../../shared/control/revocation.js';
 import { topics } from '../../../shared/control/topics.js';
-import { MAX_MESSAGE_BYTES, MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_MESSAGE_BYTES, MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
 import { changed, GOOD, REFUSED } from '../../support/good_messages.js';
 import { codeOf, Issuer, urlNames } from '../../support/members.js';
 
@@ -115,6 +115,24 @@ describe('P-14.1 what is refused', () => {
     const { at } = GOOD.revoked;
     expect(changed('revoked', { version: at })).toBe('accepted');
     expect(changed('revoked', { version: Number(at) + 1 })).toBe(REFUSED);
+  });
+
+  it('P-14.10 a record from after its time: it would date the next certificate ahead, and every clock that hears it', () => {
+    const at = Number(GOOD.revoked.at);
+    for (const list of ['revoked', 'quarantined', 'wiped']) {
+      const of = (since: number): string =>
+        changed('revoked', {
+          [list]: packRecords([
+            { device: 'a', since: at },
+            { device: 'b', since },
+            { device: 'c', since: 0 },
+          ]),
+        });
+      expect(of(at + MAX_CLOCK_AHEAD_SECONDS)).toBe('accepted');
+      for (const since of [at + MAX_CLOCK_AHEAD_SECONDS + 1, at + 364 * 86_400, MAX_SINCE]) {
+        expect(of(since)).toBe(REFUSED);
+      }
+    }
   });
 
   it('10,001 entries, however they are spread; 10,000 are taken', () => {
