@@ -21,7 +21,6 @@ import { type Artifact, Mesh, MIB, sha256Of } from './support/mesh.js';
 
 /** Trust messages that a device must not believe, from a publisher's own identity; and the good one after them. */
 
-const DAY_SECONDS = 86_400;
 const TIMEOUT_MS = 10_000;
 const GROUP = 'default';
 /** What a device on a busy machine takes to answer; longer costs a repetition. */
@@ -35,7 +34,6 @@ const messageOf = (bundle: Uint8Array): Uint8Array => encodeMessage({ t: 'trust'
 interface Made {
   readonly group?: string;
   /** When it is signed, and how long it is good. */
-  readonly now?: number;
   readonly days?: number;
 }
 
@@ -65,11 +63,11 @@ class Metadata {
   }
 
   /** The bundle in which that artifact is the firmware of that version. */
-  async bundle(artifact: Artifact, version: string, { group = GROUP, now = seconds(), days = 1 }: Made = {}) {
+  async bundle(artifact: Artifact, version: string, { group = GROUP, days = 1 }: Made = {}) {
     const repository = await TrustRepository.open(this.#folder);
     const named = { name: 'firmware', version };
     const index = await indexFile(artifact.path);
-    await changeOf({ ...named, index }, { ...named, group, how: { shards: 1 } }, days)(repository, now);
+    await changeOf({ ...named, index }, { ...named, group, how: { shards: 1 } }, days)(repository, seconds());
     return repository.bundle(await repository.current(), group);
   }
 }
@@ -142,7 +140,7 @@ describe('a trust message', () => {
     await publisher.publish(current);
     await expectTaken(device, artifact, '1.0.5');
 
-    const expired = await (await metadata.fork()).bundle(next, '1.0.6', { now: seconds() - 2 * DAY_SECONDS });
+    const expired = await (await metadata.fork()).bundle(next, '1.0.6', { days: -1 });
     const ofOther = await metadata.bundle(next, '1.0.6', { group: 'other' });
     const good = await metadata.bundle(next, '1.0.6');
     const sealed = publisher.seal(messageOf(good));
