@@ -1,14 +1,23 @@
+import { once } from 'node:events';
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Enrolment } from '../../broker/enrolment/enrolment.js';
+import { Registrar } from '../../broker/enrolment/registrar.js';
+import { Fleet } from '../../broker/fleet/fleet.js';
 import { FleetQuarantine } from '../../broker/guard/fleet_quarantine.js';
 import { standingIn } from '../../broker/revocation/register.js';
 import { readRegister } from '../../broker/revocation/register_file.js';
 import { putOnList, type RevocationOptions } from '../../broker/revocation/revoke.js';
+import { Standings } from '../../broker/revocation/standings.js';
 import { sealEnvelope } from '../../shared/control/envelope.js';
 import { encodeMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
+import { makeRequest } from '../../shared/identity/request.js';
 import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 import { connectMember, connectRaw } from '../support/broker_client.js';
 import { EmbeddedStage } from '../support/embedded_stage.js';
@@ -18,6 +27,7 @@ import { bytes, connectPacket, publishPacket } from '../support/raw_mqtt.js';
 
 const stage = new EmbeddedStage();
 const none = new Uint8Array();
+const seconds = (): number => Date.now() / 1000;
 
 const options = async (id = 'operator'): Promise<RevocationOptions> => ({
   ...{ fleetFolder: stage.fleet.folder, credential: await stage.fleet.credential(id) },
@@ -125,5 +135,47 @@ describe('P-14.11 a guard', () => {
     await guard.quarantine('liar', 'wrong bytes by report of a, b');
     const register = await readRegister(stage.fleet.folder);
     expect([standingIn(register, 'liar', device.notBefore), await knock(device)]).toEqual(['revoked', 'refused']);
+  });
+});
+
+describe('P-14.6 a registrar', () => {
+  it('hears the list that another folder published, and gives whom it names no answer', async () => {
+    const device = await stage.fleet.enroll('listed');
+    const [here, elsewhere] = ['registrar-folder', 'operator-folder'].map((name) => join(stage.fleet.root, name)) as [
+      string,
+      string,
+    ];
+    for (const copy of [here, elsewhere]) await cp(stage.fleet.folder, copy, { recursive: true });
+    const list = new Standings(here, stage.fleet.fleet, pino({ level: 'silent' }));
+    const enrolment = new Enrolment({ fleet: await Fleet.open(here), list, now: seconds });
+    const broker = `mqtts://localhost:${stage.port}`;
+    const heard: boolean[] = [];
+    const credential = await stage.fleet.credential('registrar');
+    const registrar = new Registrar({
+      ...{ credential, enrolment, broker, now: seconds },
+      listHeard: (envelope) => heard.push(list.heard(envelope)),
+    });
+    onTestFinished(() => registrar.close());
+    const refused: string[] = [];
+    registrar.on('refused', ({ code }, by) => refused.push(`${by} ${code}`));
+    await once(registrar, 'online');
+    await putOnList({ ...(await options()), fleetFolder: elsewhere, forceId: true }, 'ghost', 'revoked', 'x');
+    await expect.poll(() => list.of({ id: 'ghost' }, 0)).toBe('revoked');
+    expect(heard).toContain(true);
+
+    // In the registrar's own folder alone: the broker lets the device in, which a broker of the list would not.
+    const noBroker = { ...(await options()), fleetFolder: here, broker: 'mqtts://127.0.0.1:1' };
+    expect(await codeOf(putOnList(noBroker, 'listed', 'quarantined', 'odd'))).toBe('E_BROKER_UNREACHABLE');
+    const client = await stage.member(device);
+    const answers: string[] = [];
+    client.on('message', (topic) => answers.push(topic));
+    await client.subscribeAsync(topics.enrolled(device.prefix, 'listed'), { qos: 1 });
+    const topic = topics.enroll(device.prefix, 'listed');
+    const csr = makeRequest('listed', device.key);
+    const question = encodeMessage({ t: 'enroll', at: Math.floor(seconds()), csr });
+    await client.publishAsync(topic, Buffer.from(sealEnvelope(topic, question, device)), { qos: 1 });
+    await expect.poll(() => refused).toEqual(['listed E_PEER_REVOKED']);
+    await delay(300);
+    expect(answers).toEqual([]);
   });
 });
