@@ -7,6 +7,7 @@ const io = [
   'test/bin/refusals.test.ts',
   'test/broker/{fleet,meter,mosquitto,trust}/**/*.test.ts',
   'test/broker/enrolment/enrolment.test.ts',
+  'test/broker/revocation/{revoke,standings}.test.ts',
   'test/agent/enrolment/{key_file,renewal}.test.ts',
   'test/shared/control/topics_cost.test.ts',
   'test/shared/lint.test.ts',

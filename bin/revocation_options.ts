@@ -1,4 +1,5 @@
 import type { RevocationOptions } from '../broker/revocation/revoke.js';
+import { loadCredential } from '../shared/identity/bundle.js';
 import { memberOfFolder } from './fleet_folder.js';
 
 /** As they are typed, for every command that changes the revocation list. */
@@ -6,13 +7,20 @@ export interface RevocationFlags {
   fleet: string;
   broker?: string;
   mosquitto?: true;
+  bundle?: string;
 }
 
 /** @throws E_FLEET_MISSING, and as loadCredential does */
-export async function revocationOptions({ fleet, broker, mosquitto }: RevocationFlags): Promise<RevocationOptions> {
+export async function revocationOptions({
+  fleet,
+  broker,
+  mosquitto,
+  bundle,
+}: RevocationFlags): Promise<RevocationOptions> {
   const common = {
     fleetFolder: fleet,
-    credential: await memberOfFolder(fleet, 'operator'),
+    credential:
+      bundle === undefined ? await memberOfFolder(fleet, 'operator') : await loadCredential(bundle, Date.now() / 1000),
     ...(broker !== undefined && { broker }),
   };
   if (mosquitto !== true) return common;

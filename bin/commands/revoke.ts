@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { brokerAddress, integer } from '../arguments.js';
+import { brokerAddress, integer, path } from '../arguments.js';
 import { fleetOption } from './fleet_option.js';
 
 const MOST_TIMEOUT_SECONDS = 86_400;
@@ -15,7 +15,8 @@ Who is listed, since when and why stays in revoked.json of the fleet folder; bro
 const REVOKE_EXAMPLES = `${EFFECT}
 Examples:
   $ chunkmesh revoke cam-1 --fleet ./plant --reason 'stolen from hall 2'
-  $ chunkmesh revoke cam-1 --fleet ./plant --reason stolen --mosquitto`;
+  $ chunkmesh revoke cam-1 --fleet ./plant --reason stolen --mosquitto
+  $ chunkmesh revoke operator --fleet ./plant --reason stolen --bundle ./plant/devices/ada.json`;
 
 const QUARANTINE_EXAMPLES = `
 A device in quarantine meets nobody: no offer of it is taken, and none made to it. It stays connected to the broker, where it may read
@@ -50,6 +51,7 @@ export interface ListFlags {
   fleet: string;
   broker?: string;
   mosquitto?: true;
+  bundle?: string;
   json?: true;
 }
 
@@ -70,6 +72,7 @@ export interface RevokedFlags extends ListFlags {
 
 const withBroker = (command: Command): Command =>
   command
+    .option('--bundle <file>', "of another operator, instead of the fleet's operator.json", path('--bundle'))
     .option('--broker <address>', "mqtts://host:port, instead of the bundle's", brokerAddress)
     .option('--mosquitto', 'have a Mosquitto with its dynamic-security plugin end connections (docs/OPERATIONS.md)');
 

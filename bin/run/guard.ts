@@ -23,7 +23,9 @@ const DAY_SECONDS = 86_400;
 
 /** What is done about who is thrown out. @throws E_ARGUMENT */
 async function quarantineOf(flags: GuardFlags): Promise<Quarantine> {
-  const quarantine = new FleetQuarantine(await revocationOptions(flags));
+  // By the fleet's operator, not by the bundle that watches: a broker lets an id be connected once (P-2.5).
+  const { bundle: _, ...common } = flags;
+  const quarantine = new FleetQuarantine(await revocationOptions(common));
   if (flags.dryRun) return new NoQuarantine(() => quarantine.standing());
   if (flags.once || flags.bundle !== undefined) return quarantine;
   const own =

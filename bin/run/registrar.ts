@@ -2,6 +2,7 @@ import { Enrolment } from '../../broker/enrolment/enrolment.js';
 import { Registrar } from '../../broker/enrolment/registrar.js';
 import { Fleet } from '../../broker/fleet/fleet.js';
 import { RosterFollower } from '../../broker/mosquitto/reload.js';
+import { Standings } from '../../broker/revocation/standings.js';
 import { asError, ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { Tally } from '../../shared/tally.js';
@@ -26,13 +27,15 @@ export async function runRegistrar(flags: RegistrarFlags): Promise<void> {
     logger.warn({ code, remedy, cause, ...more }, message);
   };
   const fleet = await Fleet.open(flags.fleet);
+  const list = new Standings(fleet.folder, fleet, logger);
+  await list.refresh();
   const enrolment = new Enrolment({
-    ...{ fleet, now: seconds },
+    ...{ fleet, list, now: seconds },
     ...(flags.days !== undefined && { renewDays: flags.days }),
   });
   const credential = await memberOfFolder(flags.fleet, 'registrar');
   const registrar = new Registrar({
-    ...{ credential, enrolment, now: seconds },
+    ...{ credential, enrolment, now: seconds, listHeard: (envelope: Uint8Array) => void list.heard(envelope) },
     ...(flags.broker !== undefined && { broker: flags.broker }),
   });
   registrar.on('online', () => tell('online', {}));

@@ -57,4 +57,13 @@ export class Admission {
     if (standing === 'revoked') throw new ChunkmeshError('E_BROKER_REFUSED', `${identity.id} is revoked (P-14.9)`);
     return { access: new AccessList(this.#prefix, identity, standing !== 'good'), fingerprint, notBefore, standing };
   }
+
+  /** By the roster and the list as they were read last; null where it is not admitted any more. */
+  again(admitted: Admitted): Admitted | null {
+    const { access, fingerprint, notBefore } = admitted;
+    const standing = this.#standings.of(access.identity, notBefore);
+    if (standing === 'revoked' || !this.#roster.has(fingerprint)) return null;
+    if (standing === admitted.standing) return admitted;
+    return { ...admitted, access: new AccessList(this.#prefix, access.identity, standing !== 'good'), standing };
+  }
 }

@@ -128,11 +128,11 @@ export class EmbeddedBroker {
   static async start(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
     const folder = resolve(options.fleetDir);
     const { roster, file } = await Roster.open(folder);
-    const gate = new Gate(file.prefix, options.logger, options.audit);
     const { server, authority } = await loadServer(folder);
     const standings = new Standings(folder, { ...file, ca: authority.toString() }, options.logger);
     await standings.refresh();
     const admission = new Admission(authority, file.fleet, file.prefix, roster, standings);
+    const gate = new Gate(file.prefix, options.logger, options.audit, (admitted) => admission.again(admitted));
     const aedes = await Aedes.createBroker({
       ...gate.handlers,
       connectTimeout: CONNECT_TIMEOUT_MS,

@@ -47,16 +47,24 @@ export class Gate {
   readonly #prefix: string;
   readonly #log: Logger;
   readonly #scanner: PayloadScanner | undefined;
+  readonly #again: (admitted: Admitted) => Admitted | null;
   readonly #admissions = new WeakMap<object, Admitted>();
   /** Outlives the connection: aedes asks about the will when the client is gone. */
   readonly #states = new WeakMap<Client, ClientState>();
   readonly #connected = new Set<Client>();
   readonly #inspected = new WeakSet<object>();
 
-  constructor(prefix: string, log: Logger, scanner: PayloadScanner | undefined) {
+  /** @param again how who was admitted is admitted by now; null where it is not any more */
+  constructor(
+    prefix: string,
+    log: Logger,
+    scanner: PayloadScanner | undefined,
+    again: (admitted: Admitted) => Admitted | null,
+  ) {
     this.#prefix = prefix;
     this.#log = log;
     this.#scanner = scanner;
+    this.#again = again;
   }
 
   /** The handlers that aedes is made with. */
@@ -99,12 +107,18 @@ export class Gate {
   }
 
   #connect(client: Client, packet: ConnectPacket, done: (error: Error | null, ok: boolean) => void): void {
-    const admitted = this.#admissions.get(client.conn);
-    if (admitted === undefined || packet.clientId !== admitted.access.identity.id) {
-      this.refused.connections++;
-      const reason = 'the client id is not the certificate holder (P-2.5)';
-      this.#log.warn({ client: admitted?.access.identity.id, reason }, 'refused a client');
+    const greeted = this.#admissions.get(client.conn);
+    const id = greeted?.access.identity.id;
+    if (greeted === undefined || packet.clientId !== id) {
+      this.#turnAway(id, 'the client id is not the certificate holder (P-2.5)');
       refuseConnect(client, CONNACK.identifierRejected, done);
+      return;
+    }
+    // P-14.9: a connection may wait for its CONNECT, and what was true at its handshake be true no more.
+    const admitted = this.#again(greeted);
+    if (admitted === null) {
+      this.#turnAway(id, 'revoked, or not in the roster any more');
+      refuseConnect(client, CONNACK.notAuthorized, done);
       return;
     }
     this.#states.set(client, { admitted, filters: new Set(), refusals: { ...NONE_REFUSED } });
@@ -120,6 +134,11 @@ export class Gate {
     // No sessions are kept: what would queue for an absent client has no bound, and every control message is stale when it returns.
     packet.clean = true;
     done(null, true);
+  }
+
+  #turnAway(id: string | undefined, reason: string): void {
+    this.refused.connections++;
+    this.#log.warn({ client: id, reason }, 'refused a client');
   }
 
   #publish(client: Client | null, packet: PublishPacket): void {

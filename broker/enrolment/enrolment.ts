@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { checkId } from '../../shared/control/ids.js';
+import type { Standing } from '../../shared/control/revocation.js';
 import type { Identity } from '../../shared/control/topics.js';
 import { rawPublicKey, SigningKey } from '../../shared/crypto/signature.js';
 import { writeToken } from '../../shared/enrolment/token.js';
@@ -10,7 +11,7 @@ import { MEMBER_DAYS, type Validity, validFor } from '../fleet/authority.js';
 import type { Fleet, FleetDraft } from '../fleet/fleet.js';
 import { fingerprintOf, type Member } from '../fleet/fleet_file.js';
 import { checkDays, identityOf, isKeyOf, memberOf } from '../fleet/member.js';
-import { standingIn } from '../revocation/register.js';
+import { graver, standingIn } from '../revocation/register.js';
 import { readRegister } from '../revocation/register_file.js';
 import { type CertificateRequest, readRequest } from './request.js';
 import { type Decision, decideJoin, decideRenewal } from './rules.js';
@@ -61,12 +62,20 @@ export interface Issued {
   readonly certificate: Uint8Array;
 }
 
+/** P-14.5. `refresh` looks again at where the list is kept. */
+export interface Listed {
+  refresh(): Promise<unknown>;
+  of(member: { readonly id: string }, notBefore: number): Standing;
+}
+
 export interface EnrolmentOptions {
   readonly fleet: Fleet;
   /** Seconds since the epoch. */
   readonly now: () => number;
   /** Whether a member's certificate may be renewed, of those that are on no list. Default: everyone's that is in the roster. */
   readonly mayRenew?: (id: string) => boolean;
+  /** What the fleet's list says, where it is known beside the folder's register: another operator may have published it. */
+  readonly list?: Listed;
   /** How long a renewed certificate is valid. Default: as long as the one before it. */
   readonly renewDays?: number;
 }
@@ -125,6 +134,21 @@ export class Enrolment {
     );
   }
 
+  /**
+   * What register and list say of a certificate, the graver of both.
+   * @param notBefore seconds since the epoch; 0: any that the member may have had @throws E_FILE_UNREADABLE
+   */
+  async standing(id: string, notBefore: number): Promise<Standing> {
+    return (await this.#standings())(id, notBefore);
+  }
+
+  async #standings(): Promise<(id: string, notBefore: number) => Standing> {
+    const { list } = this.#options;
+    await list?.refresh();
+    const register = await readRegister(this.#fleet.folder);
+    return (id, notBefore) => graver(standingIn(register, id, notBefore), list?.of({ id }, notBefore));
+  }
+
   async #newcomer(
     { authority }: FleetDraft,
     root: Uint8Array,
@@ -149,7 +173,10 @@ export class Enrolment {
     const tokens = await readTokens(this.#fleet.folder);
     const token = tokens.find(({ fingerprint }) => fingerprint === asker.fingerprint);
     const member = draft.roster.find(({ id }) => id === device);
-    const decision = decideJoin({ token, newcomer: asker.signer, request, member, now });
+    const { signer: newcomer } = asker;
+    const standingOf = await this.#standings();
+    const standing = { newcomer: standingOf(newcomer.identity.id, newcomer.notBefore), id: standingOf(device, 0) };
+    const decision = decideJoin({ token, newcomer, request, member, standing, now });
     if (token === undefined || decision.what === 'refuse') throw refusal(decision);
     if (decision.what === 'issue') {
       token.used = { device, key: keyFingerprint(publicKey), at: now };
@@ -172,8 +199,7 @@ export class Enrolment {
     const kept = member && (await this.#fleet.certificateOf(device));
     // A bundle that was carried away, or one that a crash left before the roster had it, is not what is in force.
     const newest = kept && fingerprintOf(kept.raw) === member?.fingerprint ? kept : undefined;
-    const register = await readRegister(this.#fleet.folder);
-    const isGood = standingIn(register, device, signer.notBefore) === 'good'; // P-14.5
+    const isGood = (await this.standing(device, signer.notBefore)) === 'good'; // P-14.5
     const decision = decideRenewal({
       ...{ signer, fingerprint, request, member },
       newestKey: newest && rawPublicKey(newest.publicKey),

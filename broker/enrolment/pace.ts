@@ -1,5 +1,10 @@
 /** How often each may ask, and all together: what asks more is not looked at (P-13.11). Pure. */
 
+/** Of what is looked at of all, for who was not looked at for a while: many that ask as often as they may leave it to the others. */
+const KEPT_PART = 1 / 2;
+/** For so many gaps. Who has nothing to gain asks less often than that. */
+const QUIET_GAPS = 8;
+
 export interface PaceLimits {
   /** Between two questions of one, ms. */
   readonly eachMs: number;
@@ -23,10 +28,12 @@ export class Pace {
   /** @param now monotonic ms @returns whether it is looked at; then it counts */
   take(who: string, now: number): boolean {
     const { eachMs, perSecond, remembered } = this.#limits;
-    if (now - (this.#last.get(who) ?? Number.NEGATIVE_INFINITY) < eachMs) return false;
+    const quiet = now - (this.#last.get(who) ?? Number.NEGATIVE_INFINITY);
+    if (quiet < eachMs) return false;
     this.#left = Math.min(perSecond, this.#left + ((now - this.#at) / 1000) * perSecond);
     this.#at = now;
-    if (this.#left < 1) return false;
+    const kept = quiet < QUIET_GAPS * eachMs ? perSecond * KEPT_PART : 0;
+    if (this.#left - kept < 1) return false;
     this.#left--;
     // Set anew, so that the first of the map is the one that asked longest ago.
     this.#last.delete(who);

@@ -6,6 +6,7 @@ import { decodeMessage, type EnrolledMessage, encodeMessage } from '../../shared
 import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
 import { asError, ChunkmeshError, type ErrorCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
+import type { Holder } from '../../shared/identity/certificate.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
 import { fingerprintOf } from '../fleet/fleet_file.js';
 import type { Enrolment, Issued } from './enrolment.js';
@@ -13,8 +14,12 @@ import { Pace, type PaceLimits } from './pace.js';
 
 /** Answers who asks for a certificate over the broker (P-13.9 to P-13.12), one after the other. */
 
-/** P-13.11. A device asks again after 5 s at the earliest; a pallet of a thousand that is switched on at once is done in a minute. */
-const PACE: PaceLimits = { eachMs: 500, perSecond: 20, remembered: 20_000 };
+/** P-13.11. A newcomer asks again after 5 s at the earliest; a pallet of a thousand that is switched on at once is done in a minute. */
+const NEWCOMERS_PACE: PaceLimits = { eachMs: 500, perSecond: 20, remembered: 20_000 };
+/** P-13.11. A member asks again after 30 s at the earliest (P-13.12). */
+const MEMBERS_PACE: PaceLimits = { eachMs: 3000, perSecond: 20, remembered: 20_000 };
+/** P-13.8. What a topic says is all that is looked at: who was named so by hand is paced as one, and no more. */
+const NEWCOMER = /^n-[\w-]{22}$/;
 /** What waits while the disk is slow; who is not among them asks again. */
 const MAX_WAITING = 256;
 /** What a request's maker is told of; all else is a fault on this side, and told to the log alone: it asks again. */
@@ -36,7 +41,8 @@ export interface RegistrarOptions {
   readonly broker?: string;
   /** Seconds since the epoch. */
   readonly now: () => number;
-  readonly pace?: PaceLimits;
+  /** Told of each revocation list that is heard. */
+  readonly listHeard?: (envelope: Uint8Array) => void;
 }
 
 export interface RegistrarEvents {
@@ -51,7 +57,8 @@ export interface RegistrarEvents {
 export class Registrar extends EventEmitter<RegistrarEvents> {
   readonly #options: RegistrarOptions;
   readonly #link: ControlLink;
-  readonly #pace: Pace;
+  readonly #newcomers = new Pace(NEWCOMERS_PACE);
+  readonly #members = new Pace(MEMBERS_PACE);
   /** By who asked: of one, the last question alone. */
   readonly #waiting = new Map<string, { topic: string; payload: Uint8Array }>();
   #working: Promise<void> | undefined;
@@ -60,16 +67,17 @@ export class Registrar extends EventEmitter<RegistrarEvents> {
   /** Connects, and goes on trying. @throws E_BUNDLE_ROLE where the credential is not a registrar's */
   constructor(options: RegistrarOptions) {
     super();
-    const { credential, broker, pace = PACE } = options;
+    const { credential, broker } = options;
     const { id, role } = credential.identity;
     if (role !== 'registrar') throw new ChunkmeshError('E_BUNDLE_ROLE', `the bundle is of ${id}, role ${role}`);
     this.#options = options;
-    this.#pace = new Pace(pace);
     this.#link = new ControlLink(credential, broker === undefined ? {} : { broker });
     this.#link.on('message', ({ topic, payload }) => this.#onMessage(topic, payload));
     this.#link.on('online', () => this.emit('online'));
     this.#link.on('offline', () => this.emit('offline'));
     this.#link.on('failure', (error) => this.emit('failure', error));
+    // Before the questions: the broker sends what it retains, and who is on it is not answered.
+    this.#link.subscribe(topics.revoked(credential.prefix), TOPICS.revoked.qos);
     this.#link.subscribe(topics.enroll(credential.prefix, '+'), TOPICS.enroll.qos);
   }
 
@@ -83,10 +91,12 @@ export class Registrar extends EventEmitter<RegistrarEvents> {
 
   #onMessage(topic: string, payload: Uint8Array): void {
     const parsed = parseTopic(this.#options.credential.prefix, topic);
+    if (parsed?.name === 'revoked') this.#options.listHeard?.(payload);
     if (parsed?.name !== 'enroll' || this.#closed) return;
     const { device } = parsed;
     // Before a signature is looked at: the broker's ACL lets nobody ask in the name of another.
-    if (!this.#pace.take(device, performance.now())) return;
+    const pace = NEWCOMER.test(device) ? this.#newcomers : this.#members;
+    if (!pace.take(device, performance.now())) return;
     if (this.#waiting.size >= MAX_WAITING && !this.#waiting.has(device)) return;
     this.#waiting.set(device, { topic, payload });
     this.#working ??= this.#work().finally(() => {
@@ -113,6 +123,7 @@ export class Registrar extends EventEmitter<RegistrarEvents> {
   async #answer(device: string, topic: string, envelope: Uint8Array): Promise<void> {
     const { credential, enrolment, now } = this.#options;
     const { signer, payload } = openEnvelope(credential.prefix, topic, envelope, credential.verifier, now());
+    await this.#checkStanding(signer);
     const fingerprint = fingerprintOf(certificateIn(envelope));
     const request = new Uint8Array(createHash('sha256').update(payload).digest());
     try {
@@ -125,6 +136,13 @@ export class Registrar extends EventEmitter<RegistrarEvents> {
         this.#say(device, { request, error: error.code });
       throw error;
     }
+  }
+
+  /** P-14.6: nothing is answered. @throws E_PEER_REVOKED */
+  async #checkStanding({ identity: { id }, notBefore }: Holder): Promise<void> {
+    const standing = await this.#options.enrolment.standing(id, notBefore);
+    if (standing !== 'good')
+      throw new ChunkmeshError('E_PEER_REVOKED', `${id} is on the revocation list (${standing})`);
   }
 
   #say(device: string, answer: Omit<EnrolledMessage, 't' | 'at'>): void {

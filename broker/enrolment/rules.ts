@@ -1,3 +1,4 @@
+import type { Standing } from '../../shared/control/revocation.js';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { Holder } from '../../shared/identity/certificate.js';
 import { keyFingerprint } from '../../shared/identity/request.js';
@@ -27,16 +28,21 @@ export interface JoinCase {
   readonly request: CertificateRequest;
   /** Of the id that is asked for. */
   readonly member: Member | undefined;
+  /** P-14.5, of the newcomer's certificate and of any that the id may have had. */
+  readonly standing: { readonly newcomer: Standing; readonly id: Standing };
   readonly now: number;
 }
 
 /** P-13.10, in its order. */
-export function decideJoin({ token, newcomer, request, member, now }: JoinCase): Decision {
+export function decideJoin({ token, newcomer, request, member, standing, now }: JoinCase): Decision {
   const { id, publicKey } = request;
+  if (standing.newcomer !== 'good')
+    return refuse('E_PEER_REVOKED', `${newcomer.identity.id} is on the revocation list`);
   if (token === undefined) return refuse('E_TOKEN_UNKNOWN', 'no such token');
   if (Buffer.from(newcomer.publicKey).equals(publicKey)) {
     return refuse('E_REQUEST_INVALID', 'the key is the token’s, which is not the device’s alone');
   }
+  if (standing.id !== 'good') return refuse('E_DEVICE_EXISTS', `${id} is on the revocation list (${standing.id})`);
   if (token.used !== undefined) {
     const same = token.used.key === keyFingerprint(publicKey) && token.used.device === id;
     return same ? { what: 'again' } : refuse('E_TOKEN_USED', `used by ${token.used.device}, with another key or id`);

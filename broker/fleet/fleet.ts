@@ -16,9 +16,19 @@ import { initTrust } from '../trust/ceremony.js';
 import { TrustRepository } from '../trust/repository.js';
 import { AUTHORITY_DAYS, Authority, MEMBER_DAYS, type Validity, validFor } from './authority.js';
 import { brokerAddress, checkHost } from './broker_name.js';
-import { type FleetFile, MAX_EARLIER, type Member, readFleetFile, writeFleetFile } from './fleet_file.js';
+import { type FleetFile, type Member, readFleetFile, writeFleetFile } from './fleet_file.js';
 import { withFleetLock } from './fleet_lock.js';
-import { checkDays, type EnrolOptions, identityOf, isKeyOf, keyFileOf, memberOf, stillValid } from './member.js';
+import {
+  checkDays,
+  type EnrolOptions,
+  identityOf,
+  isKeyOf,
+  keyFileOf,
+  memberOf,
+  renewedRow,
+  replacedBy,
+  stillValid,
+} from './member.js';
 import { buildFolder } from './new_folder.js';
 import { writePrivateFile } from './private_file.js';
 
@@ -193,7 +203,7 @@ export class Fleet {
       }
       this.#forget(before);
       const { role, site, groups } = before;
-      return this.#admit(id, { role, site, groups, ...options }, publicKey);
+      return this.#admit(id, { role, site, groups, ...options }, publicKey, replacedBy(before));
     });
   }
 
@@ -244,10 +254,7 @@ export class Fleet {
     const identity = { ...member, fleet: this.fleet };
     const certificate = await this.#authority.issueMember(identity, publicKey, validity);
     await this.#writeBundle(member.id, certificate, same ? bundle.key : keyFileOf(member.id));
-    const { fingerprint, notAfter, serial, before = [] } = member;
-    const old = { fingerprint, notAfter, ...(serial !== undefined && { serial }) };
-    const earlier = [old, ...before].slice(0, MAX_EARLIER);
-    const renewed = { ...memberOf(identity, certificate), before: earlier };
+    const renewed = renewedRow(member, memberOf(identity, certificate));
     const roster = this.#file.roster.map((one) => (one.id === member.id ? renewed : one));
     this.#file = { ...this.#file, roster };
     await this.#save();
@@ -275,7 +282,12 @@ export class Fleet {
     this.#file = { ...this.#file, roster: this.#file.roster.filter((member) => member.id !== id) };
   }
 
-  async #admit(id: string, options: EnrolOptions, asked?: Uint8Array): Promise<string> {
+  async #admit(
+    id: string,
+    options: EnrolOptions,
+    asked?: Uint8Array,
+    replaced: Member['replaced'] = [],
+  ): Promise<string> {
     const { roster } = this.#file;
     if (roster.some((member) => member.id === id)) {
       throw new ChunkmeshError('E_DEVICE_EXISTS', `${id} is in the roster already`);
@@ -288,7 +300,7 @@ export class Fleet {
     const certificate = await this.#authority.issueMember(identity, publicKey, validity);
     // The bundle first: what is cut short here leaves no member without a bundle, and the bundle is written anew.
     await this.#writeBundle(id, certificate, key?.exportPem() ?? keyFileOf(id));
-    roster.push(memberOf(identity, certificate));
+    roster.push({ ...memberOf(identity, certificate), replaced });
     await this.#save();
     return this.bundlePath(id);
   }

@@ -21,6 +21,9 @@ const id = z.string().refine(isId, 'breaks P-1.1');
 
 const serial = z.string().regex(/^[0-9a-f]{1,40}$/);
 
+/** A member that is enrolled anew more often within the life of a certificate is at fault itself; a CRL of it names no more than 64. */
+export const MAX_REPLACED = 32;
+
 const memberSchema = z.object({
   id,
   role: z.enum(ROLES),
@@ -35,8 +38,20 @@ const memberSchema = z.object({
   serial: serial.optional(),
   /** Certificates that were renewed before they ended, and are as good until they do (P-13.12). */
   before: z
-    .array(z.object({ fingerprint: z.string().regex(/^[0-9a-f]{64}$/), notAfter: z.int(), serial: serial.optional() }))
+    .array(
+      z.object({
+        fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+        notAfter: z.int(),
+        notBefore: z.int().optional(),
+        serial: serial.optional(),
+      }),
+    )
     .max(MAX_EARLIER)
+    .optional(),
+  /** Certificates that are good no more, since the member was enrolled anew (P-13.7), and have not ended: a CRL names them. */
+  replaced: z
+    .array(z.object({ serial, notAfter: z.int(), notBefore: z.int().optional() }))
+    .max(MAX_REPLACED)
     .optional(),
 });
 

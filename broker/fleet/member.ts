@@ -5,7 +5,7 @@ import { rawPublicKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
 import { AUTHORITY_DAYS, type Validity } from './authority.js';
-import { fingerprintOf, type Member } from './fleet_file.js';
+import { fingerprintOf, MAX_EARLIER, MAX_REPLACED, type Member } from './fleet_file.js';
 
 /** What a member is given, checked, and its row of the roster. */
 
@@ -28,10 +28,32 @@ export const keyFileOf = (id: string): { file: string } => ({ file: `${id}.key` 
 export function stillValid(roster: readonly Member[], now: number): Member[] {
   return roster
     .filter(({ role, notAfter }) => role !== 'newcomer' || notAfter > now)
-    .map(({ before, ...member }) => {
+    .map(({ before, replaced, ...member }) => {
       const good = (before ?? []).filter(({ notAfter }) => notAfter > now);
-      return good.length === 0 ? member : { ...member, before: good };
+      const bad = (replaced ?? []).filter(({ notAfter }) => notAfter > now);
+      return { ...member, ...(good.length > 0 && { before: good }), ...(bad.length > 0 && { replaced: bad }) };
     });
+}
+
+/** A member's certificates as those that are good no more, the newest first; of those from before serials were kept nothing is known. */
+export function replacedBy({ serial, notAfter, notBefore, before = [], replaced = [] }: Member): Member['replaced'] {
+  return [{ serial, notAfter, notBefore }, ...before].flatMap(replacedRow).concat(replaced).slice(0, MAX_REPLACED);
+}
+
+/** The row that is kept of a certificate which is good no more; none where its serial is not known. */
+export function replacedRow(row: Pick<Member, 'serial' | 'notAfter' | 'notBefore'>): NonNullable<Member['replaced']> {
+  const { serial, notAfter, notBefore } = row;
+  return serial === undefined ? [] : [{ serial, notAfter, ...(notBefore !== undefined && { notBefore }) }];
+}
+
+/**
+ * P-14.5: the serials of a member's certificates, hex, that a record with that `since` means. Where it is not known from when on one is
+ * valid, it is older than the newest.
+ */
+export function serialsMeant({ serial, notBefore = 0, before = [], replaced = [] }: Member, since: number): string[] {
+  return [{ serial, notBefore }, ...before, ...replaced]
+    .filter((row) => (row.notBefore ?? notBefore) <= since)
+    .flatMap((row) => row.serial ?? []);
 }
 
 /** @throws E_ID, E_ARGUMENT */
@@ -51,6 +73,15 @@ export function memberOf({ id, role, site, groups }: Identity, certificate: stri
   const serial = parsed.serialNumber.toLowerCase();
   const fingerprint = fingerprintOf(parsed.raw);
   return { id, role, site, groups: [...groups], fingerprint, notAfter, notBefore, serial };
+}
+
+/** P-13.12: the row of a member that was renewed; what it had stays good, save for what is more than the roster keeps. */
+export function renewedRow(member: Member, renewed: Member): Member {
+  const { fingerprint, notAfter, notBefore, serial, before = [], replaced = [] } = member;
+  const own = { fingerprint, notAfter, ...(notBefore !== undefined && { notBefore }), ...(serial && { serial }) };
+  const earlier = [own, ...before];
+  const gone = earlier.slice(MAX_EARLIER).flatMap(replacedRow);
+  return { ...renewed, before: earlier.slice(0, MAX_EARLIER), replaced: [...gone, ...replaced].slice(0, MAX_REPLACED) };
 }
 
 /** @throws E_ARGUMENT */

@@ -1,3 +1,4 @@
+import { UNKNOWN_TIME } from '../../shared/control/envelope.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 
@@ -21,7 +22,7 @@ export interface GuardRules {
 /** What a device says, by its newest status. */
 export interface Testimony {
   readonly device: string;
-  /** When its status was signed, by its own clock. Seconds since the epoch, as all times here. */
+  /** When its status was signed, by its own clock; 0 where it has none that it believes. Seconds since the epoch, as all times here. */
   readonly at: number;
   readonly reports: readonly { readonly device: string; readonly at: number }[];
 }
@@ -98,7 +99,7 @@ function counted(
   const believed = reports.filter((report) => {
     if (report.device === device || !members.has(report.device) || out.has(report.device)) return false;
     // A clock that was set back since, or a lie.
-    if (report.at > at || report.at > now + MAX_CLOCK_AHEAD_SECONDS) return false;
+    if ((at !== UNKNOWN_TIME && report.at > at) || report.at > now + MAX_CLOCK_AHEAD_SECONDS) return false;
     const since = restored.get(report.device) ?? Number.NEGATIVE_INFINITY;
     // A clock may be ahead by so much: what it saw before is not to count once more.
     return report.at >= now - windowSeconds && report.at > since + MAX_CLOCK_AHEAD_SECONDS;

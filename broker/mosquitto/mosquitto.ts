@@ -130,7 +130,7 @@ export async function compileAcl(fleetDir: string, standings?: Standings): Promi
   const file = await readFleetFile(fleetDir);
   if (standings === undefined) return aclOf(file, await readRegister(fleetDir));
   const { fleet, prefix, roster } = file;
-  return mosquittoAcl(fleet, prefix, roster, (member) => standings.of({ ...member, fleet }, member.notBefore ?? 0));
+  return mosquittoAcl(fleet, prefix, roster, (member) => standings.of(member, member.notBefore ?? 0));
 }
 
 function configuration({ fleetDir, host }: MosquittoOptions, port: number, runDir: string): string {

@@ -96,7 +96,7 @@ export class Revocations {
   }
 
   async #standingsNow(): Promise<Map<string, Standing>> {
-    const { fleet, roster } = await readFleetFile(this.#options.folder);
-    return new Map(roster.map((member) => [member.id, this.standings.of({ ...member, fleet }, member.notBefore ?? 0)]));
+    const { roster } = await readFleetFile(this.#options.folder);
+    return new Map(roster.map((member) => [member.id, this.standings.of(member, member.notBefore ?? 0)]));
   }
 }

@@ -4,11 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RevokedMessage } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
+import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
-import { adopt, messageOf, nextVersion, type Register, says } from './register.js';
+import type { Member } from '../fleet/fleet_file.js';
+import { serialsMeant } from '../fleet/member.js';
+import { adopt, messageOf, nextVersion, type Register, says, standingIn } from './register.js';
 import { confirmedOf, withConfirmed, writeRegister } from './register_file.js';
 import { RevokedTopic } from './revoked_topic.js';
-import { sealList } from './sealed_list.js';
+import { type OpenedList, sealList } from './sealed_list.js';
 
 /** Brings a register to the broker: read, written, and read back, as often as another operator comes in between. */
 
@@ -27,8 +30,7 @@ export interface PublicationOptions {
   /** Of an operator. */
   readonly credential: Credential;
   readonly folder: string;
-  /** Ids of the roster. */
-  readonly ids: readonly string[];
+  readonly roster: readonly Member[];
   /** Seconds since the epoch. */
   readonly now: () => number;
   /** Before the list is in the folder, where a broker may look and act at once: what else it then reads is to be there. */
@@ -55,13 +57,13 @@ export class ListPublication {
     await this.#topic.retained(RETAINED_WAIT_MS);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (attempt > 0) await this.#afterOthers(attempt);
-      const base = this.#withOthers(register);
+      const base = this.#withOthers(register, change);
       const wanted = change(base);
       if (attempt === 0 && (await this.#isInForce(wanted))) return wanted;
       const { spent, message } = await this.#send(wanted);
       const seen = await this.#topic.retained(READ_BACK_TIMEOUT_MS);
-      const other = this.#topic.newestOfOthers?.message;
-      if (other === undefined || other.version < message.version) {
+      const other = this.#topic.newestOfOthers;
+      if (other === undefined || other.message.version < message.version) {
         this.#checkHeld(seen?.own === true);
         const confirmed = withConfirmed(spent, message);
         await writeRegister(this.#options.folder, confirmed);
@@ -83,11 +85,15 @@ export class ListPublication {
     return true;
   }
 
-  /** A list that is newer than all that was confirmed here is of another operator, or of this one and never read back. */
-  #withOthers(register: Register): Register {
+  /**
+   * A list that is newer than all that was confirmed here is of another operator, or of this one and never read back. P-14.2: one of a
+   * signer that is named here, or by what is to be said, binds nobody; it has used up its number.
+   */
+  #withOthers(register: Register, change: (register: Register) => Register): Register {
     const other = this.#topic.newestOfOthers;
     if (other === undefined || other.message.version <= (confirmedOf(register)?.version ?? 0)) return register;
-    return adopt(register, other.message, other.by, this.#options.ids);
+    if (isNamed(register, other) || isNamed(change(register), other)) return register;
+    return adopt(register, other.message, other.by, ids(this.#options.roster), serialsIn(this.#options.roster));
   }
 
   async #afterOthers(attempt: number): Promise<void> {
@@ -97,8 +103,9 @@ export class ListPublication {
 
   async #send(wanted: Register): Promise<{ spent: Register; message: RevokedMessage }> {
     const { credential, folder, now, sealing } = this.#options;
-    const at = Math.floor(now());
-    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, at);
+    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, Math.floor(now()));
+    // P-14.2: no list has a number above its time.
+    const at = Math.max(version, Math.floor(now()));
     const message = messageOf(wanted, credential.identity.fleet, version, at);
     // The number is spent before it is used: two lists of one number would split the fleet (P-14.2).
     const spent = { ...wanted, version };
@@ -106,6 +113,9 @@ export class ListPublication {
     await sealing?.(spent);
     const envelope = await sealList(folder, message, credential);
     this.#topic.expectOwn(envelope);
+    // Ready before it waits: against a thief who spends each number as its second begins, who is first has it.
+    const early = at - MAX_CLOCK_AHEAD_SECONDS - now();
+    if (early > 0) await sleep(Math.ceil(early * 1000));
     await this.#confirmed(envelope);
     return { spent, message };
   }
@@ -132,4 +142,16 @@ export class ListPublication {
     const { topic } = this.#topic;
     throw new ChunkmeshError('E_BROKER_REFUSED', `${this.#link.broker} does not hold what was published on ${topic}`);
   }
+}
+
+const isNamed = (register: Register, { by, notBefore }: OpenedList): boolean =>
+  standingIn(register, by, notBefore) !== 'good';
+const ids = (roster: readonly Member[]): string[] => roster.map(({ id }) => id);
+
+function serialsIn(roster: readonly Member[]): (device: string, since: number) => readonly string[] {
+  const members = new Map(roster.map((member) => [member.id, member]));
+  return (device, since) => {
+    const member = members.get(device);
+    return member === undefined ? [] : serialsMeant(member, since);
+  };
 }

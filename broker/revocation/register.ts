@@ -12,13 +12,16 @@ import {
   unpackRecords,
 } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_REVOKED_ENTRIES } from '../../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../../shared/limits.js';
 
 /** Who is revoked, since when, by whom and why: what the fleet folder keeps, and the list that is made of it (P-14.1). Pure. */
 
 export const MAX_REASON_CHARACTERS = 256;
 /** A certificate each time a member was enrolled anew and revoked again. */
 const MAX_SERIALS = 64;
+
+/** How long a list may wait for its number to be of its time; who spends numbers ahead could keep an operator waiting for ever. */
+export const MAX_NUMBER_WAIT_SECONDS = 3;
 
 /** Nothing that a terminal would obey. */
 const reason = z
@@ -61,22 +64,51 @@ export function entryOf(register: Register, device: string): Entry | undefined {
   return register.entries.find((entry) => entry.name === name);
 }
 
+/** P-14.11: what is said of a member does not take back what was said before it and is worse for it; taking it off all lists does. */
+const GRAVITY: Readonly<Record<Standing, number>> = { good: 0, quarantined: 1, wiped: 2, revoked: 3 };
+
+export const graver = (one: Standing, other: Standing = 'good'): Standing =>
+  GRAVITY[one] >= GRAVITY[other] ? one : other;
+
 /**
- * A member on a list, in the place of where it was. Said again of the same certificate it stays as it is, so that the command may be run twice.
+ * A member on a list, in the place of where it was: on the graver of the two where the certificate is meant by what was said before.
+ * Said again, it means the certificates that were made since, too.
  * @param notBefore of its newest certificate, where that is known
  * @throws E_REVOCATION_FULL
  */
 export function withEntry(register: Register, entry: Entry, notBefore = 0): Register {
   const before = register.entries.find(({ name }) => name === entry.name);
-  if (before?.list === entry.list && before.since >= notBefore) return register;
   // What was meant before is meant still: a certificate is not good again because its holder has another one.
   const serials = [...new Set([...(before?.serials ?? []), ...entry.serials])].slice(-MAX_SERIALS);
-  const since = Math.max(before?.since ?? 0, entry.since, notBefore);
   const others = register.entries.filter(({ name }) => name !== entry.name);
-  if (others.length >= MAX_REVOKED_ENTRIES) {
+  if (before !== undefined && before.since >= notBefore && GRAVITY[before.list] > GRAVITY[entry.list]) {
+    return serials.length === before.serials.length
+      ? register
+      : { ...register, entries: [...others, { ...before, serials }] };
+  }
+  const since = Math.max(before?.since ?? 0, entry.since, notBefore);
+  const after = { ...entry, since, serials };
+  const entries = [...withRoom(others, [after]), after];
+  if (entries.length > MAX_REVOKED_ENTRIES) {
     throw new ChunkmeshError('E_REVOCATION_FULL', `${others.length} members are on the list already`);
   }
-  return { ...register, entries: [...others, { ...entry, since, serials }] };
+  return { ...register, entries };
+}
+
+/**
+ * Without as many as have to go for `wanted`, where there are such that the roster does not know: who stole an operator's key may have
+ * filled the list with names of nobody. Those of a signer that is listed itself go first.
+ */
+function withRoom(entries: readonly Entry[], wanted: readonly Entry[]): readonly Entry[] {
+  const excess = entries.length + wanted.length - MAX_REVOKED_ENTRIES;
+  if (excess <= 0) return entries;
+  const foreign = entries.filter(({ device }) => device === undefined);
+  const listed = new Set([...entries, ...wanted].map(({ name }) => name));
+  const listedSigners = new Set([...new Set(foreign.map(({ by }) => by))].filter((by) => listed.has(recordName(by))));
+  const first = foreign.filter(({ by }) => listedSigners.has(by));
+  const others = foreign.filter(({ by }) => !listedSigners.has(by));
+  const gone = new Set([...first, ...others].slice(0, excess));
+  return entries.filter((entry) => !gone.has(entry));
 }
 
 export function withoutEntry(register: Register, device: string): Register {
@@ -97,37 +129,48 @@ export function says(message: RevokedMessage, register: Register): boolean {
 }
 
 /**
- * P-14.2: the number of the next list, above all that were ever used.
- * @param at seconds since the epoch @throws E_REVOCATION_ROLLBACK where that would be above its time
+ * P-14.2: the number of the next list, above all that were ever used. It may be ahead of its time by as much as a list may be, and a list
+ * waits for it for a moment: else who steals an operator's key could hold back every list by numbers of its own.
+ * @param at seconds since the epoch @throws E_REVOCATION_ROLLBACK where it is further ahead than that
  */
 export function nextVersion(register: Register, retained: RevokedMessage | undefined, at: number): number {
   const version = Math.max(register.version, retained?.version ?? 0) + 1;
-  if (version <= at) return version;
-  const ahead = `revocation list ${version - 1} was used before its time: in ${version - at} s the next one may be published`;
+  if (version <= at + MAX_CLOCK_AHEAD_SECONDS + MAX_NUMBER_WAIT_SECONDS) return version;
+  const ahead = `revocation list ${version - 1} was used before its time by this clock: in ${version - at} s the next one may be published`;
   throw new ChunkmeshError('E_REVOCATION_ROLLBACK', ahead);
 }
 
 /**
  * The register after a newer list of another operator: who is on it, with what is known here of each.
  * @param ids of the roster: a record names its member by a hash
+ * @param serialsOf the certificates of a member that a record with that `since` means
  */
-export function adopt(register: Register, message: RevokedMessage, by: string, ids: Iterable<string>): Register {
+export function adopt(
+  register: Register,
+  message: RevokedMessage,
+  by: string,
+  ids: Iterable<string>,
+  serialsOf: (device: string, since: number) => readonly string[] = () => [],
+): Register {
   const idOf = new Map<string, string>();
   for (const id of ids) idOf.set(recordName(id), id);
+  const entryBefore = new Map(register.entries.map((entry) => [entry.name, entry]));
   const entries = LISTS.flatMap((list) =>
     unpackRecords(message[list]).map(({ name, since }): Entry => {
-      const known = register.entries.find((entry) => entry.name === name);
-      if (known !== undefined) return { ...known, list, since };
-      const device = idOf.get(name);
-      const foreign = { by, reason: 'by another operator', serials: [], at: Math.min(message.at, MAX_SINCE) };
-      return { name, ...(device !== undefined && { device }), list, since, ...foreign };
+      const known = entryBefore.get(name);
+      const device = known?.device ?? idOf.get(name);
+      const found = device === undefined ? [] : serialsOf(device, since);
+      const serials = [...new Set([...(known?.serials ?? []), ...found])].slice(-MAX_SERIALS);
+      const foreign = { by, reason: 'by another operator', at: Math.min(message.at, MAX_SINCE) };
+      return { ...(known ?? foreign), name, ...(device !== undefined && { device }), list, since, serials };
     }),
   );
   // What was said here since, and did not get through, is not forgotten over it.
   const named = new Set(entries.map(({ name }) => name));
   const unsent = register.entries.filter(({ name, at }) => at > message.at && !named.has(name));
   const version = Math.max(register.version, message.version);
-  return { ...register, version, entries: [...entries, ...unsent].slice(0, MAX_REVOKED_ENTRIES) };
+  const all = [...unsent, ...withRoom(entries, unsent)];
+  return { ...register, version, entries: all.slice(0, MAX_REVOKED_ENTRIES) };
 }
 
 /** P-14.5, of the register itself. @param notBefore of the certificate, seconds since the epoch */

@@ -2,14 +2,15 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkId } from '../../shared/control/ids.js';
-import { type ListName, recordName, type Standing } from '../../shared/control/revocation.js';
+import { type ListName, MAX_SINCE, recordName, type Standing } from '../../shared/control/revocation.js';
 import { mayPublish, topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import { Fleet } from '../fleet/fleet.js';
-import { type Member, readFleetFile } from '../fleet/fleet_file.js';
+import { type FleetFile, type Member, readFleetFile } from '../fleet/fleet_file.js';
 import { withFleetLock } from '../fleet/fleet_lock.js';
+import { serialsMeant } from '../fleet/member.js';
 import { connectMember } from '../member_link.js';
 import { hasAuthority, writeAcl } from './broker_files.js';
 import { ListPublication, type PublicationOptions } from './publication.js';
@@ -45,6 +46,8 @@ export interface RevocationOptions {
 export interface Listing {
   readonly device: string;
   readonly standing: Standing;
+  /** Where it was before, if it was on another list. */
+  readonly was?: ListName;
   /** The number of the list that says so. */
   readonly version: number;
   /** Whether `broker/ca.crl` says so too: it needs the CA's key, which may be elsewhere. */
@@ -55,9 +58,9 @@ export interface Listing {
 const sinceAt = (now: number): number => Math.floor(now) - 1;
 
 /**
- * P-14.1. Run twice it is as run once.
- * @throws E_ID, E_ARGUMENT, E_DEVICE_UNKNOWN, E_MESSAGE_UNTRUSTED, E_REVOCATION_* before anything is written; E_BROKER_*, E_TIMEOUT once
- *   the fleet folder says so: `publishList` says it to the broker
+ * P-14.1, P-14.11. Who is on a graver list stays there.
+ * @throws E_ID, E_ARGUMENT, E_DEVICE_UNKNOWN, E_MESSAGE_UNTRUSTED, E_PEER_REVOKED, E_REVOCATION_FULL before anything is written; E_BROKER_*,
+ *   E_TIMEOUT, E_REVOCATION_ROLLBACK once the fleet folder says so: `publishList` says it to the broker
  */
 export async function putOnList(
   options: RevocationOptions,
@@ -69,12 +72,12 @@ export async function putOnList(
   const now = options.now ?? (() => Date.now() / 1000);
   const by = options.credential.identity.id;
   const change = async (member: Member | undefined): Promise<(register: Register) => Register> => {
-    const { serial, notBefore } = member === undefined ? {} : await certificateOf(options.fleetFolder, member);
+    const known = member === undefined ? {} : await certificateOf(options.fleetFolder, member);
     const entry = {
       ...{ name: recordName(device), device, list, since: sinceAt(now()), at: Math.floor(now()), by, reason },
-      serials: [{ serial }, ...(member?.before ?? [])].flatMap((one) => one.serial ?? []),
+      serials: member === undefined ? [] : serialsMeant({ ...member, ...known }, MAX_SINCE),
     };
-    return (register) => withEntry(register, entry, notBefore);
+    return (register) => withEntry(register, entry, known.notBefore);
   };
   const isKnown = (member: Member | undefined): boolean => member !== undefined || options.forceId === true;
   return changed(options, device, isKnown, change);
@@ -111,32 +114,42 @@ async function changed(
     if (!isKnown(member, register)) {
       throw new ChunkmeshError('E_DEVICE_UNKNOWN', `${device} is not in the roster of ${fleetFolder}`);
     }
-    const after = await bring(options, register, await makeChange(member));
+    const change = await makeChange(member);
+    let was: ListName | undefined;
+    const after = await bring(options, register, (base) => {
+      was = entryOf(base, device)?.list;
+      return change(base);
+    });
     const { version } = after;
-    return { device, standing: standingIn(after, device), version, crl: await hasAuthority(fleetFolder) };
+    const standing = standingIn(after, device);
+    const crl = await hasAuthority(fleetFolder);
+    return { device, standing, ...(was !== undefined && was !== standing && { was }), version, crl };
   });
 }
 
-/** The folder first: a broker that reads it, or is away, has the change all the same. */
+/** The folder first: a broker that reads it, or is away, has the change all the same; so has one whose list a thief keeps from us. */
 async function bring(
   options: RevocationOptions,
   register: Register,
-  change: (register: Register) => Register,
+  plain: (register: Register) => Register,
 ): Promise<Register> {
   const { fleetFolder: folder, credential, broker, now = () => Date.now() / 1000 } = options;
-  const { roster } = await readFleetFile(folder);
-  const publication: Omit<PublicationOptions, 'sealing'> = { credential, folder, ids: roster.map(({ id }) => id), now };
-  const files = (of: Register): Promise<void> => writeBrokerFiles(folder, of);
+  const file = await readFleetFile(folder);
+  const change = signedBy(credential, plain);
+  const wanted = change(register);
+  if (wanted !== register) await record(folder, file, { ...wanted, version: wanted.version + 1 });
+  const publication = { credential, folder, roster: file.roster, now };
   let link: ControlLink;
   try {
     link = await connectMember(credential, broker);
   } catch (error) {
-    await recordAlone(publication, change(register), register);
+    if (wanted !== register) await sealAlone(publication, wanted);
     throw error;
   }
   try {
-    const after = await new ListPublication(link, { ...publication, sealing: files }).run(register, change);
-    await files(after);
+    const sealing = (of: Register): Promise<void> => writeBrokerFiles(folder, file, of);
+    const after = await new ListPublication(link, { ...publication, sealing }).run(register, change);
+    await sealing(after);
     await options.published?.(link, after);
     return after;
   } finally {
@@ -144,23 +157,36 @@ async function bring(
   }
 }
 
-/** There is no broker now. */
-async function recordAlone(
-  { credential, folder, now }: Omit<PublicationOptions, 'sealing'>,
-  wanted: Register,
-  before: Register,
-): Promise<void> {
-  if (wanted === before) return;
-  const at = Math.floor(now());
-  const version = nextVersion(wanted, undefined, at);
-  const spent = { ...wanted, version };
-  await writeRegister(folder, spent);
-  await writeBrokerFiles(folder, spent);
-  await sealList(folder, messageOf(spent, credential.identity.fleet, version, at), credential);
+/**
+ * P-14.2: a list whose signer is named, by itself or by the one before it, is refused by everybody: it would end revocation.
+ * @throws E_PEER_REVOKED
+ */
+function signedBy(
+  { identity: { id }, notBefore }: Credential,
+  change: (register: Register) => Register,
+): (register: Register) => Register {
+  const checked = (register: Register): Register => {
+    if (standingIn(register, id, notBefore) === 'good') return register;
+    const why = `the list would name ${id}, who signs it, and be refused by everybody: use the bundle of another operator`;
+    throw new ChunkmeshError('E_PEER_REVOKED', why);
+  };
+  return (register) => checked(change(checked(register)));
 }
 
-async function writeBrokerFiles(folder: string, register: Register): Promise<void> {
-  await writeAcl(folder, await readFleetFile(folder), register);
+/** There is no broker now. */
+async function sealAlone({ credential, folder, now }: PublicationOptions, wanted: Register): Promise<void> {
+  const version = nextVersion(wanted, undefined, Math.floor(now()));
+  const at = Math.max(version, Math.floor(now()));
+  await sealList(folder, messageOf(wanted, credential.identity.fleet, version, at), credential);
+}
+
+async function record(folder: string, file: FleetFile, register: Register): Promise<void> {
+  await writeRegister(folder, register);
+  await writeBrokerFiles(folder, file, register);
+}
+
+async function writeBrokerFiles(folder: string, file: FleetFile, register: Register): Promise<void> {
+  await writeAcl(folder, file, register);
   if (await hasAuthority(folder)) await (await Fleet.open(folder)).writeCrl(register);
 }
 

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { checkNotFromFuture, openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
 import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
 import { RevocationList, type RevokedMessage } from '../../shared/control/revocation.js';
 import { topics } from '../../shared/control/topics.js';
@@ -28,7 +28,7 @@ export interface OpenedList extends SealedList {
 
 /**
  * P-14.2: what an envelope on the topic of the list says, for who has no memory of its own.
- * @param now seconds since the epoch @throws as openEnvelope and decodeMessage; E_MESSAGE_UNTRUSTED, E_PEER_REVOKED
+ * @param now seconds since the epoch @throws as openEnvelope and decodeMessage; E_MESSAGE_UNTRUSTED, E_MESSAGE_TIME, E_PEER_REVOKED
  */
 export function openList(
   { prefix, fleet, verifier }: { prefix: string; fleet: string; verifier: CertificateVerifier },
@@ -40,6 +40,8 @@ export function openList(
   if (message.fleet !== fleet) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `revocation list of fleet ${message.fleet}`);
   }
+  // P-3.6: a list of the far future would be the newest for ever, and with it the key that signed it.
+  checkNotFromFuture(message.at, now);
   const list = RevocationList.of(message);
   const { id } = signer.identity;
   if (list.standing(id, signer.notBefore) !== 'good') {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { RevocationList, type Standing } from '../../shared/control/revocation.js';
 import type { Identity } from '../../shared/control/topics.js';
+import { ChunkmeshError, type ErrorCode } from '../../shared/errors.js';
 import { CertificateVerifier } from '../../shared/identity/certificate.js';
 import { openList, readSealedList, sealedListVersion, writeSealedList } from './sealed_list.js';
 
@@ -8,6 +9,8 @@ import { openList, readSealedList, sealedListVersion, writeSealedList } from './
 
 /** So many lists that are refused are told of: whoever may publish on the topic could fill a log. */
 const MOST_TOLD = 16;
+/** A host whose clock is behind at its start finds so what is good. */
+const UNTIMELY: ReadonlySet<ErrorCode> = new Set(['E_MESSAGE_TIME', 'E_CERT_EXPIRED']);
 
 export class Standings {
   readonly #folder: string;
@@ -34,7 +37,7 @@ export class Standings {
   }
 
   /** @param notBefore of the client's certificate, seconds since the epoch */
-  of({ id }: Identity, notBefore: number): Standing {
+  of({ id }: Pick<Identity, 'id'>, notBefore: number): Standing {
     return this.#list.standing(id, notBefore);
   }
 
@@ -42,35 +45,35 @@ export class Standings {
   async refresh(): Promise<boolean> {
     const version = await sealedListVersion(this.#folder);
     if (version === this.#fileVersion) return false;
-    this.#fileVersion = version;
     const envelope = await readSealedList(this.#folder);
-    return envelope !== null && this.#take(envelope);
+    const taken = envelope === null ? 'refused' : this.#take(envelope);
+    // Where the clock is behind it is looked at again: this list is good once that is right.
+    if (taken !== 'untimely') this.#fileVersion = version;
+    return taken === 'taken';
   }
 
   /** A message on the topic of the list, of whoever may publish there. @returns whether it is in force now. */
   heard(envelope: Uint8Array): boolean {
-    if (!this.#take(envelope)) return false;
+    if (this.#take(envelope) !== 'taken') return false;
     // The operator's folder may be elsewhere: without it, the list of a broker that restarts would be an old one.
-    const kept = writeSealedList(this.#folder, envelope).then(async () => {
-      this.#fileVersion = await sealedListVersion(this.#folder);
-    });
+    const kept = writeSealedList(this.#folder, envelope);
     kept.catch((error: unknown) => this.#log.warn({ err: error }, 'the revocation list cannot be kept for a restart'));
     return true;
   }
 
   /** P-14.2 */
-  #take(envelope: Uint8Array): boolean {
+  #take(envelope: Uint8Array): 'taken' | 'refused' | 'untimely' {
     try {
       const { list, by, notBefore } = openList(this.#of, envelope, Date.now() / 1000);
-      if (list.version <= this.#list.version) return false;
+      if (list.version <= this.#list.version) return 'refused';
       if (this.#list.standing(by, notBefore) !== 'good') throw new Error(`signed by ${by}, who is revoked`);
       this.#list = list;
       this.#envelope = envelope;
       this.#log.info({ version: list.version, entries: list.size }, 'revocation list');
-      return true;
+      return 'taken';
     } catch (error) {
       if (++this.#told <= MOST_TOLD) this.#log.warn({ reason: String(error) }, 'refused a revocation list');
-      return false;
+      return error instanceof ChunkmeshError && UNTIMELY.has(error.code) ? 'untimely' : 'refused';
     }
   }
 }

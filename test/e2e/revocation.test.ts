@@ -86,7 +86,7 @@ const scenes = (kind: 'embedded' | 'mosquitto'): void => {
     const other = fleet.agent('cam-2');
     await other.event('complete');
     expect(warned(seed, 'E_INTERNAL')).toBe(false);
-    expect(await fleet.say('revoke', 'cam-1', '--reason', 'stolen')).toMatchObject({ version: 2 });
+    expect(await fleet.say('revoke', 'cam-1', '--reason', 'stolen')).toMatchObject({ version: 3 });
     const { entries } = await fleet.say('revoked');
     expect(entries).toMatchObject([{ device: 'cam-1', list: 'revoked', by: 'operator', reason: 'stolen' }]);
 

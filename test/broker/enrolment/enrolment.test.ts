@@ -1,10 +1,14 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Asker, Enrolment, type EnrolmentOptions, type Issued } from '../../../broker/enrolment/enrolment.js';
 import { readTokens, type TokenRow, writeTokens } from '../../../broker/enrolment/token_file.js';
 import { Fleet } from '../../../broker/fleet/fleet.js';
 import { fingerprintOf } from '../../../broker/fleet/fleet_file.js';
+import { putOnList } from '../../../broker/revocation/revoke.js';
+import { readSealedList } from '../../../broker/revocation/sealed_list.js';
+import { Standings } from '../../../broker/revocation/standings.js';
 import { SigningKey } from '../../../shared/crypto/signature.js';
 import { readToken } from '../../../shared/enrolment/token.js';
 import { ChunkmeshError } from '../../../shared/errors.js';
@@ -185,6 +189,47 @@ describe('P-13.10 a token', () => {
     const token = await oneToken();
     const both = await Promise.all(['cam-1', 'cam-2'].map((id) => codeOf(ask(token, id, SigningKey.generate()))));
     expect(both.sort()).toEqual(['E_TOKEN_USED', 'accepted']);
+  });
+});
+
+describe('P-14.6 whom the list names', () => {
+  const revokeIn = async (folder: string, id: string, forceId = false): Promise<void> => {
+    const options = {
+      fleetFolder: folder,
+      credential: await fleet.credential('operator'),
+      broker: 'mqtts://127.0.0.1:1',
+    };
+    expect(await codeOf(putOnList({ ...options, forceId }, id, 'revoked', 'stolen'))).toBe('E_BROKER_UNREACHABLE');
+  };
+  const standings = (): Standings => new Standings(fleet.folder, fleet.fleet, pino({ level: 'silent' }));
+
+  it('gets no other certificate, also where another folder published it, and the list alone says so', async () => {
+    await fleet.enroll('cam-1');
+    const { key, ...asker } = await memberAsker('cam-1');
+    const elsewhere = join(fleet.root, 'copy');
+    await cp(fleet.folder, elsewhere, { recursive: true });
+    await revokeIn(elsewhere, 'cam-1');
+    const list = standings();
+    now = START + 250 * DAY;
+    const registrar = await enrolment({ list });
+    expect(await registrar.standing('cam-1', asker.signer.notBefore)).toBe('good');
+    expect(list.heard((await readSealedList(elsewhere)) ?? new Uint8Array())).toBe(true);
+    expect(await registrar.standing('cam-1', asker.signer.notBefore)).toBe('revoked');
+    expect(await codeOf(registrar.answer(asker, makeRequest('cam-1', key)))).toBe('E_RENEWAL_REFUSED');
+  });
+
+  it('makes nobody a member by its token', async () => {
+    const token = await oneToken();
+    await revokeIn(fleet.folder, askerOf(token).signer.identity.id);
+    expect(await codeOf(ask(token, 'evil', SigningKey.generate()))).toBe('E_PEER_REVOKED');
+    expect(await rosterOf()).not.toContainEqual(expect.objectContaining({ id: 'evil' }));
+  });
+
+  it('and whom the roster does not know is no id that a token gives', async () => {
+    const token = await oneToken();
+    await revokeIn(fleet.folder, 'ghost', true);
+    expect(await codeOf(ask(token, 'ghost', SigningKey.generate()))).toBe('E_DEVICE_EXISTS');
+    expect(await codeOf(ask(token, 'cam-1', SigningKey.generate()))).toBe('accepted');
   });
 });
 

@@ -28,7 +28,11 @@ const member: Member = {
 
 function joined(over: Partial<JoinCase> = {}): string {
   const request = { id: 'cam-1', publicKey: own };
-  const decision = decideJoin({ token, newcomer: holder(bootstrap), request, member: undefined, now: NOW, ...over });
+  const decision = decideJoin({
+    ...{ token, newcomer: holder(bootstrap), request, member: undefined, now: NOW },
+    standing: { newcomer: 'good', id: 'good' },
+    ...over,
+  });
   return decision.what === 'refuse' ? decision.code : decision.what;
 }
 
@@ -59,6 +63,20 @@ describe('P-13.10 a newcomer is refused', () => {
 
   it('for an id that is in the roster, whoever has it', () => {
     expect(joined({ member })).toBe('E_DEVICE_EXISTS');
+  });
+
+  it('that is revoked itself, whatever it asks, and is not told so (P-14.6)', () => {
+    for (const newcomer of ['revoked', 'quarantined', 'wiped'] as const) {
+      expect(joined({ standing: { newcomer, id: 'good' }, token: undefined })).toBe('E_PEER_REVOKED');
+    }
+  });
+
+  it('for an id that a list names, also where it came before', () => {
+    for (const id of ['revoked', 'quarantined', 'wiped'] as const) {
+      const standing = { newcomer: 'good', id } as const;
+      expect(joined({ standing })).toBe('E_DEVICE_EXISTS');
+      expect(joined({ standing, token: { ...token, used }, member })).toBe('E_DEVICE_EXISTS');
+    }
   });
 
   it('with the key of the token itself, which others have seen', () => {
@@ -124,6 +142,27 @@ describe('P-13.11 a registrar looks at so much', () => {
     expect(['a', 'b', 'c'].map((who) => pace.take(who, 0))).toEqual([true, true, false]);
     expect(pace.take('c', 500)).toBe(true);
     expect(pace.take('d', 500)).toBe(false);
+  });
+
+  it('of forty that ask as often as they may, and of one that asks every five seconds all the same', () => {
+    const pace = new Pace({ eachMs: 500, perSecond: 20, remembered: 20_000 });
+    let [asked, heard] = [0, 0];
+    for (let now = 0; now < 120_000; now += 5) {
+      for (let i = 0; i < 40; i++) if ((now + i * 12) % 500 < 5) pace.take(`loud-${i}`, now);
+      if (now % 5000 !== 1235) continue;
+      asked++;
+      if (pace.take('quiet', now)) heard++;
+    }
+    expect([heard, asked]).toEqual([24, 24]);
+  });
+
+  it('of all: half of it is kept for who was quiet for eight gaps', () => {
+    const pace = new Pace({ eachMs: 500, perSecond: 4, remembered: 10 });
+    expect(['a', 'b', 'c'].map((who) => pace.take(who, 0))).toEqual([true, true, true]);
+    expect([pace.take('a', 500), pace.take('a', 750), pace.take('a', 1000)]).toEqual([true, false, true]);
+    expect(['d', 'e', 'f', 'g'].map((who) => pace.take(who, 1000))).toEqual([true, true, true, false]);
+    expect(pace.take('b', 1250)).toBe(false);
+    expect(pace.take('b', 4000)).toBe(true);
   });
 
   it('of whom it remembers, a number that does not grow', () => {

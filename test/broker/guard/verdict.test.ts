@@ -50,6 +50,11 @@ describe('P-15.3 a device is thrown out', () => {
     expect([below.guilty, below.accused]).toEqual([[], [accusation]]);
   });
 
+  it('by reporters that have no clock which they believe, whose status is of the time 0 (P-3.6)', () => {
+    expect(guilty([saidAt('d0', NOW - 60, 0), saidAt('d1', NOW - 60, 0)])).toEqual(['m']);
+    expect(guilty([saidAt('d0', NOW - 8 * DAY, 0), saidAt('d1', NOW + 301, 0)])).toEqual([]);
+  });
+
   it('by none where nobody says anything', () => {
     expect(judged([])).toEqual({ guilty: [], contested: [], accused: [], suspicious: [] });
   });

@@ -4,6 +4,7 @@ import {
   EMPTY,
   type Entry,
   entryOf,
+  MAX_NUMBER_WAIT_SECONDS,
   messageOf,
   nextVersion,
   type Register,
@@ -14,7 +15,7 @@ import {
   withoutEntry,
 } from '../../../broker/revocation/register.js';
 import { type ListName, RevocationList, recordName } from '../../../shared/control/revocation.js';
-import { MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
 import { codeOf } from '../../support/members.js';
 
 const AT = 1_800_000_000;
@@ -44,10 +45,10 @@ describe('P-14.1 a register', () => {
     expect(entryOf(register, 'a')).toMatchObject({ list: 'revoked', since: 200 });
   });
 
-  it('is the same when the same is said of the same certificate again', () => {
-    const register = of(entry('a'));
-    expect(withEntry(register, entry('a', 'revoked', { since: 300, reason: 'again' }), 100)).toBe(register);
-    expect(withoutEntry(register, 'b')).toBe(register);
+  it('means certificates that were made since it was said, where that was not here, when it is said again', () => {
+    const again = withEntry(of(entry('a')), entry('a', 'revoked', { since: 300, reason: 'again' }));
+    expect(standingIn(again, 'a', 300)).toBe('revoked');
+    expect(withoutEntry(again, 'b')).toBe(again);
   });
 
   it('P-14.5 means a certificate that was made since, too, when it is said again; and those before still', () => {
@@ -60,9 +61,81 @@ describe('P-14.1 a register', () => {
     const entries = Array.from({ length: MAX_REVOKED_ENTRIES }, (_, i) => entry(`d${i}`));
     const full: Register = { ...EMPTY, entries };
     expect(codeOf(() => withEntry(full, entry('one-more')))).toBe('E_REVOCATION_FULL');
-    expect(withEntry(full, entry('d7', 'wiped')).entries).toHaveLength(MAX_REVOKED_ENTRIES);
+    expect(withEntry(full, entry('d7')).entries).toHaveLength(MAX_REVOKED_ENTRIES);
     const less = { ...EMPTY, entries: entries.slice(1) };
     expect(withEntry(less, entry('one-more')).entries).toHaveLength(MAX_REVOKED_ENTRIES);
+  });
+});
+
+describe('P-14.11 what is said of a member', () => {
+  it.each([
+    ['revoked', 'quarantined', 'revoked'],
+    ['revoked', 'wiped', 'revoked'],
+    ['wiped', 'quarantined', 'wiped'],
+    ['wiped', 'revoked', 'revoked'],
+    ['quarantined', 'wiped', 'wiped'],
+    ['quarantined', 'revoked', 'revoked'],
+  ] as const)('%s, and %s after it, leaves it %s', (before, after, then) => {
+    const register = withEntry(of(entry('a', before)), entry('a', after, { since: 200, serials: ['2b'] }), 90);
+    expect(standingIn(register, 'a', 90)).toBe(then);
+    expect(entryOf(register, 'a')?.serials).toEqual(['1a', '2b']);
+  });
+
+  it('is where it was, with who said so and why, where that is graver; said again there is nothing to publish', () => {
+    const register = of(entry('a', 'revoked', { reason: 'stolen' }));
+    expect(withEntry(register, entry('a', 'quarantined', { by: 'guard', since: 200 }), 90)).toBe(register);
+  });
+
+  it('is of a certificate that what was said before does not mean, however grave that was', () => {
+    const register = withEntry(of(entry('a', 'revoked')), entry('a', 'quarantined', { since: 200 }), 101);
+    expect(standingIn(register, 'a', 101)).toBe('quarantined');
+  });
+
+  it('leaves a revocation of another operator as it is, when a guard comes after it', () => {
+    const theirs = messageOf(of(entry('cam-1', 'revoked', { since: 200 })), 'plant', 5, AT);
+    const after = withEntry(
+      adopt(EMPTY, theirs, 'op-2', ['cam-1']),
+      entry('cam-1', 'quarantined', { since: 210, by: 'guard' }),
+      100,
+    );
+    expect(standingIn(after, 'cam-1', 100)).toBe('revoked');
+  });
+
+  it('is not good again when it is taken off, but for that', () => {
+    expect(standingIn(withoutEntry(of(entry('a')), 'a'), 'a')).toBe('good');
+  });
+});
+
+describe('P-14.2 a list that a thief filled', () => {
+  const made = (by: string, count: number): Entry[] =>
+    Array.from({ length: count }, (_, i) => {
+      const { device, ...unknown } = entry(`${by}-${i}`, 'revoked', { by });
+      return { ...unknown, name: recordName(`${device}`) };
+    });
+
+  it('has room for the thief, and loses names of nobody', () => {
+    const full = messageOf({ ...EMPTY, entries: made('thief', MAX_REVOKED_ENTRIES) }, 'plant', 5, AT);
+    const after = withEntry(adopt(EMPTY, full, 'thief', []), entry('thief'));
+    expect(after.entries).toHaveLength(MAX_REVOKED_ENTRIES);
+    expect(standingIn(after, 'thief')).toBe('revoked');
+  });
+
+  it('loses those that a signer put there who is listed, before those of another operator', () => {
+    const [theirs, thiefs] = [made('op-2', 5), made('thief', 5)];
+    const known = Array.from({ length: MAX_REVOKED_ENTRIES - 10 }, (_, i) => entry(`d${i}`));
+    const full: Register = { ...EMPTY, entries: [...theirs, ...known, ...thiefs] };
+    const { entries } = withEntry(full, entry('thief'));
+    expect(entries.filter(({ by }) => by === 'op-2')).toHaveLength(5);
+    expect(entries.filter(({ by }) => by === 'thief')).toHaveLength(4);
+    expect(entries.filter(({ by }) => by === 'operator')).toHaveLength(known.length + 1);
+  });
+
+  it('does not push out what was said here and did not get through', () => {
+    const full = messageOf({ ...EMPTY, entries: made('thief', MAX_REVOKED_ENTRIES) }, 'plant', 5, AT);
+    const adopted = adopt(of(entry('late', 'revoked', { at: AT + 1 })), full, 'thief', []);
+    expect(adopted.entries).toHaveLength(MAX_REVOKED_ENTRIES);
+    expect(standingIn(adopted, 'late')).toBe('revoked');
+    expect(registerSchema.safeParse(adopted).success).toBe(true);
   });
 });
 
@@ -73,9 +146,16 @@ describe('P-14.2 the number of a list', () => {
     expect(nextVersion({ ...EMPTY, version: 7 }, messageOf(EMPTY, 'plant', 12, AT), AT)).toBe(13);
   });
 
-  it('is never above its time, which a stolen key may have reached', () => {
-    expect(nextVersion({ ...EMPTY, version: AT - 1 }, undefined, AT)).toBe(AT);
-    expect(codeOf(() => nextVersion({ ...EMPTY, version: AT }, undefined, AT))).toBe('E_REVOCATION_ROLLBACK');
+  it('is ahead of its time by as much as a list may be, so that who stole a key cannot hold back every list', () => {
+    const ahead = (seconds: number) => messageOf(EMPTY, 'plant', AT + seconds, AT + seconds);
+    expect(nextVersion(EMPTY, ahead(MAX_CLOCK_AHEAD_SECONDS), AT)).toBe(AT + MAX_CLOCK_AHEAD_SECONDS + 1);
+    expect(nextVersion({ ...EMPTY, version: AT + 300 }, ahead(5), AT)).toBe(AT + 301);
+  });
+
+  it('is not further ahead than a list can wait for: the clock is wrong then', () => {
+    const most = AT + MAX_CLOCK_AHEAD_SECONDS + MAX_NUMBER_WAIT_SECONDS;
+    expect(nextVersion({ ...EMPTY, version: most - 1 }, undefined, AT)).toBe(most);
+    expect(codeOf(() => nextVersion({ ...EMPTY, version: most }, undefined, AT))).toBe('E_REVOCATION_ROLLBACK');
   });
 });
 
@@ -93,6 +173,20 @@ describe('a list of another operator', () => {
     expect(entryOf(adopted, 'x')).not.toHaveProperty('device');
     expect(entryOf(adopted, 'gone')).toBeUndefined();
     expect(registerSchema.safeParse(adopted).success).toBe(true);
+  });
+
+  it('brings the serials that the roster has, which a record has not: a CRL names them', () => {
+    const serialsOf = (device: string, since: number): string[] => [`${device.length}${since}`];
+    const adopted = adopt(of(entry('a')), message, 'op-2', ['a', 'b'], serialsOf);
+    expect(entryOf(adopted, 'a')?.serials).toEqual(['1a', '1250']);
+    expect(entryOf(adopted, 'b')?.serials).toEqual(['1100']);
+    expect(entryOf(adopted, 'x')?.serials).toEqual([]);
+  });
+
+  it('is filled in with serials when the same is said here', () => {
+    const adopted = adopt(EMPTY, message, 'op-2', ['b']);
+    const after = withEntry(adopted, entry('b', 'quarantined', { serials: ['abcd'] }), 50);
+    expect(entryOf(after, 'b')?.serials).toEqual(['abcd']);
   });
 
   it('does not make forget what was said here since', () => {
