@@ -12,7 +12,7 @@ import {
   unpackRecords,
 } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
-import { MAX_REVOKED_ENTRIES } from '../../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../../shared/limits.js';
 
 /** Who is revoked, since when, by whom and why: what the fleet folder keeps, and the list that is made of it (P-14.1). Pure. */
 
@@ -87,13 +87,13 @@ export function withoutEntry(register: Register, device: string): Register {
 
 /** The list as it is published. @param at seconds since the epoch */
 export function messageOf(register: Register, fleet: string, version: number, at: number): RevokedMessage {
-  const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(onList(register, list))]));
+  const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(onList(register, list, at))]));
   return { t: 'revoked', v: 1, fleet, version, at, ...(packed as Records) };
 }
 
 /** Whether a message says what the register does, whatever its number. */
 export function says(message: RevokedMessage, register: Register): boolean {
-  return LISTS.every((list) => Buffer.from(message[list]).equals(packRecords(onList(register, list))));
+  return LISTS.every((list) => Buffer.from(message[list]).equals(packRecords(onList(register, list, message.at))));
 }
 
 /**
@@ -136,4 +136,8 @@ export function standingIn(register: Register, device: string, notBefore = 0): S
   return entry !== undefined && notBefore <= entry.since ? entry.list : 'good';
 }
 
-const onList = ({ entries }: Register, wanted: ListName): Entry[] => entries.filter(({ list }) => list === wanted);
+/** P-14.1: a record from after its time would have the whole list refused, and may be what another operator said whose clock is ahead. */
+const onList = ({ entries }: Register, wanted: ListName, at: number): Entry[] =>
+  entries
+    .filter(({ list }) => list === wanted)
+    .map((entry) => ({ ...entry, since: Math.min(entry.since, at + MAX_CLOCK_AHEAD_SECONDS) }));

@@ -13,8 +13,9 @@ import {
   withEntry,
   withoutEntry,
 } from '../../../broker/revocation/register.js';
+import { decodeMessage, encodeMessage } from '../../../shared/control/messages.js';
 import { type ListName, RevocationList, recordName } from '../../../shared/control/revocation.js';
-import { MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
+import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
 import { codeOf } from '../../support/members.js';
 
 const AT = 1_800_000_000;
@@ -93,6 +94,16 @@ describe('a list of another operator', () => {
     expect(entryOf(adopted, 'x')).not.toHaveProperty('device');
     expect(entryOf(adopted, 'gone')).toBeUndefined();
     expect(registerSchema.safeParse(adopted).success).toBe(true);
+  });
+
+  it('P-14.1: of a clock that is ahead has ours be taken all the same, and be the same list', () => {
+    const ahead = of(entry('a', 'revoked', { since: AT + 2 * MAX_CLOCK_AHEAD_SECONDS }));
+    const adopted = adopt(EMPTY, messageOf(ahead, 'plant', 9, AT + MAX_CLOCK_AHEAD_SECONDS), 'op-2', ['a']);
+    expect(entryOf(adopted, 'a')?.since).toBe(AT + 2 * MAX_CLOCK_AHEAD_SECONDS);
+    const ours = messageOf(adopted, 'plant', 10, AT);
+    const taken = decodeMessage('revoked', encodeMessage(ours));
+    expect(RevocationList.of(taken).standing('a', AT + MAX_CLOCK_AHEAD_SECONDS)).toBe('revoked');
+    expect(says(taken, adopted)).toBe(true);
   });
 
   it('does not make forget what was said here since', () => {
