@@ -271,6 +271,11 @@ export const ERROR_TABLE = {
     false,
     'Somebody replays an old revocation list, or two operators used one number: run `chunkmesh revoked --publish`.',
   ),
+  E_REVOCATION_SPENT: row(
+    EXIT.trust,
+    false,
+    'Somebody used up the numbers of revocation lists, with a stolen key or a wrong clock: renew the operator for longer (`chunkmesh enroll <id> --renew --days`), and run it again.',
+  ),
   E_REVOCATION_BEHIND: row(
     EXIT.trust,
     true,

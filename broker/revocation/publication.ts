@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RevokedMessage } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
-import { MAX_CLOCK_AHEAD_SECONDS } from '../../shared/limits.js';
 import type { ControlLink } from '../../shared/mqtt/control_link.js';
 import type { Member } from '../fleet/fleet_file.js';
 import { serialsMeant } from '../fleet/member.js';
@@ -103,7 +102,7 @@ export class ListPublication {
 
   async #send(wanted: Register): Promise<{ spent: Register; message: RevokedMessage }> {
     const { credential, folder, now, sealing } = this.#options;
-    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, Math.floor(now()));
+    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, signerOf(credential));
     // P-14.2: no list has a number above its time.
     const at = Math.max(version, Math.floor(now()));
     const message = messageOf(wanted, credential.identity.fleet, version, at);
@@ -113,9 +112,6 @@ export class ListPublication {
     await sealing?.(spent);
     const envelope = await sealList(folder, message, credential);
     this.#topic.expectOwn(envelope);
-    // Ready before it waits: against a thief who spends each number as its second begins, who is first has it.
-    const early = at - MAX_CLOCK_AHEAD_SECONDS - now();
-    if (early > 0) await sleep(Math.ceil(early * 1000));
     await this.#confirmed(envelope);
     return { spent, message };
   }
@@ -144,6 +140,10 @@ export class ListPublication {
   }
 }
 
+export const signerOf = ({ identity, notAfter }: Credential): { id: string; notAfter: number } => ({
+  id: identity.id,
+  notAfter,
+});
 const isNamed = (register: Register, { by, notBefore }: OpenedList): boolean =>
   standingIn(register, by, notBefore) !== 'good';
 const ids = (roster: readonly Member[]): string[] => roster.map(({ id }) => id);

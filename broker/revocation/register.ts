@@ -20,9 +20,6 @@ export const MAX_REASON_CHARACTERS = 256;
 /** A certificate each time a member was enrolled anew and revoked again. */
 const MAX_SERIALS = 64;
 
-/** How long a list may wait for its number to be of its time; who spends numbers ahead could keep an operator waiting for ever. */
-export const MAX_NUMBER_WAIT_SECONDS = 3;
-
 /** Nothing that a terminal would obey. */
 const reason = z
   .string()
@@ -119,25 +116,29 @@ export function withoutEntry(register: Register, device: string): Register {
 
 /** The list as it is published. @param at seconds since the epoch */
 export function messageOf(register: Register, fleet: string, version: number, at: number): RevokedMessage {
-  const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(onList(register, list))]));
+  const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(onList(register, list, at))]));
   return { t: 'revoked', v: 1, fleet, version, at, ...(packed as Records) };
 }
 
 /** Whether a message says what the register does, whatever its number. */
 export function says(message: RevokedMessage, register: Register): boolean {
-  return LISTS.every((list) => Buffer.from(message[list]).equals(packRecords(onList(register, list))));
+  return LISTS.every((list) => Buffer.from(message[list]).equals(packRecords(onList(register, list, message.at))));
 }
 
 /**
- * P-14.2: the number of the next list, above all that were ever used. It may be ahead of its time by as much as a list may be, and a list
- * waits for it for a moment: else who steals an operator's key could hold back every list by numbers of its own.
- * @param at seconds since the epoch @throws E_REVOCATION_ROLLBACK where it is further ahead than that
+ * P-14.2: the number of the next list, above all that were ever used. Who steals an operator's key may have used those up to the end of its
+ * certificate, and an operator whose own ends later goes on from there.
+ * @param signer with the end of its certificate, seconds since the epoch @throws E_REVOCATION_ROLLBACK where that would be above that end
  */
-export function nextVersion(register: Register, retained: RevokedMessage | undefined, at: number): number {
+export function nextVersion(
+  register: Register,
+  retained: RevokedMessage | undefined,
+  { id, notAfter }: { readonly id: string; readonly notAfter: number },
+): number {
   const version = Math.max(register.version, retained?.version ?? 0) + 1;
-  if (version <= at + MAX_CLOCK_AHEAD_SECONDS + MAX_NUMBER_WAIT_SECONDS) return version;
-  const ahead = `revocation list ${version - 1} was used before its time by this clock: in ${version - at} s the next one may be published`;
-  throw new ChunkmeshError('E_REVOCATION_ROLLBACK', ahead);
+  if (version <= notAfter) return version;
+  const spent = `revocation list ${version - 1} was used, and the certificate of ${id} ends before the next could be of its time`;
+  throw new ChunkmeshError('E_REVOCATION_SPENT', spent);
 }
 
 /**
@@ -179,4 +180,8 @@ export function standingIn(register: Register, device: string, notBefore = 0): S
   return entry !== undefined && notBefore <= entry.since ? entry.list : 'good';
 }
 
-const onList = ({ entries }: Register, wanted: ListName): Entry[] => entries.filter(({ list }) => list === wanted);
+/** P-14.1: a record from after its time would have the whole list refused, and may be what another operator said whose clock is ahead. */
+const onList = ({ entries }: Register, wanted: ListName, at: number): Entry[] =>
+  entries
+    .filter(({ list }) => list === wanted)
+    .map((entry) => ({ ...entry, since: Math.min(entry.since, at + MAX_CLOCK_AHEAD_SECONDS) }));

@@ -13,7 +13,7 @@ import { withFleetLock } from '../fleet/fleet_lock.js';
 import { serialsMeant } from '../fleet/member.js';
 import { connectMember } from '../member_link.js';
 import { hasAuthority, writeAcl } from './broker_files.js';
-import { ListPublication, type PublicationOptions } from './publication.js';
+import { ListPublication, type PublicationOptions, signerOf } from './publication.js';
 import {
   entryOf,
   MAX_REASON_CHARACTERS,
@@ -60,7 +60,7 @@ const sinceAt = (now: number): number => Math.floor(now) - 1;
 /**
  * P-14.1, P-14.11. Who is on a graver list stays there.
  * @throws E_ID, E_ARGUMENT, E_DEVICE_UNKNOWN, E_MESSAGE_UNTRUSTED, E_PEER_REVOKED, E_REVOCATION_FULL before anything is written; E_BROKER_*,
- *   E_TIMEOUT, E_REVOCATION_ROLLBACK once the fleet folder says so: `publishList` says it to the broker
+ *   E_TIMEOUT, E_REVOCATION_SPENT once the fleet folder says so: `publishList` says it to the broker
  */
 export async function putOnList(
   options: RevocationOptions,
@@ -175,7 +175,7 @@ function signedBy(
 
 /** There is no broker now. */
 async function sealAlone({ credential, folder, now }: PublicationOptions, wanted: Register): Promise<void> {
-  const version = nextVersion(wanted, undefined, Math.floor(now()));
+  const version = nextVersion(wanted, undefined, signerOf(credential));
   const at = Math.max(version, Math.floor(now()));
   await sealList(folder, messageOf(wanted, credential.identity.fleet, version, at), credential);
 }

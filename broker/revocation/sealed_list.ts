@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkNotFromFuture, openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
 import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
 import { RevocationList, type RevokedMessage } from '../../shared/control/revocation.js';
 import { topics } from '../../shared/control/topics.js';
@@ -40,8 +40,10 @@ export function openList(
   if (message.fleet !== fleet) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `revocation list of fleet ${message.fleet}`);
   }
-  // P-3.6: a list of the far future would be the newest for ever, and with it the key that signed it.
-  checkNotFromFuture(message.at, now);
+  if (message.at > signer.notAfter) {
+    const late = `revocation list ${message.version} is dated past the end of the certificate of ${signer.identity.id}`;
+    throw new ChunkmeshError('E_MESSAGE_TIME', late);
+  }
   const list = RevocationList.of(message);
   const { id } = signer.identity;
   if (list.standing(id, signer.notBefore) !== 'good') {

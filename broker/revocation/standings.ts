@@ -10,7 +10,7 @@ import { openList, readSealedList, sealedListVersion, writeSealedList } from './
 /** So many lists that are refused are told of: whoever may publish on the topic could fill a log. */
 const MOST_TOLD = 16;
 /** A host whose clock is behind at its start finds so what is good. */
-const UNTIMELY: ReadonlySet<ErrorCode> = new Set(['E_MESSAGE_TIME', 'E_CERT_EXPIRED']);
+const UNTIMELY: ErrorCode = 'E_CERT_EXPIRED';
 
 export class Standings {
   readonly #folder: string;
@@ -73,7 +73,7 @@ export class Standings {
       return 'taken';
     } catch (error) {
       if (++this.#told <= MOST_TOLD) this.#log.warn({ reason: String(error) }, 'refused a revocation list');
-      return error instanceof ChunkmeshError && UNTIMELY.has(error.code) ? 'untimely' : 'refused';
+      return error instanceof ChunkmeshError && error.code === UNTIMELY ? 'untimely' : 'refused';
     }
   }
 }

@@ -4,7 +4,6 @@ import {
   EMPTY,
   type Entry,
   entryOf,
-  MAX_NUMBER_WAIT_SECONDS,
   messageOf,
   nextVersion,
   type Register,
@@ -14,6 +13,7 @@ import {
   withEntry,
   withoutEntry,
 } from '../../../broker/revocation/register.js';
+import { decodeMessage, encodeMessage } from '../../../shared/control/messages.js';
 import { type ListName, RevocationList, recordName } from '../../../shared/control/revocation.js';
 import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../../../shared/limits.js';
 import { codeOf } from '../../support/members.js';
@@ -140,22 +140,24 @@ describe('P-14.2 a list that a thief filled', () => {
 });
 
 describe('P-14.2 the number of a list', () => {
+  const signer = { id: 'ada', notAfter: AT + 1000 };
+
   it('is above all that were used, here or by another operator', () => {
-    expect(nextVersion(EMPTY, undefined, AT)).toBe(1);
-    expect(nextVersion({ ...EMPTY, version: 7 }, undefined, AT)).toBe(8);
-    expect(nextVersion({ ...EMPTY, version: 7 }, messageOf(EMPTY, 'plant', 12, AT), AT)).toBe(13);
+    expect(nextVersion(EMPTY, undefined, signer)).toBe(1);
+    expect(nextVersion({ ...EMPTY, version: 7 }, undefined, signer)).toBe(8);
+    expect(nextVersion({ ...EMPTY, version: 7 }, messageOf(EMPTY, 'plant', 12, AT), signer)).toBe(13);
   });
 
-  it('is ahead of its time by as much as a list may be, so that who stole a key cannot hold back every list', () => {
+  it('is ahead of its time where others are, so that who stole a key cannot hold back every list', () => {
     const ahead = (seconds: number) => messageOf(EMPTY, 'plant', AT + seconds, AT + seconds);
-    expect(nextVersion(EMPTY, ahead(MAX_CLOCK_AHEAD_SECONDS), AT)).toBe(AT + MAX_CLOCK_AHEAD_SECONDS + 1);
-    expect(nextVersion({ ...EMPTY, version: AT + 300 }, ahead(5), AT)).toBe(AT + 301);
+    expect(nextVersion(EMPTY, ahead(999), signer)).toBe(AT + 1000);
+    expect(nextVersion({ ...EMPTY, version: AT + 300 }, ahead(5), signer)).toBe(AT + 301);
   });
 
-  it('is not further ahead than a list can wait for: the clock is wrong then', () => {
-    const most = AT + MAX_CLOCK_AHEAD_SECONDS + MAX_NUMBER_WAIT_SECONDS;
-    expect(nextVersion({ ...EMPTY, version: most - 1 }, undefined, AT)).toBe(most);
-    expect(codeOf(() => nextVersion({ ...EMPTY, version: most }, undefined, AT))).toBe('E_REVOCATION_ROLLBACK');
+  it('is not above the end of its signer’s certificate: one that ends later goes on', () => {
+    const spent = { ...EMPTY, version: signer.notAfter };
+    expect(codeOf(() => nextVersion(spent, undefined, signer))).toBe('E_REVOCATION_SPENT');
+    expect(nextVersion(spent, undefined, { ...signer, notAfter: signer.notAfter + 1 })).toBe(signer.notAfter + 1);
   });
 });
 
@@ -187,6 +189,16 @@ describe('a list of another operator', () => {
     const adopted = adopt(EMPTY, message, 'op-2', ['b']);
     const after = withEntry(adopted, entry('b', 'quarantined', { serials: ['abcd'] }), 50);
     expect(entryOf(after, 'b')?.serials).toEqual(['abcd']);
+  });
+
+  it('P-14.1: of a clock that is ahead has ours be taken all the same, and be the same list', () => {
+    const ahead = of(entry('a', 'revoked', { since: AT + 2 * MAX_CLOCK_AHEAD_SECONDS }));
+    const adopted = adopt(EMPTY, messageOf(ahead, 'plant', 9, AT + MAX_CLOCK_AHEAD_SECONDS), 'op-2', ['a']);
+    expect(entryOf(adopted, 'a')?.since).toBe(AT + 2 * MAX_CLOCK_AHEAD_SECONDS);
+    const ours = messageOf(adopted, 'plant', 10, AT);
+    const taken = decodeMessage('revoked', encodeMessage(ours));
+    expect(RevocationList.of(taken).standing('a', AT + MAX_CLOCK_AHEAD_SECONDS)).toBe('revoked');
+    expect(says(taken, adopted)).toBe(true);
   });
 
   it('does not make forget what was said here since', () => {
