@@ -12,8 +12,8 @@ import { standingIn } from '../../broker/revocation/register.js';
 import { readRegister } from '../../broker/revocation/register_file.js';
 import { putOnList, type RevocationOptions } from '../../broker/revocation/revoke.js';
 import { Standings } from '../../broker/revocation/standings.js';
-import { sealEnvelope } from '../../shared/control/envelope.js';
-import { encodeMessage } from '../../shared/control/messages.js';
+import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
+import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
 import { topics } from '../../shared/control/topics.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
@@ -47,9 +47,9 @@ const knock = (credential: Credential): Promise<string> =>
     () => 'refused',
   );
 
-/** An empty list, of the highest number that there may be now. */
-function highest(thief: Credential): Buffer {
-  const version = Math.floor(Date.now() / 1000) + MAX_CLOCK_AHEAD_SECONDS;
+/** An empty list, of the highest number that there may be now, or of one that is further ahead. */
+function highest(thief: Credential, ahead = MAX_CLOCK_AHEAD_SECONDS): Buffer {
+  const version = Math.floor(Date.now() / 1000) + ahead;
   const { fleet } = thief.identity;
   const list = {
     t: 'revoked',
@@ -102,6 +102,21 @@ describe('P-14.2 an operator', () => {
 });
 
 describe('P-14.9 the embedded broker', () => {
+  it('P-14.2 gives nobody a list of the future, which devices may believe, and goes on retaining the one before', async () => {
+    const thief = await stage.fleet.enroll('futurist', { role: 'operator' });
+    const held = await putOnList(await options(), 'cam-2', 'quarantined', 'odd');
+    const client = await stage.member(thief);
+    await client.publishAsync(topics.revoked(thief.prefix), highest(thief, 86_400), { qos: 1, retain: true });
+    const listener = await stage.member(stage.credential('cam-1'));
+    const versions: number[] = [];
+    listener.on('message', (topic, payload) => {
+      const { payload: list } = openEnvelope(thief.prefix, topic, new Uint8Array(payload), thief.verifier, seconds());
+      versions.push(decodeMessage('revoked', list).version);
+    });
+    await listener.subscribeAsync(topics.revoked(thief.prefix), { qos: 1 });
+    await expect.poll(() => versions).toEqual([held.version]);
+  });
+
   it('refuses a device that was revoked between its handshake and its CONNECT', async () => {
     const device = await stage.fleet.enroll('patient');
     const spare = await connectRaw(device, stage.port);
