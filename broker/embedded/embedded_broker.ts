@@ -109,9 +109,7 @@ export class EmbeddedBroker {
     aedes.on('connectionError', (client, error) => this.#failed(client, error));
     aedes.on('unsubscribe', (filters, client) => gate.unsubscribed(client, filters));
     aedes.on('publish', (packet, client) => {
-      if (client !== null && packet.topic === topic && standings.heard(new Uint8Array(Buffer.from(packet.payload)))) {
-        this.#expelRevoked();
-      }
+      if (client !== null && packet.topic === topic) this.#expelRevoked();
     });
     // aedes's types do not name it: what its store or its timers throw.
     (aedes as NodeJS.EventEmitter).on('error', (error: Error) => log.error({ err: error }, 'broker'));
@@ -132,7 +130,12 @@ export class EmbeddedBroker {
     const standings = new Standings(folder, { ...file, ca: authority.toString() }, options.logger);
     await standings.refresh();
     const admission = new Admission(authority, file.fleet, file.prefix, roster, standings);
-    const gate = new Gate(file.prefix, options.logger, options.audit, (admitted) => admission.again(admitted));
+    const gate = new Gate(file.prefix, options.logger, options.audit, {
+      again: (admitted) => admission.again(admitted),
+      // The folder may have had it first.
+      takes: (list) =>
+        standings.heard(list) || (standings.envelope !== null && Buffer.from(list).equals(standings.envelope)),
+    });
     const aedes = await Aedes.createBroker({
       ...gate.handlers,
       connectTimeout: CONNECT_TIMEOUT_MS,

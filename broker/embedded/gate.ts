@@ -30,6 +30,14 @@ export interface Refusals {
 
 const NONE_REFUSED: Refusals = { connections: 0, publishes: 0, subscriptions: 0, oversized: 0 };
 
+/** What is asked of the lists that the broker goes by. */
+export interface GateRules {
+  /** How who was admitted is admitted by now; null where it is not any more. */
+  again(admitted: Admitted): Admitted | null;
+  /** P-14.2: whether a revocation list is in force now. What is not reaches nobody. */
+  takes(list: Uint8Array): boolean;
+}
+
 interface ClientState {
   readonly admitted: Admitted;
   readonly filters: Set<string>;
@@ -47,24 +55,18 @@ export class Gate {
   readonly #prefix: string;
   readonly #log: Logger;
   readonly #scanner: PayloadScanner | undefined;
-  readonly #again: (admitted: Admitted) => Admitted | null;
+  readonly #rules: GateRules;
   readonly #admissions = new WeakMap<object, Admitted>();
   /** Outlives the connection: aedes asks about the will when the client is gone. */
   readonly #states = new WeakMap<Client, ClientState>();
   readonly #connected = new Set<Client>();
   readonly #inspected = new WeakSet<object>();
 
-  /** @param again how who was admitted is admitted by now; null where it is not any more */
-  constructor(
-    prefix: string,
-    log: Logger,
-    scanner: PayloadScanner | undefined,
-    again: (admitted: Admitted) => Admitted | null,
-  ) {
+  constructor(prefix: string, log: Logger, scanner: PayloadScanner | undefined, rules: GateRules) {
     this.#prefix = prefix;
     this.#log = log;
     this.#scanner = scanner;
-    this.#again = again;
+    this.#rules = rules;
   }
 
   /** The handlers that aedes is made with. */
@@ -115,7 +117,7 @@ export class Gate {
       return;
     }
     // P-14.9: a connection may wait for its CONNECT, and what was true at its handshake be true no more.
-    const admitted = this.#again(greeted);
+    const admitted = this.#rules.again(greeted);
     if (admitted === null) {
       this.#turnAway(id, 'revoked, or not in the roster any more');
       refuseConnect(client, CONNACK.notAuthorized, done);
@@ -175,7 +177,9 @@ export class Gate {
     if (!access.decide('publish', topic)) return 'not in the table (P-2.2)';
     const parsed = parseTopic(this.#prefix, topic);
     if (parsed === null) return 'not a topic of P-2.1';
-    return retain === true && !TOPICS[parsed.name].retained ? 'retained where nothing is (P-2.6)' : null;
+    if (retain === true && !TOPICS[parsed.name].retained) return 'retained where nothing is (P-2.6)';
+    if (parsed.name !== 'revoked' || this.#rules.takes(new Uint8Array(Buffer.from(payload)))) return null;
+    return 'no list that is newer, or of its time (P-14.2)';
   }
 
   #subscribe(client: Client, filter: string): boolean {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { checkNotFromFuture } from '../../shared/control/envelope.js';
 import { RevocationList, type Standing } from '../../shared/control/revocation.js';
 import type { Identity } from '../../shared/control/topics.js';
 import { ChunkmeshError, type ErrorCode } from '../../shared/errors.js';
@@ -9,8 +10,10 @@ import { openList, readSealedList, sealedListVersion, writeSealedList } from './
 
 /** So many lists that are refused are told of: whoever may publish on the topic could fill a log. */
 const MOST_TOLD = 16;
+/** Past the numbers of its time a list goes on in steps no larger than those that an operator spends in vain: a broker was away, another was first. */
+const MAX_NUMBER_STEP = 64;
 /** A host whose clock is behind at its start finds so what is good. */
-const UNTIMELY: ErrorCode = 'E_CERT_EXPIRED';
+const UNTIMELY: ReadonlySet<ErrorCode> = new Set(['E_MESSAGE_TIME', 'E_CERT_EXPIRED']);
 
 export class Standings {
   readonly #folder: string;
@@ -64,8 +67,11 @@ export class Standings {
   /** P-14.2 */
   #take(envelope: Uint8Array): 'taken' | 'refused' | 'untimely' {
     try {
-      const { list, by, notBefore } = openList(this.#of, envelope, Date.now() / 1000);
+      const now = Date.now() / 1000;
+      const { list, message, by, notBefore } = openList(this.#of, envelope, now);
       if (list.version <= this.#list.version) return 'refused';
+      // P-14.9: who stole an operator's key uses up no numbers here; who comes after one that did goes on from there, step by step.
+      if (message.at > this.#list.version + MAX_NUMBER_STEP) checkNotFromFuture(message.at, now);
       if (this.#list.standing(by, notBefore) !== 'good') throw new Error(`signed by ${by}, who is revoked`);
       this.#list = list;
       this.#envelope = envelope;
@@ -73,7 +79,7 @@ export class Standings {
       return 'taken';
     } catch (error) {
       if (++this.#told <= MOST_TOLD) this.#log.warn({ reason: String(error) }, 'refused a revocation list');
-      return error instanceof ChunkmeshError && error.code === UNTIMELY ? 'untimely' : 'refused';
+      return error instanceof ChunkmeshError && UNTIMELY.has(error.code) ? 'untimely' : 'refused';
     }
   }
 }
