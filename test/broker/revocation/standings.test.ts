@@ -57,17 +57,6 @@ describe('P-14.2 a broker', () => {
     expect(broker.heard(list(honest, NOW, ['op-stolen']))).toBe(true);
   });
 
-  it('whose clock was behind when it started takes the list of its folder once that is right', async () => {
-    await writeFile(join(folder, 'broker/revoked'), list(honest, NOW, ['cam-1']), { mode: 0o600 });
-    now = NOW - 4000 * 86_400;
-    const broker = standings();
-    expect(await broker.refresh()).toBe(false);
-    now = NOW;
-    expect(await broker.refresh()).toBe(true);
-    expect(broker.of({ id: 'cam-1' }, NOW - 5)).toBe('revoked');
-    expect(await broker.refresh()).toBe(false);
-  });
-
   it('takes one that is ahead by as much as a list may be, and the next above it', () => {
     const broker = standings();
     expect(broker.heard(list(thief, NOW + MAX_CLOCK_AHEAD_SECONDS))).toBe(true);
