@@ -134,7 +134,7 @@ export class EmbeddedBroker {
       again: (admitted) => admission.again(admitted),
       // The folder may have had it first.
       takes: (list) =>
-        standings.heard(list) || (standings.envelope !== null && Buffer.from(list).equals(standings.envelope)),
+        standings.heard(list, true) || (standings.envelope !== null && Buffer.from(list).equals(standings.envelope)),
     });
     const aedes = await Aedes.createBroker({
       ...gate.handlers,

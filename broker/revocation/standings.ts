@@ -13,7 +13,7 @@ const MOST_TOLD = 16;
 /** Past the numbers of its time a list goes on in steps no larger than those that an operator spends in vain: a broker was away, another was first. */
 const MAX_NUMBER_STEP = 64;
 /** A host whose clock is behind at its start finds so what is good. */
-const UNTIMELY: ReadonlySet<ErrorCode> = new Set(['E_MESSAGE_TIME', 'E_CERT_EXPIRED']);
+const UNTIMELY: ErrorCode = 'E_CERT_EXPIRED';
 
 export class Standings {
   readonly #folder: string;
@@ -55,9 +55,12 @@ export class Standings {
     return taken === 'taken';
   }
 
-  /** A message on the topic of the list, of whoever may publish there. @returns whether it is in force now. */
-  heard(envelope: Uint8Array): boolean {
-    if (this.#take(envelope) !== 'taken') return false;
+  /**
+   * A message on the topic of the list, of whoever may publish there.
+   * @param byClock of a broker, which devices without one hear it of @returns whether it is in force now
+   */
+  heard(envelope: Uint8Array, byClock = false): boolean {
+    if (this.#take(envelope, byClock) !== 'taken') return false;
     // The operator's folder may be elsewhere: without it, the list of a broker that restarts would be an old one.
     const kept = writeSealedList(this.#folder, envelope);
     kept.catch((error: unknown) => this.#log.warn({ err: error }, 'the revocation list cannot be kept for a restart'));
@@ -65,13 +68,13 @@ export class Standings {
   }
 
   /** P-14.2 */
-  #take(envelope: Uint8Array): 'taken' | 'refused' | 'untimely' {
+  #take(envelope: Uint8Array, byClock = false): 'taken' | 'refused' | 'untimely' {
     try {
       const now = Date.now() / 1000;
       const { list, message, by, notBefore } = openList(this.#of, envelope, now);
       if (list.version <= this.#list.version) return 'refused';
       // P-14.9: who stole an operator's key uses up no numbers here; who comes after one that did goes on from there, step by step.
-      if (message.at > this.#list.version + MAX_NUMBER_STEP) checkNotFromFuture(message.at, now);
+      if (byClock && message.at > this.#list.version + MAX_NUMBER_STEP) checkNotFromFuture(message.at, now);
       if (this.#list.standing(by, notBefore) !== 'good') throw new Error(`signed by ${by}, who is revoked`);
       this.#list = list;
       this.#envelope = envelope;
@@ -79,7 +82,7 @@ export class Standings {
       return 'taken';
     } catch (error) {
       if (++this.#told <= MOST_TOLD) this.#log.warn({ reason: String(error) }, 'refused a revocation list');
-      return error instanceof ChunkmeshError && UNTIMELY.has(error.code) ? 'untimely' : 'refused';
+      return error instanceof ChunkmeshError && error.code === UNTIMELY ? 'untimely' : 'refused';
     }
   }
 }
