@@ -5,7 +5,7 @@ import type { Authority } from '../fleet/authority.js';
 import type { FleetFile } from '../fleet/fleet_file.js';
 import { writePrivateFile } from '../fleet/private_file.js';
 import { mosquittoAcl } from '../policy/mosquitto_acl.js';
-import { type Register, standingIn } from './register.js';
+import { type Register, revokedIn, standingIn } from './register.js';
 
 /** What a broker of another make is given of a fleet folder: the access list and the CRL, always as register and roster say (P-14.9). */
 
@@ -22,9 +22,10 @@ export async function writeAcl(folder: string, file: FleetFile, register: Regist
 
 /** Who is in quarantine or to be wiped is not on it: it has to be reached. @throws E_STORE_IO */
 export async function writeCrl(folder: string, authority: Authority, register: Register): Promise<void> {
-  const revoked = register.entries.flatMap(({ list, serials, since }) =>
-    list === 'revoked' ? serials.map((serial) => ({ serial, since })) : [],
-  );
+  const revoked = register.entries.flatMap((entry) => {
+    const { serials, since } = revokedIn(entry) ?? { serials: [], since: 0 };
+    return serials.map((serial) => ({ serial, since }));
+  });
   const path = join(folder, 'broker/ca.crl');
   try {
     await writePrivateFile(path, await authority.issueCrl(revoked, register.version, Date.now()));

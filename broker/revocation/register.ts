@@ -26,12 +26,7 @@ const reason = z
   .regex(/^[^\p{Cc}]*$/u, 'has control characters')
   .max(MAX_REASON_CHARACTERS);
 
-const entrySchema = z.object({
-  /** P-14.1: the hash of its id, hex. */
-  name: z.string().regex(/^[0-9a-f]{16}$/),
-  /** Left out where another operator listed it and the roster does not know it. */
-  device: z.string().refine(isId, 'breaks P-1.1').optional(),
-  list: z.enum(LISTS),
+const saidSchema = z.object({
   /** P-14.1, seconds since the epoch. */
   since: z.int().min(0).max(MAX_SINCE),
   /** When it was last said. Seconds since the epoch. */
@@ -40,6 +35,16 @@ const entrySchema = z.object({
   reason,
   /** Hex, of the certificates that are meant: a broker's CRL names them (RFC 5280 §5.1.2.6). */
   serials: z.array(z.string().regex(/^[0-9a-f]{1,40}$/)).max(MAX_SERIALS),
+});
+
+const entrySchema = saidSchema.extend({
+  /** P-14.1: the hash of its id, hex. */
+  name: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Left out where another operator listed it and the roster does not know it. */
+  device: z.string().refine(isId, 'breaks P-1.1').optional(),
+  list: z.enum(LISTS),
+  /** P-14.11: certificates from before its newest were revoked, and are when this is taken back. */
+  revoked: saidSchema.optional(),
 });
 
 export const registerSchema = z.object({
@@ -52,6 +57,7 @@ export const registerSchema = z.object({
 });
 
 export type Entry = z.infer<typeof entrySchema>;
+export type Said = z.infer<typeof saidSchema>;
 export type Register = z.infer<typeof registerSchema>;
 
 export const EMPTY: Register = { v: 1, version: 0, entries: [] };
@@ -84,7 +90,8 @@ export function withEntry(register: Register, entry: Entry, notBefore = 0): Regi
       : { ...register, entries: [...others, { ...before, serials }] };
   }
   const since = Math.max(before?.since ?? 0, entry.since, notBefore);
-  const after = { ...entry, since, serials };
+  const revoked = entry.list === 'revoked' ? undefined : revokedIn(before);
+  const after = { ...entry, since, serials, ...(revoked !== undefined && { revoked }) };
   const entries = [...withRoom(others, [after]), after];
   if (entries.length > MAX_REVOKED_ENTRIES) {
     throw new ChunkmeshError('E_REVOCATION_FULL', `${others.length} members are on the list already`);
@@ -108,10 +115,26 @@ function withRoom(entries: readonly Entry[], wanted: readonly Entry[]): readonly
   return entries.filter((entry) => !gone.has(entry));
 }
 
+/** What was said of a member with `list` at `revoked`, now or before. */
+export function revokedIn(entry: Entry | undefined): Said | undefined {
+  if (entry?.list !== 'revoked') return entry?.revoked;
+  const { since, at, by, reason: why, serials } = entry;
+  return { since, at, by, reason: why, serials };
+}
+
+/** Of a list that reaches as far back as the revocation itself, whoever made it took that back. */
+const revokedBefore = (known: Entry, since: number): Said | undefined =>
+  known.list === 'revoked' && known.since >= since ? undefined : revokedIn(known);
+
+/** P-14.11: certificates that were revoked before its holder was enrolled anew and listed once more are revoked still. */
 export function withoutEntry(register: Register, device: string): Register {
   const name = recordName(device);
-  const entries = register.entries.filter((entry) => entry.name !== name);
-  return entries.length === register.entries.length ? register : { ...register, entries };
+  const before = register.entries.find((entry) => entry.name === name);
+  if (before === undefined) return register;
+  const others = register.entries.filter((entry) => entry !== before);
+  const { revoked, ...rest } = before;
+  const left: Entry[] = revoked === undefined ? [] : [{ ...rest, ...revoked, list: 'revoked' }];
+  return { ...register, entries: [...others, ...left] };
 }
 
 /** The list as it is published. @param at seconds since the epoch */
@@ -163,7 +186,10 @@ export function adopt(
       const found = device === undefined ? [] : serialsOf(device, since);
       const serials = [...new Set([...(known?.serials ?? []), ...found])].slice(-MAX_SERIALS);
       const foreign = { by, reason: 'by another operator', at: Math.min(message.at, MAX_SINCE) };
-      return { ...(known ?? foreign), name, ...(device !== undefined && { device }), list, since, serials };
+      const { at, by: who, reason: why } = known ?? foreign;
+      const revoked = list === 'revoked' || known === undefined ? undefined : revokedBefore(known, since);
+      const more = { ...(device !== undefined && { device }), ...(revoked !== undefined && { revoked }) };
+      return { name, list, since, at, by: who, reason: why, serials, ...more };
     }),
   );
   // What was said here since, and did not get through, is not forgotten over it.

@@ -83,7 +83,7 @@ export async function putOnList(
   return changed(options, device, isKnown, change);
 }
 
-/** Off every list: certificates of the member are good again, those from before among them. @throws as `putOnList` */
+/** Off every list: certificates of the member are good again, save those that were revoked before it was enrolled anew. @throws as `putOnList` */
 export function takeOffLists(options: RevocationOptions, device: string): Promise<Listing> {
   const isKnown = (member: Member | undefined, register: Register): boolean =>
     member !== undefined || entryOf(register, device) !== undefined;
@@ -121,7 +121,8 @@ async function changed(
       return change(base);
     });
     const { version } = after;
-    const standing = standingIn(after, device);
+    const newest = member === undefined ? {} : await certificateOf(fleetFolder, member);
+    const standing = standingIn(after, device, newest.notBefore);
     const crl = await hasAuthority(fleetFolder);
     return { device, standing, ...(was !== undefined && was !== standing && { was }), version, crl };
   });

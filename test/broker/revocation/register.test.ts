@@ -57,6 +57,26 @@ describe('P-14.1 a register', () => {
     expect([standingIn(again, 'a', 160), standingIn(again, 'a', 161)]).toEqual(['revoked', 'good']);
   });
 
+  it('P-14.11 keeps revoked what was, where its holder was enrolled anew, listed again and restored', () => {
+    const revoked = of(entry('a'));
+    for (const list of ['quarantined', 'wiped'] as const) {
+      const listed = withEntry(revoked, entry('a', list, { since: 150, serials: ['2b'] }), 160);
+      expect([standingIn(listed, 'a', 100), standingIn(listed, 'a', 160)]).toEqual([list, list]);
+      expect(registerSchema.parse(JSON.parse(JSON.stringify(listed)))).toEqual(listed);
+      // Said again, and by a list that another operator published, it is kept.
+      const again = withEntry(listed, entry('a', list, { since: 170 }), 160);
+      const adopted = adopt(again, messageOf(again, 'plant', 9, AT), 'op-2', ['a']);
+      for (const one of [listed, again, adopted]) {
+        const restored = withoutEntry(one, 'a');
+        expect([standingIn(restored, 'a', 100), standingIn(restored, 'a', 101)]).toEqual(['revoked', 'good']);
+        expect(entryOf(restored, 'a')).toMatchObject({ reason: 'lost', serials: ['1a'] });
+        expect(withoutEntry(restored, 'a').entries).toEqual([]);
+      }
+    }
+    const both = withEntry(withEntry(revoked, entry('a', 'quarantined'), 160), entry('a', 'revoked', { since: 200 }));
+    expect(withoutEntry(both, 'a').entries).toEqual([]);
+  });
+
   it('takes 10,000 and no more; who is on it already can be moved', () => {
     const entries = Array.from({ length: MAX_REVOKED_ENTRIES }, (_, i) => entry(`d${i}`));
     const full: Register = { ...EMPTY, entries };
