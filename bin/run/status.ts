@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, readFleetFile } from '../../broker/fleet/fleet_file.js';
+import { standingIn } from '../../broker/revocation/register.js';
+import { readRegister } from '../../broker/revocation/register_file.js';
 import { FleetStatus } from '../../broker/status/fleet_status.js';
 import { endingNotes } from '../../broker/trust/endings.js';
 import type { StatusFlags } from '../commands/status.js';
@@ -17,8 +19,13 @@ const LOST = 'the broker is lost: what is shown is what was known then';
 /** MQTT 3.1.1 denies a subscription as silently as it has nothing to deliver. */
 const NOBODY = 'no device has reported yet, or the broker does not let the operator read';
 
-function print(status: FleetStatus, roster: readonly Member[], { json, watch }: StatusFlags): void {
-  const devices = listDevices(status.rows(), roster);
+async function print(
+  status: FleetStatus,
+  roster: readonly Member[],
+  { fleet, json, watch }: StatusFlags,
+): Promise<void> {
+  const register = await readRegister(fleet);
+  const devices = listDevices(status.rows(), roster, ({ id, notBefore }) => standingIn(register, id, notBefore));
   if (json) {
     output.json({ at: Math.floor(Date.now() / 1000), devices: devices.map(statusJson) });
     return;
@@ -45,7 +52,7 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
   const show = async (): Promise<void> => {
     await status.start();
     await status.settle(QUIET_MS);
-    print(status, roster, flags);
+    await print(status, roster, flags);
     if (status.rows().length === 0) output.note(NOBODY);
     const ending = endingNote(listDevices([], roster), Date.now() / 1000);
     if (ending !== null) output.note(ending);
@@ -67,5 +74,5 @@ async function printUntil(
   flags: StatusFlags,
 ): Promise<void> {
   const stopped = stop.then(() => true);
-  while (!(await Promise.race([delay(WATCH_INTERVAL_MS, false), stopped]))) print(status, roster, flags);
+  while (!(await Promise.race([delay(WATCH_INTERVAL_MS, false), stopped]))) await print(status, roster, flags);
 }

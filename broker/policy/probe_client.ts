@@ -57,9 +57,9 @@ export class ProbeClient {
   }
 
   /** At QoS 1. False where an MQTT 5 broker says that it refused; true says only that it acknowledged. */
-  async publish(topic: string, text: string, retain = false): Promise<boolean> {
+  async publish(topic: string, payload: string | Buffer, retain = false): Promise<boolean> {
     try {
-      await this.#client.publishAsync(topic, text, { qos: 1, retain });
+      await this.#client.publishAsync(topic, payload, { qos: 1, retain });
       return true;
     } catch (error) {
       if (this.#client.connected) return false;

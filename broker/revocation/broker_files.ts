@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { Authority } from '../fleet/authority.js';
@@ -16,8 +16,15 @@ export function aclOf(
   return mosquittoAcl(fleet, prefix, roster, ({ id, notBefore }) => standingIn(register, id, notBefore));
 }
 
+/** Whoever revokes from elsewhere may have a folder without what a broker reads. @throws E_STORE_IO */
 export async function writeAcl(folder: string, file: FleetFile, register: Register): Promise<void> {
-  await writePrivateFile(join(folder, 'broker/acl'), aclOf(file, register));
+  const path = join(folder, 'broker/acl');
+  try {
+    await mkdir(join(folder, 'broker'), { recursive: true, mode: 0o700 });
+    await writePrivateFile(path, aclOf(file, register));
+  } catch (cause) {
+    throw new ChunkmeshError('E_STORE_IO', `${path}: ${systemCode(cause) ?? 'cannot be written'}`, { cause });
+  }
 }
 
 /** Who is in quarantine or to be wiped is not on it: it has to be reached. @throws E_STORE_IO */

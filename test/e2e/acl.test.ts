@@ -9,7 +9,9 @@ import { findMosquitto, INSTALL_MOSQUITTO } from '../../broker/mosquitto/executa
 import { Mosquitto } from '../../broker/mosquitto/mosquitto.js';
 import { ProbeClient, type ProbeClientOptions } from '../../broker/policy/probe_client.js';
 import { type ProbeNames, probeFilters, probeTopics, strayTopics } from '../../broker/policy/probe_topics.js';
-import { ROLES, TOPICS, type TopicName } from '../../shared/control/topics.js';
+import { sealEnvelope } from '../../shared/control/envelope.js';
+import { encodeMessage } from '../../shared/control/messages.js';
+import { ROLES, TOPICS, type TopicName, topics } from '../../shared/control/topics.js';
 import { readToken } from '../../shared/enrolment/token.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import { allows, matches, readAccessTable, shards } from '../support/access_table.js';
@@ -106,16 +108,18 @@ class Stage {
   async plant(topic: string): Promise<boolean> {
     const planter = [...members.keys()].find((id) => allowed(id, 'publish', topic));
     if (planter === undefined) return false;
-    await (await this.client(planter)).publish(topic, 'planted');
+    await (await this.client(planter)).publish(topic, payloadOf(planter, topic));
     return true;
   }
 
   /** Everything said before it has arrived, or never will, when this has. @param subject whose client `watcher` is */
   async sentinel(watcher: ProbeClient, subject: string): Promise<void> {
-    const text = `sentinel ${this.#count++}`;
-    const sayer = await this.client(subject === 'newcomer' ? 'registrar-2' : 'operator-2');
-    await sayer.publish(sentinelTopic(subject), text);
-    await watcher.waitFor(text);
+    const sayer = subject === 'newcomer' ? 'registrar-2' : 'operator-2';
+    const topic = sentinelTopic(subject);
+    const payload = subject === 'newcomer' ? `sentinel ${this.#count++}` : payloadOf(sayer, topic);
+    sentinels.add(payload.toString());
+    await (await this.client(sayer)).publish(topic, payload);
+    await watcher.waitFor(payload.toString());
   }
 
   async close(): Promise<void> {
@@ -124,9 +128,22 @@ class Stage {
   }
 }
 
+const sentinels = new Set<string>();
 /** The topics among what has come, sentinels left out. */
 const arrived = (client: ProbeClient): string[] =>
-  [...new Set(client.take().flatMap(({ topic, text }) => (text.startsWith('sentinel') ? [] : [topic])))].sort();
+  [...new Set(client.take().flatMap(({ topic, text }) => (sentinels.has(text) ? [] : [topic])))].sort();
+
+let lists = 1000;
+/** P-14.9: the embedded broker passes on no revocation list but one that is newer and whole. */
+function payloadOf(id: string, topic: string): string | Buffer {
+  if (!(stage.broker instanceof EmbeddedBroker)) return `probe ${++lists}`;
+  if (topic !== topics.revoked(fleet.prefix) || member(id).identity.role !== 'operator') return 'probe';
+  const none = new Uint8Array();
+  const on = { revoked: none, quarantined: none, wiped: none };
+  const at = Math.floor(Date.now() / 1000);
+  const list = encodeMessage({ t: 'revoked', v: 1, fleet: member(id).identity.fleet, version: ++lists, at, ...on });
+  return Buffer.from(sealEnvelope(topic, list, member(id)));
+}
 
 let stage: Stage;
 afterEach(() => stage.close());
@@ -149,7 +166,7 @@ async function publishAll(
   const client = await stage.client(subject, options);
   const refused: string[] = [];
   for (const topic of names) {
-    if (!(await client.publish(topic, 'probe', options.retain))) refused.push(topic);
+    if (!(await client.publish(topic, payloadOf(subject, topic), options.retain))) refused.push(topic);
   }
   await stage.sentinel(witness, 'auditor-2');
   expect(client.connected).toBe(true);
@@ -242,10 +259,10 @@ describe('the embedded broker', () => {
   it.each(SUBJECTS)('lets %s subscribe and receive what the table allows (P-2.2, P-2.3)', async (subject) => {
     stage = new Stage(await startEmbedded());
     const client = await subscribeSentinel(subject);
-    const topics = probeTopics(fleet.prefix, namesFor(subject));
+    const probes = probeTopics(fleet.prefix, namesFor(subject));
     for (const filter of probeFilters(fleet.prefix, namesFor(subject))) {
       if (filter === sentinelTopic(subject)) continue;
-      const { granted, planted, came } = await tryFilter(subject, client, filter, topics);
+      const { granted, planted, came } = await tryFilter(subject, client, filter, probes);
       expect(granted, filter).toBe(allowed(subject, 'subscribe', filter));
       expect(came, filter).toEqual(planted.filter((topic) => granted || topic === sentinelTopic(subject)).sort());
     }
@@ -272,10 +289,10 @@ withMosquitto('mosquitto', () => {
   it.each(SUBJECTS)('gives %s what the table allows, whatever it subscribes (P-2.2)', async (subject) => {
     stage = new Stage(await startMosquitto());
     const client = await subscribeSentinel(subject);
-    const topics = probeTopics(fleet.prefix, namesFor(subject));
+    const probes = probeTopics(fleet.prefix, namesFor(subject));
     for (const filter of probeFilters(fleet.prefix, namesFor(subject))) {
       if (filter === sentinelTopic(subject)) continue;
-      const { planted, came } = await tryFilter(subject, client, filter, topics);
+      const { planted, came } = await tryFilter(subject, client, filter, probes);
       expect(came, filter).toEqual(planted.filter((topic) => allowed(subject, 'subscribe', topic)).sort());
     }
   });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegister, writeRegister } from '../../../broker/revocation/register_file.js';
@@ -46,6 +46,14 @@ describe('P-14.2 a list whose signer it names', () => {
 });
 
 describe('P-14.9 the folder says so', () => {
+  it('also one that has nothing of a broker yet: whoever revokes may be elsewhere', async () => {
+    await fleet.enroll('cam-1');
+    for (const other of ['broker', 'ca.key']) await rm(join(fleet.folder, other), { recursive: true });
+    expect(await codeOf(putOnList(await options(), 'cam-1', 'revoked', 'lost'))).toBe('E_BROKER_UNREACHABLE');
+    expect(await readFile(join(fleet.folder, 'broker/acl'), 'utf8')).not.toContain('cam-1');
+    await access(join(fleet.folder, 'broker/revoked'));
+  });
+
   it('before a number of the future ends the command: register, access list and CRL', async () => {
     await fleet.enroll('cam-1');
     const register = await readRegister(fleet.folder);
