@@ -115,6 +115,19 @@ describe('status', () => {
     ]);
   });
 
+  it('P-14.5: says whom the list names, of those who have not heard of it yet, too', () => {
+    const member = { site: 'yard', groups: [], fingerprint: '', notAfter: 0, role: 'device' as const };
+    const standings = { 'cam-0': 'quarantined', 'cam-1': 'revoked', 'cam-2': 'wiped', 'cam-3': 'good' } as const;
+    const ids = Object.keys(standings) as (keyof typeof standings)[];
+    const roster = ids.map((id) => ({ ...member, id }));
+    const listed = listDevices([row], roster, ({ id }) => standings[id as keyof typeof standings]);
+    const links = formatStatus(listed, 1012).split('\n').slice(2, 6);
+    expect(links.map((line) => line.split(/ {2,}/)[2])).toEqual(['to quarantine', 'revoked', 'to wipe', '-']);
+    expect(listed.map((one) => statusJson(one))).toMatchObject(
+      ['quarantined', 'revoked', 'wiped', null].map((standing) => ({ listed: standing })),
+    );
+  });
+
   it('says so where there is nobody to list', () => {
     expect(formatStatus([], 0)).toBe('the fleet has no device yet');
   });
