@@ -123,6 +123,7 @@ describe('chunkmesh status', () => {
           reports: [],
           certificate: expect.stringMatching(/^[0-9a-f]{64}$/),
           certificateEnds: expect.any(Number),
+          listed: null,
           bytesPerSecond: 0,
         },
       ],
