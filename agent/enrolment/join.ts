@@ -3,8 +3,9 @@ import { dirname, join as joinPath, relative, resolve } from 'node:path';
 import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
 import { checkId } from '../../shared/control/ids.js';
 import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
+import { FINAL_REFUSALS } from '../../shared/enrolment/refusals.js';
 import { readToken, type Token } from '../../shared/enrolment/token.js';
-import { ChunkmeshError, type ErrorCode, systemCode } from '../../shared/errors.js';
+import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { BundleFile } from '../../shared/identity/bundle.js';
 import type { Holder } from '../../shared/identity/certificate.js';
 import { toPem } from '../../shared/identity/request.js';
@@ -18,16 +19,6 @@ import { keyOfFile } from './key_file.js';
 
 /** An answer takes less than a second; a registrar that is busy with others, some. */
 const ASK_AGAIN_MS = 5000;
-/** What an answer says that no later one takes back. */
-const FINAL: readonly ErrorCode[] = [
-  'E_REQUEST_INVALID',
-  'E_TOKEN_UNKNOWN',
-  'E_TOKEN_USED',
-  'E_TOKEN_EXPIRED',
-  'E_TOKEN_DEVICE',
-  'E_DEVICE_EXISTS',
-  'E_RENEWAL_REFUSED',
-];
 
 export interface JoinOptions {
   readonly device: string;
@@ -134,7 +125,7 @@ class Joining {
       if (answered !== null) resolve(answered);
     } catch (error) {
       if (!(error instanceof ChunkmeshError)) throw error;
-      if (FINAL.includes(error.code)) reject(error);
+      if (FINAL_REFUSALS.includes(error.code)) reject(error);
       else this.#waiting(error);
     }
   }

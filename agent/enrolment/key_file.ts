@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { readPrivateFile } from '../../shared/identity/bundle.js';
+import { syncFolder, writeDraft } from '../../shared/private_file.js';
 
 /** A device's key in a file of its own, mode 0600 (P-13.6). */
 
@@ -53,16 +54,6 @@ async function makeKey(path: string): Promise<SigningKey> {
   }
 }
 
-async function writeDraft(draft: string, text: string): Promise<void> {
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 /** @returns whether another file is there already, which stays as it is */
 async function putInPlace(draft: string, path: string): Promise<boolean> {
   try {
@@ -79,15 +70,6 @@ async function putInPlace(draft: string, path: string): Promise<boolean> {
   await found?.close();
   if (found === null) await rename(draft, path);
   return found !== null;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Where the bundle is, links followed, without its ending. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Opened } from '../../shared/control/envelope.js';
 import { decodeMessage } from '../../shared/control/messages.js';
-import { RevocationList, type RevokedMessage, type Standing } from '../../shared/control/revocation.js';
+import { checkDated, RevocationList, type RevokedMessage, type Standing } from '../../shared/control/revocation.js';
 import { ChunkmeshError } from '../../shared/errors.js';
 import type { Holder } from '../../shared/identity/certificate.js';
 
@@ -67,10 +67,7 @@ export class RevocationKeeper {
     if (this.standing(signer) !== 'good' || RevocationList.of(message).standing(id, signer.notBefore) !== 'good') {
       throw new ChunkmeshError('E_PEER_REVOKED', `revocation list ${message.version} of ${id}, who is revoked`);
     }
-    if (message.at > signer.notAfter) {
-      const late = `revocation list ${message.version} is dated past the end of the certificate of ${id}`;
-      throw new ChunkmeshError('E_MESSAGE_TIME', late);
-    }
+    checkDated(message, signer);
     this.#keep(message, payload);
     return this.#list;
   }

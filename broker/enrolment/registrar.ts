@@ -4,7 +4,8 @@ import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
 import { decodeMap } from '../../shared/control/message_pack.js';
 import { decodeMessage, type EnrolledMessage, encodeMessage } from '../../shared/control/messages.js';
 import { parseTopic, TOPICS, topics } from '../../shared/control/topics.js';
-import { asError, ChunkmeshError, type ErrorCode } from '../../shared/errors.js';
+import { FINAL_REFUSALS } from '../../shared/enrolment/refusals.js';
+import { asError, ChunkmeshError } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { Holder } from '../../shared/identity/certificate.js';
 import { ControlLink } from '../../shared/mqtt/control_link.js';
@@ -22,16 +23,6 @@ const MEMBERS_PACE: PaceLimits = { eachMs: 3000, perSecond: 20, remembered: 20_0
 const NEWCOMER = /^n-[\w-]{22}$/;
 /** What waits while the disk is slow; who is not among them asks again. */
 const MAX_WAITING = 256;
-/** What a request's maker is told of; all else is a fault on this side, and told to the log alone: it asks again. */
-const TOLD: readonly ErrorCode[] = [
-  'E_REQUEST_INVALID',
-  'E_TOKEN_UNKNOWN',
-  'E_TOKEN_USED',
-  'E_TOKEN_EXPIRED',
-  'E_TOKEN_DEVICE',
-  'E_DEVICE_EXISTS',
-  'E_RENEWAL_REFUSED',
-];
 
 export interface RegistrarOptions {
   /** Of a registrar. */
@@ -132,7 +123,8 @@ export class Registrar extends EventEmitter<RegistrarEvents> {
       this.#say(device, { request, certificate: issued.certificate });
       this.emit('issued', issued, device);
     } catch (error) {
-      if (error instanceof ChunkmeshError && TOLD.includes(error.code))
+      // All else is a fault on this side, and told to the log alone: who asked asks again.
+      if (error instanceof ChunkmeshError && FINAL_REFUSALS.includes(error.code))
         this.#say(device, { request, error: error.code });
       throw error;
     }

@@ -7,6 +7,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { type BundleFile, loadCredential, parseBundle, readPrivateFile } from '../../shared/identity/bundle.js';
 import { parseX509 } from '../../shared/identity/certificate.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import { dynamicSecurityConfig } from '../mosquitto/dynamic_security.js';
 import { writeAcl, writeCrl } from '../revocation/broker_files.js';
 import { firstList } from '../revocation/first_list.js';
@@ -30,7 +31,6 @@ import {
   stillValid,
 } from './member.js';
 import { buildFolder } from './new_folder.js';
-import { writePrivateFile } from './private_file.js';
 
 /**
  * A fleet folder, mode 0700:

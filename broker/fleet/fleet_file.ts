@@ -6,7 +6,7 @@ import { isId, isPrefix } from '../../shared/control/ids.js';
 import { ROLES } from '../../shared/control/topics.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import { MAX_GROUPS } from '../../shared/limits.js';
-import { writePrivateFile } from './private_file.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 
 /** `fleet.json`: a fleet's names and its roster. It holds no secret. */
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isId } from '../../shared/control/ids.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import type { Member } from '../fleet/fleet_file.js';
-import { writePrivateFile } from '../fleet/private_file.js';
 import type { Standing } from './verdict.js';
 
 /** What a guard remembers over restarts: a list of who is out does not say who was let in again, and when. */

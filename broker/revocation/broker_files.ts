@@ -1,9 +1,9 @@
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import type { Authority } from '../fleet/authority.js';
 import type { FleetFile } from '../fleet/fleet_file.js';
-import { writePrivateFile } from '../fleet/private_file.js';
 import { mosquittoAcl } from '../policy/mosquitto_acl.js';
 import { type Register, revokedIn, standingIn } from './register.js';
 

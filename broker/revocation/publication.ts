@@ -102,10 +102,8 @@ export class ListPublication {
 
   async #send(wanted: Register): Promise<{ spent: Register; message: RevokedMessage }> {
     const { credential, folder, now, sealing } = this.#options;
-    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, signerOf(credential));
-    // P-14.2: no list has a number above its time.
-    const at = Math.max(version, Math.floor(now()));
-    const message = messageOf(wanted, credential.identity.fleet, version, at);
+    const version = nextVersion(wanted, this.#topic.newestOfOthers?.message, credential);
+    const message = messageOf(wanted, credential.identity.fleet, version, now());
     // The number is spent before it is used: two lists of one number would split the fleet (P-14.2).
     const spent = { ...wanted, version };
     await writeRegister(folder, spent);
@@ -140,10 +138,6 @@ export class ListPublication {
   }
 }
 
-export const signerOf = ({ identity, notAfter }: Credential): { id: string; notAfter: number } => ({
-  id: identity.id,
-  notAfter,
-});
 const isNamed = (register: Register, { by, notBefore }: OpenedList): boolean =>
   standingIn(register, by, notBefore) !== 'good';
 const ids = (roster: readonly Member[]): string[] => roster.map(({ id }) => id);

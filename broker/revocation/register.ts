@@ -3,6 +3,7 @@ import { isId } from '../../shared/control/ids.js';
 import {
   LISTS,
   type ListName,
+  type ListSigner,
   MAX_SINCE,
   packRecords,
   type Records,
@@ -137,8 +138,9 @@ export function withoutEntry(register: Register, device: string): Register {
   return { ...register, entries: [...others, ...left] };
 }
 
-/** The list as it is published. @param at seconds since the epoch */
-export function messageOf(register: Register, fleet: string, version: number, at: number): RevokedMessage {
+/** The list as it is published, dated no earlier than its number (P-14.2). @param now seconds since the epoch */
+export function messageOf(register: Register, fleet: string, version: number, now: number): RevokedMessage {
+  const at = Math.max(version, Math.floor(now));
   const packed = Object.fromEntries(LISTS.map((list) => [list, packRecords(onList(register, list, at))]));
   return { t: 'revoked', v: 1, fleet, version, at, ...(packed as Records) };
 }
@@ -151,16 +153,16 @@ export function says(message: RevokedMessage, register: Register): boolean {
 /**
  * P-14.2: the number of the next list, above all that were ever used. Who steals an operator's key may have used those up to the end of its
  * certificate, and an operator whose own ends later goes on from there.
- * @param signer with the end of its certificate, seconds since the epoch @throws E_REVOCATION_ROLLBACK where that would be above that end
+ * @throws E_REVOCATION_ROLLBACK where that would be above that end
  */
 export function nextVersion(
   register: Register,
   retained: RevokedMessage | undefined,
-  { id, notAfter }: { readonly id: string; readonly notAfter: number },
+  { identity, notAfter }: ListSigner,
 ): number {
   const version = Math.max(register.version, retained?.version ?? 0) + 1;
   if (version <= notAfter) return version;
-  const spent = `revocation list ${version - 1} was used, and the certificate of ${id} ends before the next could be of its time`;
+  const spent = `revocation list ${version - 1} was used, and the certificate of ${identity.id} ends before the next could be of its time`;
   throw new ChunkmeshError('E_REVOCATION_SPENT', spent);
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
 import type { RevokedMessage } from '../../shared/control/revocation.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
-import { writePrivateFile } from '../fleet/private_file.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import { EMPTY, type Register, registerSchema } from './register.js';
 
 /** `revoked.json` of a fleet folder, mode 0600. */

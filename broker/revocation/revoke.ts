@@ -13,7 +13,7 @@ import { withFleetLock } from '../fleet/fleet_lock.js';
 import { serialsMeant } from '../fleet/member.js';
 import { connectMember } from '../member_link.js';
 import { hasAuthority, writeAcl } from './broker_files.js';
-import { ListPublication, type PublicationOptions, signerOf } from './publication.js';
+import { ListPublication, type PublicationOptions } from './publication.js';
 import {
   entryOf,
   MAX_REASON_CHARACTERS,
@@ -176,9 +176,8 @@ function signedBy(
 
 /** There is no broker now. */
 async function sealAlone({ credential, folder, now }: PublicationOptions, wanted: Register): Promise<void> {
-  const version = nextVersion(wanted, undefined, signerOf(credential));
-  const at = Math.max(version, Math.floor(now()));
-  await sealList(folder, messageOf(wanted, credential.identity.fleet, version, at), credential);
+  const version = nextVersion(wanted, undefined, credential);
+  await sealList(folder, messageOf(wanted, credential.identity.fleet, version, now()), credential);
 }
 
 async function record(folder: string, file: FleetFile, register: Register): Promise<void> {

@@ -2,13 +2,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openEnvelope, sealEnvelope } from '../../shared/control/envelope.js';
 import { decodeMessage, encodeMessage } from '../../shared/control/messages.js';
-import { RevocationList, type RevokedMessage } from '../../shared/control/revocation.js';
+import { checkDated, RevocationList, type RevokedMessage } from '../../shared/control/revocation.js';
 import { topics } from '../../shared/control/topics.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { Credential } from '../../shared/identity/bundle.js';
 import type { CertificateVerifier } from '../../shared/identity/certificate.js';
 import { MAX_MESSAGE_BYTES } from '../../shared/limits.js';
-import { writePrivateBytes } from '../fleet/private_file.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 
 /** `broker/revoked` of a fleet folder: the list as it is sealed, for a broker that has lost its retained messages, or has none yet. */
 
@@ -40,10 +40,7 @@ export function openList(
   if (message.fleet !== fleet) {
     throw new ChunkmeshError('E_MESSAGE_UNTRUSTED', `revocation list of fleet ${message.fleet}`);
   }
-  if (message.at > signer.notAfter) {
-    const late = `revocation list ${message.version} is dated past the end of the certificate of ${signer.identity.id}`;
-    throw new ChunkmeshError('E_MESSAGE_TIME', late);
-  }
+  checkDated(message, signer);
   const list = RevocationList.of(message);
   const { id } = signer.identity;
   if (list.standing(id, signer.notBefore) !== 'good') {
@@ -62,7 +59,7 @@ export async function sealList(folder: string, message: RevokedMessage, operator
 /** @throws E_STORE_IO */
 export async function writeSealedList(folder: string, envelope: Uint8Array): Promise<void> {
   try {
-    await writePrivateBytes(join(folder, FILE), envelope);
+    await writePrivateFile(join(folder, FILE), envelope);
   } catch (cause) {
     throw new ChunkmeshError('E_STORE_IO', `${folder}/${FILE}: ${systemCode(cause) ?? 'cannot be written'}`, { cause });
   }

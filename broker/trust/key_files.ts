@@ -6,7 +6,7 @@ import { SigningKey } from '../../shared/crypto/signature.js';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
 import type { IdentityKey } from '../../shared/identity/keys/identity_key.js';
 import { openKey } from '../../shared/identity/keys/open_key.js';
-import { writePrivateFile } from '../fleet/private_file.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import { type KeyedRole, type SigningKeyLike, tufKey } from './metadata_edits.js';
 
 /** Keys that sign metadata: private ones in PEM, and their public halves as JSON, to be carried to the fleet's folder. */

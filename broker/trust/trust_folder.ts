@@ -2,9 +2,9 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Metadata, MetadataKind, type Root, type Snapshot, type Targets, type Timestamp } from '@tufjs/models';
 import { ChunkmeshError, systemCode } from '../../shared/errors.js';
+import { writePrivateFile } from '../../shared/private_file.js';
 import { checkShape, kindOf, MAX_METADATA_BYTES } from '../../shared/trust/metadata.js';
 import { fileName, isRoleName, TIMESTAMP_FILE } from '../../shared/trust/names.js';
-import { writePrivateFile } from '../fleet/private_file.js';
 import { metadataBytes, type SignedRole } from './metadata_edits.js';
 
 /**

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { ChunkmeshError } from '../errors.js';
 import { MAX_CLOCK_AHEAD_SECONDS, MAX_REVOKED_ENTRIES } from '../limits.js';
 import type { Message } from './messages.js';
+import type { Identity } from './topics.js';
 
 /**
  * The revocation list (P-14.1): who is not to be believed any more, from when on. Three runs of records, each sorted and without
@@ -89,6 +91,20 @@ export function isOfItsTime(records: Records, at: number): boolean {
     }
     return true;
   });
+}
+
+/** An operator, as far as the time of a list goes. */
+export interface ListSigner {
+  readonly identity: Pick<Identity, 'id'>;
+  /** Of its certificate, seconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/** P-14.2: of time a list is held against what the CA said alone, and no clock. @throws E_MESSAGE_TIME */
+export function checkDated({ version, at }: RevokedMessage, { identity, notAfter }: ListSigner): void {
+  if (at <= notAfter) return;
+  const late = `revocation list ${version} is dated past the end of the certificate of ${identity.id}`;
+  throw new ChunkmeshError('E_MESSAGE_TIME', late);
 }
 
 export class RevocationList {

@@ -160,7 +160,7 @@ describe('P-14.2 a list that a thief filled', () => {
 });
 
 describe('P-14.2 the number of a list', () => {
-  const signer = { id: 'ada', notAfter: AT + 1000 };
+  const signer = { identity: { id: 'ada' }, notAfter: AT + 1000 };
 
   it('is above all that were used, here or by another operator', () => {
     expect(nextVersion(EMPTY, undefined, signer)).toBe(1);

@@ -1,1 +1,0 @@
-export { writePrivateBytes, writePrivateFile } from '../../shared/private_file.js';
