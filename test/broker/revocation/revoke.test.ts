@@ -50,7 +50,9 @@ describe('P-14.9 the folder says so', () => {
     await fleet.enroll('cam-1');
     for (const other of ['broker', 'ca.key']) await rm(join(fleet.folder, other), { recursive: true });
     expect(await codeOf(putOnList(await options(), 'cam-1', 'revoked', 'lost'))).toBe('E_BROKER_UNREACHABLE');
-    expect(await readFile(join(fleet.folder, 'broker/acl'), 'utf8')).not.toContain('cam-1');
+    const acl = await readFile(join(fleet.folder, 'broker/acl'), 'utf8');
+    expect(acl).toContain('revoked: cam-1');
+    expect(acl).not.toContain('user cam-1');
     await access(join(fleet.folder, 'broker/revoked'));
   });
 
