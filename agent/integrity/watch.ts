@@ -2,7 +2,7 @@ import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import type { IntegrityRow } from '../../shared/control/messages.js';
 import { asError } from '../../shared/errors.js';
 import { MAX_INTEGRITY_RANGES } from '../../shared/limits.js';
-import { HOT_STEP_MS, Hotness, MEASURE_MS } from '../hotness.js';
+import { Background, STEP_BYTES } from '../background.js';
 import { begun, inOrder, nextCandidate, passOf, saw, verdictOf, withCandidate } from './look.js';
 import type { Entry, IntegrityMemory, Known, Look, Verdict } from './memory.js';
 import { IntegrityPlan, type PlanOptions } from './plan.js';
@@ -15,12 +15,6 @@ import type { InstalledFile, WatchHost } from './watch_host.js';
  * Recheck does for what the store holds; here nothing is the agent's own, and what is there may be replaced at any moment.
  */
 
-/** Read by so much at a time, in one step. */
-const STEP_BYTES = 262_144;
-/** What a kill costs: so much is read once more. */
-const SAVE_MS = 60_000;
-/** With nothing due, and after what could not be read. */
-const IDLE_MS = 1_000;
 /** How often it is looked whether a file is another by now, which costs one system call. */
 const POLL_MS = 60_000;
 /** A file that is written to while it is read is read from the start so often: who writes to it for ever is not to keep it unread. */
@@ -33,32 +27,25 @@ export interface WatchOptions extends Omit<PlanOptions, 'startedAt'> {
 export class IntegrityWatch {
   readonly #plan: IntegrityPlan;
   readonly #host: WatchHost;
-  readonly #bytesPerSecond: number;
-  readonly #hotness: Hotness;
+  readonly #background: Background<IntegrityMemory>;
   #slice: Buffer | null = null;
   #index: ArtifactIndex | null = null;
-  #running: Promise<void> | null = null;
-  #deadline: number;
-  #steppedAt = Number.NEGATIVE_INFINITY;
-  #savedAt: number;
-  #saved: IntegrityMemory;
   #polledAt: number;
   readonly #pollMs: number;
-  #stopped = false;
 
   constructor(options: WatchOptions, host: WatchHost) {
     this.#plan = new IntegrityPlan({ ...options, startedAt: host.now() });
     this.#host = host;
-    this.#bytesPerSecond = options.bytesPerSecond;
-    this.#hotness = new Hotness(host.now(), host.datagrams());
-    [this.#saved, this.#savedAt] = [options.memory, host.now()];
-    [this.#deadline, this.#polledAt] = [host.now(), host.now()];
+    const { bytesPerSecond, memory } = options;
+    const work = { bytesPerSecond, memory: () => this.#plan.memory, step: (budget: number) => this.#step(budget) };
+    this.#background = new Background(host, work, memory);
+    this.#polledAt = host.now();
     this.#pollMs = Math.min(POLL_MS, (options.intervalSeconds * 1000) / 10);
   }
 
   /** When `tick` is due. Monotonic ms. */
   get deadline(): number {
-    return this.#running === null && !this.#stopped ? this.#deadline : Number.POSITIVE_INFINITY;
+    return this.#background.deadline;
   }
 
   /** P-4.7, by name. */
@@ -81,29 +68,17 @@ export class IntegrityWatch {
   /** There is reason to look at it now. */
   ask(name: string): void {
     this.#plan.ask(name);
-    this.#deadline = Math.min(this.#deadline, this.#host.now());
+    this.#background.hasten();
   }
 
   /** Begins a step where one is due. */
   tick(): void {
-    const now = this.#host.now();
-    const hot = this.#hotness.measure(now, () => this.#host.datagrams());
-    if (now < this.deadline) return;
-    if (hot && now < this.#steppedAt + HOT_STEP_MS) {
-      this.#deadline = now + MEASURE_MS;
-      return;
-    }
-    this.#running = this.#step(hot ? 1 : STEP_BYTES).finally(() => {
-      this.#running = null;
-      if (!this.#stopped) this.#host.stepped();
-    });
+    this.#background.tick();
   }
 
   /** Waits for what is being read, and saves where it stands. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#running;
-    await this.#save();
+  stop(): Promise<void> {
+    return this.#background.stop();
   }
 
   #row(name: string): IntegrityRow | undefined {
@@ -111,19 +86,14 @@ export class IntegrityWatch {
     return entry === undefined ? undefined : rowOf(name, entry, this.#host.inForce(name));
   }
 
-  async #step(budget: number): Promise<void> {
-    const { now } = this.#host;
-    const began = now();
-    this.#steppedAt = began;
-    let bytes = 0;
+  async #step(budget: number): Promise<number> {
     try {
-      bytes = await this.#work(budget);
+      return await this.#work(budget);
     } catch (error) {
       // Want of handles or memory, a disk that fails: the schedule goes on.
       this.#host.warn(asError(error, 'a look at what is installed'));
+      return 0;
     }
-    this.#deadline = began + (bytes === 0 ? IDLE_MS : (bytes * 1000) / this.#bytesPerSecond);
-    if (now() >= this.#savedAt + SAVE_MS) await this.#save();
   }
 
   /** @returns bytes read or written; 0 where there was nothing to do */
@@ -198,7 +168,7 @@ export class IntegrityWatch {
     if (index === undefined) look = begun(file.identity);
     let bytes = 0;
     for (let pass = passOf(look); pass !== undefined && index !== undefined && bytes < budget; pass = passOf(look)) {
-      if (this.#stopped) break;
+      if (this.#background.stopped) break;
       this.#slice ??= Buffer.allocUnsafe(STEP_BYTES);
       const length = index.chunkLength(pass.next);
       look = saw(look, await file.verify(index, pass.next, this.#slice), length);
@@ -245,26 +215,13 @@ export class IntegrityWatch {
     });
     // First the index, then what needs it: a kill in between costs a look.
     if (verdict.kind === 'whole' && index !== undefined) await this.#host.keep(index, this.#installed());
-    await this.#save();
+    await this.#background.save();
     const row = this.#row(name);
     if (row !== undefined) this.#host.looked(row, !isSame(before, row));
   }
 
   #installed(): string[] {
     return Object.values(this.#plan.memory).flatMap(({ installed }) => installed?.artifact ?? []);
-  }
-
-  /** Where it cannot be saved now, it is later; what that costs is reading. */
-  async #save(): Promise<void> {
-    this.#savedAt = this.#host.now();
-    const { memory } = this.#plan;
-    if (memory === this.#saved) return;
-    await this.#host.save(memory).then(
-      () => {
-        this.#saved = memory;
-      },
-      () => {},
-    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ArtifactIndex } from '../../shared/artifact/index.js';
 import type { IntegrityRow } from '../../shared/control/messages.js';
 import type { ChunkmeshError } from '../../shared/errors.js';
+import type { BackgroundHost } from '../background.js';
 import type { Entry, IntegrityMemory, Known } from './memory.js';
 import type { Step } from './repair.js';
 
@@ -15,13 +16,9 @@ export interface InstalledFile {
   close(): Promise<void>;
 }
 
-export interface WatchHost {
-  /** Monotonic, ms. */
-  now(): number;
+export interface WatchHost extends BackgroundHost<IntegrityMemory> {
   /** Since the epoch, s. */
   seconds(): number;
-  /** Datagrams sent and received so far. */
-  datagrams(): number;
   /** Versions of the name that are in force, as far as their index is known or not. */
   inForce(name: string): readonly Known[];
   /** Versions of the name whose index the device has, newest first. */
@@ -34,12 +31,9 @@ export interface WatchHost {
   open(path: string): Promise<InstalledFile | null>;
   /** As InstalledFile.identity, without opening it; empty where there is nothing. */
   identity(path: string): Promise<string>;
-  save(memory: IntegrityMemory): Promise<void>;
   /** A look came to its end. @param isNews whether the status says another thing now */
   looked(row: IntegrityRow, isNews: boolean): void;
   /** As Repair.step: called in turn with looks. */
   mend(name: string, entry: Entry): Promise<Step | null>;
   warn(error: ChunkmeshError): void;
-  /** A step is done, and `deadline` is another. */
-  stepped(): void;
 }
